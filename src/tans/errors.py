@@ -1,0 +1,45 @@
+"""Every failure a user can meet.
+
+    TansError
+    ├── InputError        what the user gave cannot be used
+    │   ├── TaskError     a dataset cannot become a task
+    │   └── LimitError    no stored network fits the limits
+    ├── ZooError          a zoo is missing, damaged, or of another schema
+    ├── SourceError       a packaged source cannot be fetched or read
+    └── MissingExtraError an optional dependency is not installed
+
+A message says what came, what was expected, and what to do.
+"""
+
+
+class TansError(Exception):
+    """Base of every error that tans raises on purpose."""
+
+
+class InputError(TansError):
+    """What the user gave cannot be used."""
+
+
+class TaskError(InputError):
+    """A dataset cannot become a task."""
+
+
+class LimitError(InputError):
+    """No stored network fits the limits."""
+
+
+class ZooError(TansError):
+    """A zoo is missing, damaged, or of another schema."""
+
+
+class SourceError(TansError):
+    """A packaged source cannot be fetched or read."""
+
+
+class MissingExtraError(TansError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is needed here and is not installed; run: pip install 'tans[{extra}]'"
+        )

@@ -1,0 +1,141 @@
+"""The shared nouns: frozen, without behaviour beyond their own text form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tans.errors import InputError
+
+Layer = tuple[int, int]
+"""(kernel size, expand ratio) of one inverted-residual layer."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One subnet of a search space, in canonical form: only the layers that exist.
+
+    Two architectures are equal if and only if they build the same network.
+    """
+
+    space: str
+    """Name of the search space, such as ``lite0``."""
+    stages: tuple[tuple[Layer, ...], ...]
+    """Per elastic stage, its layers from input to output."""
+
+    def __str__(self) -> str:
+        """Text form, such as ``lite0:3x6,3x4|5x6``: kernel x expand, ``|`` between stages."""
+        stages = "|".join(",".join(f"{k}x{e}" for k, e in stage) for stage in self.stages)
+        return f"{self.space}:{stages}"
+
+    @classmethod
+    def parse(cls, text: str) -> Architecture:
+        """Inverse of ``str``.
+
+        Raises:
+            InputError: the text is not an architecture.
+        """
+        space, _, body = text.partition(":")
+        try:
+            stages = tuple(
+                tuple((int(k), int(e)) for k, e in (layer.split("x") for layer in stage.split(",")))
+                for stage in body.split("|")
+            )
+        except ValueError as error:
+            raise InputError(
+                f"{text!r} is not an architecture; expected a form like 'lite0:3x6,3x4|5x6'"
+            ) from error
+        return cls(space, stages)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one forward pass of a network needs."""
+
+    params: int
+    """Trainable parameters, head included."""
+    flops: int
+    """Multiply-adds of convolutions and linear layers for one image (the paper's FLOPs)."""
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Upper limits on a network; ``None`` means no limit."""
+
+    max_params: float | None = None
+    """Parameters, the user's head included."""
+    max_flops: float | None = None
+    """Multiply-adds for one image."""
+    max_latency_ms: float | None = None
+    """Milliseconds for one image on this device."""
+
+    def __post_init__(self) -> None:
+        for name, limit in vars(self).items():
+            if limit is not None and not limit > 0:
+                raise InputError(f"{name} is {limit}; expected a positive number")
+
+
+@dataclass(frozen=True)
+class ZooEntry:
+    """A trained network in a zoo: architecture, weights, and what was measured of it."""
+
+    id: str
+    """Task name and the first 8 hex digits of a hash of weights and architecture."""
+    task: str
+    """Source task the weights were trained on."""
+    architecture: Architecture
+    resolution: int
+    """Pixels a side of its input."""
+    weights: str
+    """SHA-256 of the weights file that holds it (shared by the subnets of one supernet)."""
+    params: int
+    """Of the body, without a head."""
+    flops: int
+    """Multiply-adds of the body for one image at ``resolution``, without a head."""
+    licence: str
+    """Licence of the weights, as an SPDX expression where there is one."""
+    val_accuracy: float | None
+    """On its source task's validation split, in [0, 1]; None where there are no images."""
+    accuracy: float | None
+    """On its source task's test split, in [0, 1]; None where there are no images."""
+    topology: tuple[float, ...]
+    """Topology vector of the architecture, masked."""
+    functional: tuple[float, ...]
+    """Features for the fixed Gaussian noise (the paper's functional embedding)."""
+    similarities: tuple[float, ...]
+    """Cosine similarities among its features for the shipped probe images, upper triangle."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A measured fine-tuning of a stored network on another task."""
+
+    source: str
+    """Entry id."""
+    target: str
+    """Task name."""
+    epochs: int
+    images: int
+    """Training images used."""
+    accuracy: float
+    """Test accuracy on the target, in [0, 1]."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class Match:
+    """A stored network proposed for a user's task."""
+
+    id: str
+    task: str
+    params: int
+    """With the user's head."""
+    flops: int
+    """With the user's head, at ``resolution``."""
+    resolution: int
+    latency_ms: float | None
+    """On this device; None where it was not asked for."""
+    predicted_accuracy: float
+    """Expected test accuracy after the default 10-epoch fine-tune, in [0, 1]."""
+    similarity: float
+    """Cosine of query and model embeddings, in [-1, 1] (equation 6)."""
+    licence: str
