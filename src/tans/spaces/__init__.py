@@ -1,0 +1,1 @@
+"""Architectures: sample, encode, cost, build and embed them."""

@@ -1,0 +1,28 @@
+"""Running statistics of batch-norm layers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tans.spaces.network import normalise
+
+
+@torch.no_grad()
+def recalibrate(network: nn.Module, images: Tensor) -> None:
+    """Set all running statistics to those of one batch of images, uint8 (n, 3, r, r).
+
+    A slice of a supernet sees other activations than the supernet did, so the supernet's
+    statistics do not fit it. Leaves the network in evaluation mode.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    network.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average: one batch sets it
+        norm.train()
+    network(normalise(images).to(memory_format=torch.channels_last))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.eval()

@@ -1,0 +1,250 @@
+"""A search space as data: which subnets exist, how each is encoded, and what each costs.
+
+References:
+    Cai et al., Once-for-All: Train One Network and Specialize it for Efficient Deployment,
+    ICLR 2020.
+    Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tans.errors import InputError
+from tans.types import Architecture, Costs, Layer
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Inverted-residual layers of one width; the first layer has the stride."""
+
+    channels: int
+    stride: int
+    depths: tuple[int, ...]
+    """Choices for the number of layers, ascending."""
+    kernels: tuple[int, ...]
+    """Choices of depthwise kernel size, ascending."""
+    expands: tuple[int, ...]
+    """Choices of expand ratio, ascending; 1 leaves the expanding convolution out."""
+    activation: str = "relu6"
+    squeeze_excite: bool = False
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Shape of one convolution, enough to build it and to count it."""
+
+    in_channels: int
+    out_channels: int
+    kernel: int = 1
+    stride: int = 1
+    depthwise: bool = False
+    norm: bool = True
+    bias: bool = False
+    pooled: bool = False
+    """Works on the pooled (1 x 1) features."""
+
+    @property
+    def params(self) -> int:
+        fan_in = 1 if self.depthwise else self.in_channels
+        per_output = fan_in * self.kernel**2 + 2 * self.norm + self.bias
+        return self.out_channels * per_output
+
+    @property
+    def flops_per_position(self) -> int:
+        fan_in = 1 if self.depthwise else self.in_channels
+        return self.out_channels * fan_in * self.kernel**2
+
+
+@dataclass(frozen=True)
+class Specification:
+    """An elastic network: a stem, one fixed layer, elastic stages, a tail, and a linear head."""
+
+    name: str
+    stem: int
+    """Output channels of the stride-2 stem."""
+    first: Stage
+    """The fixed layer after the stem; a single choice of everything."""
+    stages: tuple[Stage, ...]
+    tail: int
+    """Output channels of the last convolution before pooling."""
+    mix: int | None = None
+    """Output width of a linear map after pooling; None leaves it out."""
+    activation: str = "relu6"
+    """Of stem, tail and mix."""
+    same_padding: bool = True
+    """Pad as TensorFlow does (asymmetric at stride 2) instead of kernel // 2 on each side."""
+    norm_eps: float = 1e-3
+    kernel_transforms: bool = False
+    """Smaller kernels are learnt linear maps of the larger one's centre (Once-for-All)."""
+
+    @property
+    def features(self) -> int:
+        """Width of the features before the head."""
+        return self.mix or self.tail
+
+    @property
+    def largest(self) -> Architecture:
+        return self._extreme(-1)
+
+    @property
+    def smallest(self) -> Architecture:
+        return self._extreme(0)
+
+    def _extreme(self, end: int) -> Architecture:
+        return Architecture(
+            self.name,
+            tuple(((s.kernels[end], s.expands[end]),) * s.depths[end] for s in self.stages),
+        )
+
+    def sample(self, rng: random.Random) -> Architecture:
+        """Draw depth, kernels and expand ratios uniformly and independently."""
+        return Architecture(
+            self.name,
+            tuple(
+                tuple(
+                    (rng.choice(s.kernels), rng.choice(s.expands))
+                    for _ in range(rng.choice(s.depths))
+                )
+                for s in self.stages
+            ),
+        )
+
+    def check(self, architecture: Architecture) -> None:
+        """Refuse what is not in this space.
+
+        Raises:
+            InputError: another space's name, or a choice that does not exist here.
+        """
+        fits = (
+            architecture.space == self.name
+            and len(architecture.stages) == len(self.stages)
+            and all(
+                len(layers) in stage.depths
+                and all(k in stage.kernels and e in stage.expands for k, e in layers)
+                for layers, stage in zip(architecture.stages, self.stages, strict=True)
+            )
+        )
+        if not fits:
+            raise InputError(
+                f"{architecture} is not in the space {self.name!r}; "
+                f"its smallest is {self.smallest}, its largest {self.largest}"
+            )
+
+    @property
+    def topology_size(self) -> int:
+        """Length of the topology vector: two numbers a layer slot and one a stage."""
+        return 2 * sum(s.depths[-1] for s in self.stages) + len(self.stages)
+
+    def topology(self, architecture: Architecture) -> tuple[float, ...]:
+        """Topology vector v_t (paper, section 3.2): kernels, expand ratios, depths.
+
+        Slots of layers that do not exist are 0, so equal vectors mean equal networks.
+        """
+        self.check(architecture)
+        kernels: list[float] = []
+        expands: list[float] = []
+        for layers, stage in zip(architecture.stages, self.stages, strict=True):
+            padding: tuple[Layer, ...] = ((0, 0),) * (stage.depths[-1] - len(layers))
+            kernels += [float(k) for k, _ in layers + padding]
+            expands += [float(e) for _, e in layers + padding]
+        return (*kernels, *expands, *(float(len(layers)) for layers in architecture.stages))
+
+    def costs(self, architecture: Architecture, classes: int, resolution: int) -> Costs:
+        """Parameters and multiply-adds with a linear head of ``classes`` outputs."""
+        params = (self.features + 1) * classes
+        flops = self.features * classes
+        side = resolution
+        for convolution in self.convolutions(architecture):
+            side = 1 if convolution.pooled else math.ceil(side / convolution.stride)
+            params += convolution.params
+            # squeeze-excite works on pooled features without ending the feature map
+            flops += convolution.flops_per_position * side**2
+        for convolution in self.squeeze_excites(architecture):
+            params += convolution.params
+            flops += convolution.flops_per_position
+        return Costs(params, flops)
+
+    def convolutions(self, architecture: Architecture) -> Iterator[Convolution]:
+        """All convolutions from input to features, squeeze-excite left out."""
+        yield Convolution(3, self.stem, 3, stride=2)
+        for stage, width_in, stride, layer in self.layers(architecture):
+            yield from layer_convolutions(stage, width_in, stride, layer)
+        yield Convolution(self.stages[-1].channels, self.tail)
+        if self.mix is not None:
+            yield Convolution(self.tail, self.mix, norm=False, pooled=True)
+
+    def squeeze_excites(self, architecture: Architecture) -> Iterator[Convolution]:
+        """The pairs of convolutions on pooled features that re-weight channels."""
+        for stage, width_in, _, (_, expand) in self.layers(architecture):
+            if stage.squeeze_excite:
+                width = divisible(width_in * expand)
+                squeezed = divisible(width // 4)
+                yield Convolution(width, squeezed, norm=False, bias=True)
+                yield Convolution(squeezed, width, norm=False, bias=True)
+
+    def layers(self, architecture: Architecture) -> Iterator[tuple[Stage, int, int, Layer]]:
+        """(stage, input channels, stride, layer) of every layer, the fixed one first."""
+        first = (self.first.kernels[0], self.first.expands[0])
+        yield self.first, self.stem, self.first.stride, first
+        width = self.first.channels
+        for stage, layers in zip(self.stages, architecture.stages, strict=True):
+            for index, layer in enumerate(layers):
+                yield stage, width, stage.stride if index == 0 else 1, layer
+                width = stage.channels
+
+
+def layer_convolutions(
+    stage: Stage, width_in: int, stride: int, layer: Layer
+) -> Iterator[Convolution]:
+    """Expand (where the ratio is above 1), depthwise, project."""
+    kernel, expand = layer
+    width = divisible(width_in * expand) if expand > 1 else width_in
+    if expand > 1:
+        yield Convolution(width_in, width)
+    yield Convolution(width, width, kernel, stride=stride, depthwise=True)
+    yield Convolution(width, stage.channels)
+
+
+def divisible(width: float, by: int = 8) -> int:
+    """Nearest multiple of ``by``, never more than a tenth below ``width``."""
+    nearest = max(by, int(width + by / 2) // by * by)
+    return nearest + by if nearest < 0.9 * width else nearest
+
+
+def _lite0_stage(channels: int, stride: int, depth: int, kernel: int) -> Stage:
+    kernels = tuple(k for k in (3, 5) if k <= kernel)
+    return Stage(channels, stride, tuple(range(1, depth + 1)), kernels, (3, 4, 6))
+
+
+LITE0 = Specification(
+    name="lite0",
+    stem=32,
+    first=Stage(16, 1, (1,), (3,), (1,)),
+    stages=(
+        _lite0_stage(24, 2, depth=2, kernel=3),
+        _lite0_stage(40, 2, depth=2, kernel=5),
+        _lite0_stage(80, 2, depth=3, kernel=3),
+        _lite0_stage(112, 1, depth=3, kernel=5),
+        _lite0_stage(192, 2, depth=4, kernel=5),
+        _lite0_stage(320, 1, depth=1, kernel=3),
+    ),
+    tail=1280,
+)
+"""EfficientNet-Lite0, elastic in depth, expand ratio and kernel size."""
+
+SPACES = {LITE0.name: LITE0}
+
+
+def get_space(name: str) -> Specification:
+    """The space of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in SPACES:
+        raise InputError(f"no search space {name!r}; expected one of {', '.join(SPACES)}")
+    return SPACES[name]
