@@ -1,0 +1,1 @@
+"""Labelled images as tasks: from folders, CSV files, arrays and packaged sources."""

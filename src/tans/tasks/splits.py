@@ -1,0 +1,260 @@
+"""Which images train, validate and test: seeded, stratified, and whole groups at a time.
+
+An image's place depends on the seed and on its own key, never on the order of the input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tans.errors import TaskError
+
+SPLITS = ("train", "val", "test")
+TRAIN, VAL, TEST = range(3)
+SHARES = (0.64, 0.16, 0.20)
+"""Fractions of a class that go to each of ``SPLITS`` where the user gives none."""
+
+
+def assign_splits(
+    labels: Tensor,
+    keys: Sequence[str],
+    groups: Sequence[str] | None = None,
+    given: Tensor | None = None,
+    seed: int = 0,
+) -> Tensor:
+    """Index into ``SPLITS`` for each image, uint8 (n,); splits that ``given`` has are kept.
+
+    ``labels`` are int64 (n,), ``keys`` name the images, ``given`` is uint8 (n,). A split that
+    nothing is given for is carved from the training images. Each class keeps one training image,
+    then gets one for test, then one for validation, as far as its images (or groups) allow.
+
+    Raises:
+        TaskError: a group crosses the given splits, or groups leave nothing to test on.
+    """
+    splits = torch.zeros(len(labels), dtype=torch.uint8) if given is None else given.clone()
+    if groups is not None:
+        _refuse_crossing(groups, splits)
+    missing = [split for split in (TEST, VAL) if not bool((splits == split).any())]
+    pool = (splits == TRAIN).nonzero().flatten().numpy()  # (m,)
+    units = [(keys if groups is None else groups)[index] for index in pool]
+    carve = _carve_images if groups is None else _carve_groups
+    carved = carve(labels.numpy()[pool], units, missing, seed)  # (m,)
+    splits[torch.from_numpy(pool)] = torch.from_numpy(carved)
+    if not bool((splits == TEST).any()):
+        raise TaskError(
+            "the groups leave no image to test on: no class has images in two groups that can be "
+            "parted; give smaller groups, or none"
+        )
+    return splits
+
+
+def check_classes(name: str, classes: Sequence[str]) -> None:
+    """Refuse fewer than two classes, or one named twice.
+
+    Raises:
+        TaskError: these are no classes to tell apart.
+    """
+    if len(classes) < 2:
+        raise TaskError(
+            f"task {name!r} has {len(classes)} class ({', '.join(classes)}); expected at least 2; "
+            "add images of another class, or give the folder that holds the class folders"
+        )
+    if len(set(classes)) < len(classes):
+        raise TaskError(f"task {name!r} names a class twice in {list(classes)}; expected once each")
+
+
+def check_labels(name: str, labels: Tensor, classes: Sequence[str]) -> None:
+    """Refuse labels (n,) that do not index ``classes``, or give one fewer than two images.
+
+    Raises:
+        TaskError: the labels cannot make a task.
+    """
+    check_classes(name, classes)
+    if labels.dtype != torch.int64 or labels.ndim != 1:
+        raise TaskError(
+            f"the labels of task {name!r} are {labels.dtype} {tuple(labels.shape)}; "
+            "expected int64 with one dimension"
+        )
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(classes):
+        raise TaskError(
+            f"the labels of task {name!r} reach from {int(labels.min())} to {int(labels.max())}; "
+            f"expected 0 to {len(classes) - 1}, an index into its {len(classes)} classes"
+        )
+    counts = torch.bincount(labels, minlength=len(classes)).tolist()
+    few = [f"{c} ({n})" for c, n in zip(classes, counts, strict=True) if n < 2]
+    if few:
+        raise TaskError(
+            f"these classes of task {name!r} have fewer than 2 readable images: {', '.join(few)}; "
+            "add images to them, or leave them out"
+        )
+
+
+def check_splits(name: str, labels: Tensor, splits: Tensor, classes: Sequence[str]) -> None:
+    """Refuse splits (n,) of another form, or a class without a training image.
+
+    Raises:
+        TaskError: the splits cannot make a task.
+    """
+    if splits.dtype != torch.uint8 or splits.shape != labels.shape:
+        raise TaskError(
+            f"the splits of task {name!r} are {splits.dtype} {tuple(splits.shape)}; "
+            f"expected uint8 ({len(labels)},), one for each image"
+        )
+    unknown = Counter(splits.tolist()).keys() - set(range(len(SPLITS)))
+    if unknown:
+        raise TaskError(f"task {name!r} has splits {sorted(unknown)}; expected 0, 1 or 2")
+    trained = set(labels[splits == TRAIN].tolist())
+    absent = [label for index, label in enumerate(classes) if index not in trained]
+    if absent:
+        raise TaskError(
+            f"these classes of task {name!r} have no training image: {', '.join(absent)}; "
+            "move some of their images to train, or leave the classes out"
+        )
+
+
+def stratified_subset(labels: Tensor, limit: int, seed: int) -> Tensor:
+    """Sorted indices of at most ``limit`` images that keep the classes' proportions, int64 (m,).
+
+    Every class is there as long as ``limit`` is at least their number.
+    """
+    ranks, sizes = _shuffled_ranks(labels, seed)
+    return (ranks / sizes[labels]).argsort(stable=True)[:limit].sort().values
+
+
+def balanced_subset(labels: Tensor, limit: int, seed: int) -> Tensor:
+    """Sorted indices of at most ``limit`` images, as evenly over classes as they allow, (m,)."""
+    ranks, _ = _shuffled_ranks(labels, seed)
+    return ranks.argsort(stable=True)[:limit].sort().values
+
+
+def balanced_draw(labels: Tensor, count: int, seed: int) -> Tensor:
+    """Exactly ``count`` indices, classes taking turns, int64 (count,); small classes repeat."""
+    ranks, sizes = _shuffled_ranks(labels, seed)
+    by_class = (labels * len(labels) + ranks.long()).argsort()  # (n,)
+    present = sizes.nonzero().flatten()  # (c,)
+    turns = torch.arange(count)
+    chosen = present[turns % len(present)]  # (count,)
+    starts = sizes.cumsum(0) - sizes
+    return by_class[starts[chosen] + turns // len(present) % sizes[chosen]]
+
+
+def _shuffled_ranks(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Each image's place in a random order of its class, float (n,), and class sizes (c,).
+
+    A random fraction far below the step between ranks breaks ties between classes.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(len(labels), generator=generator)  # (n,)
+    order = shuffled[labels[shuffled].argsort(stable=True)]  # classes one after another
+    sizes = torch.bincount(labels)
+    starts = sizes.cumsum(0) - sizes
+    ranks = torch.empty(len(labels), dtype=torch.float64)
+    ranks[order] = (torch.arange(len(labels)) - starts[labels[order]]).double()
+    return ranks + 1e-6 * torch.rand(len(labels), generator=generator, dtype=torch.float64), sizes
+
+
+def _refuse_crossing(groups: Sequence[str], splits: Tensor) -> None:
+    home: dict[str, int] = {}
+    for group, split in zip(groups, splits.tolist(), strict=True):
+        if home.setdefault(group, split) != split:
+            raise TaskError(
+                f"group {group!r} has images in {SPLITS[home[group]]} and in {SPLITS[split]}; "
+                "expected each group in one split; correct the splits, or leave out the groups"
+            )
+
+
+def _draw(seed: int, key: str) -> bytes:
+    text = f"{seed}/{key}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+def _share(split: int, missing: Sequence[int]) -> float:
+    """Fraction of the training images that a missing split takes."""
+    return SHARES[split] / (SHARES[TRAIN] + sum(SHARES[other] for other in missing))
+
+
+def _carve_images(
+    labels: np.ndarray, keys: Sequence[str], missing: Sequence[int], seed: int
+) -> np.ndarray:
+    splits = np.zeros(len(labels), dtype=np.uint8)
+    draws = [_draw(seed, key) for key in keys]
+    order = np.array(sorted(range(len(labels)), key=draws.__getitem__), dtype=np.int64)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        taken = 0
+        for turn, split in enumerate(missing):
+            if len(members) >= turn + 2:
+                count = max(1, round(_share(split, missing) * len(members)))
+                splits[members[taken : taken + count]] = split
+                taken += count
+    return splits
+
+
+def _carve_groups(
+    labels: np.ndarray, groups: Sequence[str], missing: Sequence[int], seed: int
+) -> np.ndarray:
+    names = sorted(set(groups), key=lambda group: _draw(seed, group))
+    place = {name: index for index, name in enumerate(names)}
+    unit = np.array([place[group] for group in groups], dtype=np.int64)  # (n,)
+    counts = np.zeros((len(names), int(labels.max(initial=0)) + 1))  # (g, c)
+    np.add.at(counts, (unit, labels), 1)
+    wanted = {split: _share(split, missing) * counts.sum(0) for split in missing}
+    carving = _Carving(counts, wanted, np.zeros(len(names), dtype=np.uint8))
+    # Every class is covered in both splits before either is filled, else test starves validation.
+    for split in missing:
+        carving.cover(split)
+    for split in missing:
+        carving.fill(split)
+    return carving.home[unit]
+
+
+@dataclass(frozen=True, eq=False)
+class _Carving:
+    """Greedy moves of whole groups out of the training split."""
+
+    counts: np.ndarray
+    """Images of each class in each group, float (g, c), groups in random order."""
+    wanted: dict[int, np.ndarray]
+    """Images of each class that a split should get, float (c,)."""
+    home: np.ndarray
+    """Split of each group, uint8 (g,), changed by the moves."""
+
+    def cover(self, split: int) -> None:
+        """Give the split an image of each class, classes of the fewest groups first."""
+        for label in (self.counts > 0).sum(0).argsort(kind="stable"):
+            if self._held(split)[label] == 0:
+                having = np.flatnonzero((self.counts[:, label] > 0) & self._movable())
+                if len(having):
+                    distances = self._distance(self._held(split) + self.counts[having], split)
+                    self.home[having[distances.argmin()]] = split
+
+    def fill(self, split: int) -> None:
+        """Move each group that brings the split's class counts nearer to its share."""
+        held, left = self._held(split), self._held(TRAIN)
+        for group in np.flatnonzero(self.home == TRAIN):
+            size = self.counts[group]
+            spare = ((left > size) | (size == 0)).all()
+            if spare and self._distance(held + size, split) < self._distance(held, split):
+                self.home[group] = split
+                held, left = held + size, left - size
+
+    def _held(self, split: int) -> np.ndarray:
+        return self.counts[self.home == split].sum(0)  # (c,)
+
+    def _movable(self) -> np.ndarray:
+        """Training groups without which every class still has a training image, bool (g,)."""
+        keeps = (self._held(TRAIN) > self.counts) | (self.counts == 0)  # (g, c)
+        return (self.home == TRAIN) & keeps.all(1)
+
+    def _distance(self, held: np.ndarray, split: int) -> np.ndarray:
+        """Squared relative distance of class counts (..., c) from those wanted, (...)."""
+        wanted = self.wanted[split]
+        # Classes without training images want none, and their distance is 0.
+        return np.square((held - wanted) / np.where(wanted > 0, wanted, 1)).sum(-1)

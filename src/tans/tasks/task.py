@@ -1,0 +1,331 @@
+"""A task: labelled images, cut into training, validation and test splits."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tans.errors import TaskError
+from tans.tasks.folder import Record, find_images, read_table, refuse_file
+from tans.tasks.images import ArrayPixels, check_readable, open_files
+from tans.tasks.splits import (
+    SPLITS,
+    TRAIN,
+    assign_splits,
+    balanced_draw,
+    balanced_subset,
+    check_classes,
+    check_labels,
+    check_splits,
+    stratified_subset,
+)
+
+SCHEMA = 1
+"""Version of the files that ``Task.save`` writes."""
+THUMBNAIL = 64
+"""Pixels a side of a thumbnail, and of the pass that finds unreadable files."""
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """Where a task's images come from and what may be done with them."""
+
+    source: str
+    version: str
+    licence: str
+    """SPDX expression where there is one."""
+    made: str
+    """How the images and labels were made."""
+    family: str = ""
+    """Kind of image, such as ``script`` or ``icons``; families are held out together."""
+    notes: str = ""
+
+
+class Pixels(Protocol):
+    """Images that can be had at any resolution."""
+
+    def at(self, resolution: int) -> Tensor:
+        """All images squeezed to squares of ``resolution`` pixels a side, uint8 (n, 3, r, r)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Labelled images with fixed splits.
+
+    Raises:
+        TaskError: the parts do not fit together, or a class has too few images.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    pixels: Pixels
+    labels: Tensor
+    """Index into ``classes``, int64 (n,)."""
+    splits: Tensor
+    """Index into ``SPLITS``, uint8 (n,)."""
+    card: TaskCard
+    groups: tuple[str, ...] | None = None
+    """Per image, what it must not be parted from; a group lies in one split."""
+    skipped: tuple[str, ...] = ()
+    """Files that could not be read."""
+
+    def __post_init__(self) -> None:
+        check_labels(self.name, self.labels, self.classes)
+        check_splits(self.name, self.labels, self.splits, self.classes)
+        if self.groups is not None and len(self.groups) != len(self):
+            raise TaskError(
+                f"task {self.name!r} has {len(self)} images and {len(self.groups)} groups; "
+                "expected one group for each image"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def from_path(cls, path: str | Path, *, name: str | None = None, seed: int = 0) -> Task:
+        """Task from a folder of class folders, a ``.csv`` file, or a saved task.
+
+        Raises:
+            TaskError: there is nothing at ``path``, or it is no dataset.
+        """
+        path = Path(path).expanduser()
+        if path.is_dir():
+            if (path / "task.json").is_file():
+                return cls.load(path)
+            return cls.from_folder(path, name=name, seed=seed)
+        if path.suffix.lower() == ".csv":
+            return cls.from_csv(path, name=name, seed=seed)
+        raise refuse_file(path)
+
+    @classmethod
+    def from_folder(cls, path: str | Path, *, name: str | None = None, seed: int = 0) -> Task:
+        """Task from one folder for each class; ``train``, ``val`` and ``test`` on top are splits.
+
+        Raises:
+            TaskError: the folder is missing, or its images cannot make a task.
+        """
+        path = Path(path).expanduser()
+        card = TaskCard(path.resolve().name, "", "unstated", "read from a folder of class folders")
+        return _from_records(find_images(path), name or card.source, card, seed)
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        *,
+        root: str | Path | None = None,
+        name: str | None = None,
+        seed: int = 0,
+    ) -> Task:
+        """Task from a table with the columns path, label and, if wanted, group and split.
+
+        Paths are relative to ``root``, by default the folder of the table.
+
+        Raises:
+            TaskError: the table cannot be read, or its images cannot make a task.
+        """
+        path = Path(path).expanduser()
+        card = TaskCard(path.name, "", "unstated", "read from a table of paths and labels")
+        records = read_table(path, Path(root).expanduser() if root else path.parent)
+        return _from_records(records, name or path.stem, card, seed)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        name: str,
+        images: Tensor,
+        labels: Tensor | Sequence[int],
+        classes: Sequence[str],
+        card: TaskCard,
+        groups: Sequence[str] | None = None,
+        splits: Tensor | None = None,
+        seed: int = 0,
+    ) -> Task:
+        """Task from images in memory, uint8 (n, 3, h, w), and labels (n,) into ``classes``.
+
+        ``splits`` are uint8 (n,); those that do not occur in it are carved from training.
+
+        Raises:
+            TaskError: the arrays do not fit together, or a class has too few images.
+        """
+        labels = torch.as_tensor(labels, dtype=torch.int64)
+        parts = [part for part in (images, labels, groups, splits) if part is not None]
+        if len({len(part) for part in parts}) > 1:
+            raise TaskError(
+                f"the images, labels, groups and splits of task {name!r} number "
+                f"{', '.join(str(len(part)) for part in parts)}; expected one of each for every "
+                "image; give lists of equal length"
+            )
+        check_labels(name, labels, classes)
+        keys = [str(index) for index in range(len(labels))]
+        splits = assign_splits(labels, keys, groups, splits, seed)
+        groups = None if groups is None else tuple(groups)
+        return cls(name, tuple(classes), ArrayPixels(images), labels, splits, card, groups)
+
+    def split(
+        self, name: str, resolution: int, limit: int | None = None, seed: int = 0
+    ) -> tuple[Tensor, Tensor]:
+        """Images uint8 (m, 3, r, r) and labels int64 (m,) of one of ``SPLITS``.
+
+        ``limit`` keeps a random subset of that many, in the proportions of the classes.
+
+        Raises:
+            TaskError: there is no split of that name.
+        """
+        members = self._members(name)
+        if limit is not None:
+            members = members[stratified_subset(self.labels[members], limit, seed)]
+        return self.pixels.at(resolution)[members], self.labels[members]
+
+    def sample(self, n: int, resolution: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """At most ``n`` training images uint8 (m, 3, r, r) and labels (m,), balanced by class."""
+        members = self._members("train")
+        members = members[balanced_subset(self.labels[members], n, seed)]
+        return self.pixels.at(resolution)[members], self.labels[members]
+
+    def thumbnails(self, n: int = 64, seed: int = 0) -> Tensor:
+        """Training images, classes taking turns, uint8 (n, 3, 64, 64); small classes repeat."""
+        members = self._members("train")
+        members = members[balanced_draw(self.labels[members], n, seed)]
+        return self.pixels.at(THUMBNAIL)[members]
+
+    def save(self, folder: str | Path, resolution: int | None = None) -> None:
+        """Write the task to ``folder`` as a whole or not at all, replacing a saved task there.
+
+        Images in memory are stored as they are; files, or any task with ``resolution`` given,
+        are stored as squares of ``resolution`` (64) pixels a side.
+
+        Raises:
+            TaskError: the folder holds something else, or cannot be written.
+        """
+        folder = Path(folder).expanduser().resolve()
+        if folder.exists() and not _replaceable(folder):
+            raise TaskError(
+                f"{folder} is there and is not a saved task; give a new or an empty folder"
+            )
+        if resolution is None and isinstance(self.pixels, ArrayPixels):
+            images = self.pixels.images
+        else:
+            images = self.pixels.at(resolution or THUMBNAIL)
+        tensors = {"images": images.contiguous(), "labels": self.labels, "splits": self.splits}
+        try:
+            _write_folder(folder, tensors, self._description())
+        except (OSError, SafetensorError) as error:
+            raise TaskError(
+                f"the task could not be saved to {folder}: {error}; give a folder that can be "
+                "written, on a disk with room"
+            ) from error
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Task:
+        """Inverse of ``save``.
+
+        Raises:
+            TaskError: there is no saved task, or it is damaged or of another schema.
+        """
+        folder = Path(folder).expanduser()
+        about = _read_description(folder)
+        try:
+            tensors = load_file(folder / "images.safetensors")
+            groups = None if about["groups"] is None else tuple(about["groups"])
+            if len(tensors["images"]) != len(tensors["labels"]):
+                raise TaskError(f"{len(tensors['images'])} images, {len(tensors['labels'])} labels")
+            return cls(
+                about["name"],
+                tuple(about["classes"]),
+                ArrayPixels(tensors["images"]),
+                tensors["labels"],
+                tensors["splits"],
+                TaskCard(**about["card"]),
+                groups,
+                tuple(about["skipped"]),
+            )
+        except (OSError, SafetensorError, KeyError, TypeError, TaskError) as error:
+            raise TaskError(
+                f"the saved task in {folder} is damaged ({error!r}); make it again"
+            ) from error
+
+    def _members(self, split: str) -> Tensor:
+        if split not in SPLITS:
+            raise TaskError(f"split {split!r} was asked for; expected one of {', '.join(SPLITS)}")
+        return (self.splits == SPLITS.index(split)).nonzero().flatten()  # (m,)
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "classes": self.classes,
+            "card": asdict(self.card),
+            "groups": self.groups,
+            "skipped": self.skipped,
+        }
+
+
+def _from_records(records: Sequence[Record], name: str, card: TaskCard, seed: int) -> Task:
+    records = sorted(records, key=lambda record: (record.key, str(record.path)))
+    classes = sorted({record.label for record in records})
+    check_classes(name, classes)
+    pixels, failures = open_files([record.path for record in records], THUMBNAIL)
+    skipped = tuple(records[index].key for index in failures)
+    check_readable(name, skipped, list(failures.values()), len(records))
+    kept = [record for index, record in enumerate(records) if index not in failures]
+    index_of = {label: index for index, label in enumerate(classes)}
+    labels = torch.tensor([index_of[record.label] for record in kept])  # (n,)
+    check_labels(name, labels, classes)
+    groups = None if kept[0].group is None else tuple(str(record.group) for record in kept)
+    given = torch.tensor([record.split or TRAIN for record in kept], dtype=torch.uint8)  # (n,)
+    splits = assign_splits(labels, [record.key for record in kept], groups, given, seed)
+    return Task(name, tuple(classes), pixels, labels, splits, card, groups, skipped)
+
+
+def _replaceable(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / "task.json").is_file() or not any(folder.iterdir()))
+
+
+def _write_folder(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Fill a hidden sibling folder, then give it the name."""
+    token = secrets.token_hex(4)
+    fresh = folder.with_name(f".{folder.name}.{token}.tmp")
+    retired = folder.with_name(f".{folder.name}.{token}.old")
+    try:
+        fresh.mkdir(parents=True)
+        save_file(tensors, fresh / "images.safetensors")
+        (fresh / "task.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        if folder.exists():
+            folder.replace(retired)
+        fresh.replace(folder)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if retired.exists() and not folder.exists():
+            retired.replace(folder)
+        raise
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / "task.json"
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TaskError(
+            f"no saved task can be read from {folder}: {error}; expected a folder written by "
+            "Task.save, with task.json and images.safetensors"
+        ) from error
+    schema = about.get("schema") if isinstance(about, dict) else None
+    if schema != SCHEMA:
+        raise TaskError(
+            f"{path} has schema {schema!r}; this version of tans reads schema {SCHEMA}; "
+            "make the task again"
+        )
+    return about

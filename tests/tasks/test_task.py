@@ -1,0 +1,324 @@
+import json
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from tans.errors import TaskError
+from tans.tasks.task import SPLITS, Task, TaskCard
+
+CARD = TaskCard("drawn", "1", "CC0-1.0", "drawn for a test", "squares")
+
+
+def folder_of(root, sizes, seed=0):
+    """Class folders of small random images."""
+    rng = np.random.default_rng(seed)
+    for name, size in sizes.items():
+        (root / name).mkdir(parents=True)
+        for index in range(size):
+            pixels = rng.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{index}.png")
+    return root
+
+
+def array_task(sizes=(10, 10), side=8, **options):
+    labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    generator = torch.Generator().manual_seed(0)
+    shape = (len(labels), 3, side, side)
+    images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+    classes = [f"class {index}" for index in range(len(sizes))]
+    return Task.from_arrays("drawn", images, labels, classes, CARD, **options)
+
+
+def same(one, other):
+    plain = ("name", "classes", "card", "groups", "skipped")
+    return (
+        all(getattr(one, field) == getattr(other, field) for field in plain)
+        and torch.equal(one.labels, other.labels)
+        and torch.equal(one.splits, other.splits)
+    )
+
+
+def test_a_folder_becomes_a_task_with_sorted_classes(tmp_path):
+    task = Task.from_folder(folder_of(tmp_path / "pets", {"dog": 10, "a cat": 5}))
+    assert (task.name, task.classes, len(task)) == ("pets", ("a cat", "dog"), 15)
+    assert torch.bincount(task.labels).tolist() == [5, 10]
+    assert task.card.licence == "unstated"
+    assert [path.parent.name for path in task.pixels.paths] == [
+        task.classes[label] for label in task.labels
+    ]
+    assert task.pixels.at(64).shape == (15, 3, 64, 64)
+
+
+def test_folder_splits_do_not_depend_on_place_or_file_order(tmp_path):
+    first = Task.from_folder(folder_of(tmp_path / "a", {"x": 12, "y": 12}))
+    root = tmp_path / "b"
+    names = [f"{c}/{i}.png" for c in "yx" for i in range(12)]
+    random.Random(3).shuffle(names)
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes((tmp_path / "a" / name).read_bytes())
+    second = Task.from_folder(root, name="a")
+    assert torch.equal(first.splits, second.splits)
+    assert torch.equal(first.labels, second.labels)
+    assert torch.equal(first.pixels.at(64), second.pixels.at(64))
+
+
+def test_given_test_folder_is_kept_and_val_carved(tmp_path):
+    folder_of(tmp_path / "train", {"x": 10, "y": 10}, seed=1)
+    folder_of(tmp_path / "test", {"x": 3, "y": 2}, seed=2)
+    task = Task.from_path(tmp_path)
+    counts = torch.bincount(task.splits.long()).tolist()
+    assert counts == [16, 4, 5]
+    from_test = [path.parts[-3] == "test" for path in task.pixels.paths]
+    assert (task.splits == 2).tolist() == from_test
+
+
+def test_a_table_becomes_a_task_by_group(tmp_path):
+    folder_of(tmp_path / "images", {"x": 12, "y": 12})
+    rows = [f"{c}/{i}.png,{c},g{i // 2}" for c in "xy" for i in range(12)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,group", *rows]))
+    task = Task.from_csv(tmp_path / "t.csv", root=tmp_path / "images")
+    assert task.name == "t"
+    pairs = set(zip(task.groups, task.splits.tolist(), strict=True))
+    assert len(pairs) == 6
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,group", *reversed(rows)]))
+    assert same(task, Task.from_csv(tmp_path / "t.csv", root=tmp_path / "images"))
+
+
+def test_unreadable_files_are_named_and_skipped(tmp_path):
+    folder_of(tmp_path, {"x": 10, "y": 10})
+    (tmp_path / "x/3.png").write_text("no image")
+    task = Task.from_folder(tmp_path)
+    assert task.skipped == ("x/3.png",)
+    assert len(task) == len(task.pixels.at(64)) == 19
+
+
+def test_too_many_unreadable_files_are_refused(tmp_path):
+    folder_of(tmp_path, {"x": 10, "y": 10})
+    for index in range(3):
+        (tmp_path / f"x/{index}.png").write_text("no image")
+    with pytest.raises(TaskError, match=r"3 of 20 images .* x/0\.png .*expected at most 10%"):
+        Task.from_folder(tmp_path)
+
+
+def test_a_single_class_is_refused(tmp_path):
+    with pytest.raises(TaskError, match=r"has 1 class \(x\); expected at least 2"):
+        Task.from_folder(folder_of(tmp_path, {"x": 4}))
+
+
+def test_a_class_of_one_image_is_refused(tmp_path):
+    with pytest.raises(TaskError, match=r"fewer than 2 readable images: y \(1\)"):
+        Task.from_folder(folder_of(tmp_path, {"x": 4, "y": 1}))
+
+
+def test_a_class_without_training_image_is_refused(tmp_path):
+    folder_of(tmp_path / "train", {"x": 4, "y": 4})
+    folder_of(tmp_path / "test", {"x": 2, "z": 2})
+    with pytest.raises(TaskError, match="no training image: z"):
+        Task.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing", "there is nothing at"),
+        ("pets.zip", "is an archive.*unpack it"),
+        ("cat.jpg", "is a single image"),
+        ("notes.txt", "is a file; expected a folder"),
+    ],
+)
+def test_paths_that_are_no_dataset_are_refused(tmp_path, name, message):
+    if name != "missing":
+        (tmp_path / name).touch()
+    with pytest.raises(TaskError, match=message):
+        Task.from_path(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": [0, 0, 1]}, "expected one of each for every image"),
+        ({"groups": ["g"] * 3}, "expected one of each for every image"),
+        ({"splits": torch.zeros(3, dtype=torch.uint8)}, "expected one of each for every image"),
+        ({"labels": [0, 0, 1, 2]}, "reach from 0 to 2; expected 0 to 1"),
+        ({"labels": [0, 0, 0, 1]}, r"fewer than 2 readable images: b \(1\)"),
+        ({"classes": ["a", "a"]}, "names a class twice"),
+        ({"classes": ["a"], "labels": [0] * 4}, "has 1 class"),
+        ({"images": torch.zeros(4, 3, 5, 5)}, "expected uint8"),
+        ({"splits": torch.tensor([0, 0, 0, 7], dtype=torch.uint8)}, r"has splits \[7\]"),
+        ({"splits": torch.tensor([0, 0, 2, 2], dtype=torch.uint8)}, "no training image: b"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(change, message):
+    parts = {
+        "name": "t",
+        "images": torch.zeros(4, 3, 5, 5, dtype=torch.uint8),
+        "labels": [0, 0, 1, 1],
+        "classes": ["a", "b"],
+        "card": CARD,
+    }
+    with pytest.raises(TaskError, match=message):
+        Task.from_arrays(**parts | change)
+
+
+@settings(max_examples=20, deadline=None)
+@given(sizes=st.lists(st.integers(2, 20), min_size=2, max_size=5), seed=st.integers(0, 3))
+def test_the_splits_are_a_partition(sizes, seed):
+    task = array_task(sizes, side=2, seed=seed)
+    parts = [task.split(name, 2) for name in SPLITS]
+    images = torch.cat([images for images, _ in parts]).flatten(1)
+    assert torch.equal(images.sort(0).values, task.pixels.at(2).flatten(1).sort(0).values)
+    assert sum(len(labels) for _, labels in parts) == len(task) == sum(sizes)
+
+
+def test_a_split_can_be_limited():
+    task = array_task((40, 20))
+    images, labels = task.split("train", 8, limit=9, seed=1)
+    assert images.shape == (9, 3, 8, 8)
+    assert torch.bincount(labels).tolist() == [6, 3]
+    assert not torch.equal(images, task.split("train", 8, limit=9, seed=2)[0])
+    with pytest.raises(TaskError, match="split 'dev' was asked for; expected one of train"):
+        task.split("dev", 8)
+
+
+def test_a_sample_is_balanced_and_from_train():
+    task = array_task((40, 10))
+    images, labels = task.sample(10, 16)
+    assert images.shape == (10, 3, 16, 16)
+    assert torch.bincount(labels).tolist() == [5, 5]
+    assert len(task.sample(1000, 8)[1]) == int((task.splits == 0).sum())
+
+
+def test_thumbnails_repeat_where_images_are_few():
+    thumbnails = array_task((3, 3)).thumbnails(16)
+    assert thumbnails.shape == (16, 3, 64, 64)
+    assert thumbnails.dtype == torch.uint8
+    assert len(thumbnails.flatten(1).unique(dim=0)) == 2
+
+
+def test_saving_and_loading_gives_the_same_task(tmp_path):
+    groups = [f"g\u00e9 {index % 10}" for index in range(20)]
+    task = array_task(side=7, groups=groups)
+    task.save(tmp_path / "deep/saved")
+    loaded = Task.from_path(tmp_path / "deep/saved")
+    assert same(task, loaded)
+    assert torch.equal(task.pixels.at(7), loaded.pixels.at(7))
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["saved"]
+
+
+def test_a_task_of_files_is_saved_at_a_resolution(tmp_path):
+    folder_of(tmp_path / "pets", {"x": 10, "y": 10})
+    (tmp_path / "pets/x/bad.png").touch()
+    task = Task.from_folder(tmp_path / "pets")
+    task.save(tmp_path / "saved", resolution=24)
+    loaded = Task.load(tmp_path / "saved")
+    assert same(task, loaded)
+    assert loaded.skipped == ("x/bad.png",)
+    assert torch.equal(loaded.pixels.at(24), task.pixels.at(24))
+
+
+def test_saving_replaces_a_saved_task_and_nothing_else(tmp_path):
+    array_task((4, 4)).save(tmp_path / "saved")
+    array_task((6, 6)).save(tmp_path / "saved")
+    assert len(Task.load(tmp_path / "saved")) == 12
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/precious.txt").touch()
+    with pytest.raises(TaskError, match="is not a saved task"):
+        array_task().save(tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "saved"]
+
+
+def test_a_save_that_fails_at_the_last_step_brings_the_old_task_back(tmp_path, monkeypatch):
+    array_task((4, 4)).save(tmp_path / "saved")
+    rename = Path.replace
+
+    def refuse(source, target):
+        if source.suffix == ".tmp":
+            raise OSError("busy")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(TaskError, match="busy"):
+        array_task((6, 6)).save(tmp_path / "saved")
+    assert len(Task.load(tmp_path / "saved")) == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+def test_a_failed_save_leaves_the_old_task(tmp_path, monkeypatch):
+    array_task((4, 4)).save(tmp_path / "saved")
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("tans.tasks.task.save_file", full)
+    with pytest.raises(TaskError, match="no space left"):
+        array_task((6, 6)).save(tmp_path / "saved")
+    assert len(Task.load(tmp_path / "saved")) == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+
+
+def test_a_killed_save_leaves_nothing_half_written(tmp_path):
+    array_task((4, 4)).save(tmp_path / "saved")
+    script = f"""
+import os, signal, torch
+from tans.tasks import task as module
+write = module.save_file
+def killed(tensors, path):
+    write(tensors, path)
+    os.kill(os.getpid(), signal.SIGKILL)
+task = module.Task.load({str(tmp_path / "saved")!r})
+module.save_file = killed
+task.save({str(tmp_path / "saved")!r})
+"""
+    ended = subprocess.run([sys.executable, "-c", script], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert len(Task.load(tmp_path / "saved")) == 8
+    leftover = [path for path in tmp_path.iterdir() if path.name != "saved"]
+    assert all(path.name.startswith(".") for path in leftover)
+    assert len(leftover) == 1
+
+
+def test_another_schema_is_refused(tmp_path):
+    array_task().save(tmp_path)
+    about = json.loads((tmp_path / "task.json").read_text())
+    (tmp_path / "task.json").write_text(json.dumps(about | {"schema": 99}))
+    with pytest.raises(TaskError, match="has schema 99; this version of tans reads schema 1"):
+        Task.load(tmp_path)
+
+
+def test_a_folder_without_a_saved_task_is_refused(tmp_path):
+    with pytest.raises(TaskError, match="no saved task can be read"):
+        Task.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", ["cut", "no labels", "other labels", "fewer images", "no json", "other card"]
+)
+def test_a_damaged_task_is_refused(tmp_path, damage):
+    array_task().save(tmp_path)
+    images, about = tmp_path / "images.safetensors", tmp_path / "task.json"
+    tensors = {name: tensor.clone() for name, tensor in load_file(images).items()}
+    if damage == "cut":
+        images.write_bytes(images.read_bytes()[:100])
+    elif damage == "no labels":
+        save_file({"images": tensors["images"]}, images)
+    elif damage == "other labels":
+        save_file(tensors | {"labels": tensors["labels"] + 5}, images)
+    elif damage == "fewer images":
+        save_file(tensors | {"images": tensors["images"][1:].clone()}, images)
+    elif damage == "no json":
+        about.write_text("{")
+    else:
+        about.write_text(json.dumps(json.loads(about.read_text()) | {"card": {"colour": "red"}}))
+    with pytest.raises(TaskError, match=r"damaged|no saved task can be read"):
+        Task.load(tmp_path)
