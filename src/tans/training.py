@@ -1,0 +1,368 @@
+"""Train networks on images: the only optimiser loop over images.
+
+Fine-tuning follows the paper's settings (section 4.1 and its released recipe): SGD with momentum,
+weight decay, one cosine decay over the whole run, a new linear head.
+
+References:
+    Jeong et al., Task-Adaptive Neural Network Search with Meta-Contrastive Learning, NeurIPS 2021.
+    Yu et al., BigNAS, ECCV 2020 (the sandwich rule).
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tans.errors import InputError
+from tans.spaces.elastic import Supernet
+from tans.spaces.network import Network, normalise
+from tans.spaces.specification import Specification
+from tans.tasks.task import Task
+from tans.types import Architecture
+
+EVALUATION_BATCH = 256
+FULL_EVERY = 4
+"""While distilling, the largest network is trained every this many steps; it costs the most."""
+SPREAD_FLOOR = 0.05
+"""Added to the spread of a teacher's feature, so that features that rarely fire do not rule."""
+
+EpochListener = Callable[[int, float], None]
+Schedule = torch.optim.lr_scheduler.CosineAnnealingLR
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to fine-tune."""
+
+    epochs: int = 10
+    learning_rate: float = 1e-2
+    """At the start; decays once over the run along a cosine to zero."""
+    momentum: float = 0.9
+    weight_decay: float = 4e-5
+    batch_size: int = 32
+    """Images a step."""
+    augment: bool = True
+    """Small random shifts, scalings, rotations and changes of contrast."""
+    flip: bool = False
+    """Also mirror; off, since letters and signs change their meaning."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 2 or self.learning_rate <= 0:
+            raise InputError(
+                f"epochs {self.epochs}, batch size {self.batch_size}, learning rate "
+                f"{self.learning_rate}; expected at least 1, at least 2, above 0"
+            )
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training images gave."""
+
+    epoch: int
+    """Counted from 1."""
+    train_loss: float
+    val_accuracy: float
+    """In [0, 1]; NaN where there is no validation split."""
+    seconds: float
+    """Since training began, validation included."""
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """A fine-tuned network and how it got there."""
+
+    network: Network
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    """The epoch kept: highest validation accuracy, the later of equals."""
+    test_accuracy: float
+    """Of the kept epoch, in [0, 1]; the test split was touched this once."""
+    confusion: Tensor
+    """Counts on the test split, int64 (true class, predicted class)."""
+    seconds: float
+    """From the start of training to the end of the test."""
+
+
+def finetune(
+    network: Network,
+    task: Task,
+    resolution: int,
+    recipe: Recipe | None = None,
+    *,
+    limit: int | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> FineTuned:
+    """Fit a network to a task under a new head, keeping the best epoch by validation.
+
+    Args:
+        network: left as it is; a copy is trained.
+        resolution: pixels a side.
+        limit: at most this many training images, a stratified draw.
+        on_epoch: told after every epoch.
+    """
+    recipe = recipe or Recipe()
+    began = time.perf_counter()
+    network = copy.deepcopy(network).to(device()).to(memory_format=torch.channels_last)
+    network.replace_head(len(task.classes), recipe.seed)
+    images, labels = task.split("train", resolution, limit, recipe.seed)
+    val_images, val_labels = task.split("val", resolution)
+    history: list[Epoch] = []
+    best: dict[str, Tensor] = {}
+
+    def after_epoch(epoch: int, loss: float) -> None:
+        nonlocal best
+        val = accuracy(network, val_images, val_labels)
+        history.append(Epoch(epoch, loss, val, time.perf_counter() - began))
+        if val >= max((e.val_accuracy for e in history), default=0.0) or val != val:
+            best = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        if on_epoch:
+            on_epoch(history[-1])
+
+    run = Run(network, sgd(network, recipe), recipe)
+    run.minimise(lambda x, y, _: F.cross_entropy(network(x), y), images, labels, after_epoch)
+    network.load_state_dict(best)
+    confusion = confusion_matrix(network, *task.split("test", resolution), len(task.classes))
+    tops = [e.epoch for e in history if not e.val_accuracy < max(h.val_accuracy for h in history)]
+    return FineTuned(
+        network=network.eval(),
+        history=tuple(history),
+        best_epoch=tops[-1],
+        test_accuracy=(confusion.trace() / confusion.sum().clamp(min=1)).item(),
+        confusion=confusion,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def train_supernet(
+    supernet: Supernet,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    on_epoch: EpochListener | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Fine-tune a supernet in place by the sandwich rule: largest, smallest, one at random.
+
+    Args:
+        images: uint8 (n, 3, r, r).
+        labels: int64 (n,), below the number of classes of the supernet's head.
+        on_epoch: told the epoch, from 1, and the mean loss.
+        checkpoint: file from which a stopped training goes on.
+    """
+    space = supernet.space
+
+    def loss(x: Tensor, y: Tensor, step: int) -> Tensor:
+        members = (space.largest, space.smallest, _subnet(space, recipe.seed, step))
+        return sum((F.cross_entropy(supernet(x, m), y) for m in members), x.new_zeros(()))
+
+    supernet.to(device()).to(memory_format=torch.channels_last)
+    run = Run(supernet, sgd(supernet, recipe), recipe, checkpoint)
+    run.minimise(loss, images, labels, on_epoch)
+    supernet.eval()
+
+
+def distil(
+    supernet: Supernet,
+    teacher: Network,
+    images: Tensor,
+    recipe: Recipe,
+    on_epoch: EpochListener | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Make a supernet's slices compute what the whole network computes, in place.
+
+    Each slice learns the teacher's features, standardised, and its class probabilities; the
+    head stays the teacher's.
+
+    Args:
+        images: uint8 (n, 3, r, r), any images of the kind the supernet will see.
+        on_epoch: told the epoch, from 1, and the mean loss.
+        checkpoint: file from which a stopped training goes on.
+    """
+    space = supernet.space
+    supernet.to(device()).to(memory_format=torch.channels_last)
+    supernet.full.classifier.requires_grad_(False)
+    teacher = teacher.to(device()).to(memory_format=torch.channels_last).eval()
+
+    def loss(x: Tensor, _: Tensor, step: int) -> Tensor:
+        with torch.no_grad():
+            target = teacher.features(x)  # (n, features)
+            classes = teacher.classifier(target).softmax(1)  # (n, 1000)
+        spread = target.std(0) + SPREAD_FLOOR  # (features,)
+        total = x.new_zeros(())
+        for member in _distilled(space, recipe.seed, step):
+            features = supernet.features(x, member)
+            total = total + ((features - target) / spread).square().mean()
+            scores = supernet.classify(features)
+            total = total + F.kl_div(scores.log_softmax(1), classes, reduction="batchmean")
+        return total
+
+    weights = [p for p in supernet.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(weights, recipe.learning_rate, weight_decay=recipe.weight_decay)
+    unlabelled = torch.zeros(len(images), dtype=torch.int64)
+    run = Run(supernet, optimiser, recipe, checkpoint)
+    run.minimise(loss, images, unlabelled, on_epoch)
+    supernet.full.classifier.requires_grad_(True)
+    supernet.eval()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A module, how its weights are changed, and where a stopped run goes on."""
+
+    module: nn.Module
+    optimiser: torch.optim.Optimizer
+    recipe: Recipe
+    checkpoint: Path | None = None
+    """Written after each epoch, deleted at the end."""
+
+    def minimise(
+        self,
+        loss: Callable[[Tensor, Tensor, int], Tensor],
+        images: Tensor,
+        labels: Tensor,
+        after_epoch: EpochListener | None = None,
+    ) -> None:
+        """Minimise a loss of (images, labels, step) over epochs with one cosine decay.
+
+        Args:
+            loss: of float images (b, 3, r, r), labels (b,), and the number of the step.
+            images: uint8 (n, 3, r, r), held in memory.
+            labels: int64 (n,).
+        """
+        recipe = self.recipe
+        generator = torch.Generator().manual_seed(recipe.seed)
+        # batches of nearly equal size, as a small rest would upset batch-norm
+        per_epoch = max(1, round(len(images) / recipe.batch_size))
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimiser, T_max=recipe.epochs * per_epoch
+        )
+        for epoch in range(self._resume(schedule, generator) + 1, recipe.epochs + 1):
+            self.module.train()
+            mean = 0.0
+            order = torch.randperm(len(images), generator=generator)
+            for count, rows in enumerate(order.tensor_split(per_epoch), 1):
+                x = normalise(images[rows])
+                if recipe.augment:
+                    x = augment(x, recipe.flip, generator)
+                x = x.to(device(), memory_format=torch.channels_last)
+                y = labels[rows].to(device())
+                with torch.autocast(device().type, enabled=device().type == "cuda"):
+                    value = loss(x, y, (epoch - 1) * per_epoch + count)
+                self.optimiser.zero_grad()
+                value.backward()
+                self.optimiser.step()
+                schedule.step()
+                mean += (value.item() - mean) / count
+            self._save(epoch, schedule, generator)
+            if after_epoch:
+                after_epoch(epoch, mean)
+        if self.checkpoint:
+            self.checkpoint.unlink(missing_ok=True)
+
+    def _save(self, epoch: int, schedule: Schedule, generator: torch.Generator) -> None:
+        if self.checkpoint is None:
+            return
+        state = {
+            "epoch": epoch,
+            "module": self.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": schedule.state_dict(),
+            "generator": generator.get_state(),
+        }
+        temporary = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+
+    def _resume(self, schedule: Schedule, generator: torch.Generator) -> int:
+        """Last finished epoch, its state put back."""
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return 0
+        state = torch.load(self.checkpoint, weights_only=True)
+        self.module.load_state_dict(state["module"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        generator.set_state(state["generator"])
+        return state["epoch"]
+
+
+def _subnet(space: Specification, *seed: int) -> Architecture:
+    return space.sample(random.Random(repr(seed)))
+
+
+def _distilled(space: Specification, seed: int, step: int) -> tuple[Architecture, ...]:
+    """The smallest, one at random, and now and then the largest, else another at random."""
+    last = space.largest if step % FULL_EVERY == 0 else _subnet(space, seed, step, 1)
+    return space.smallest, _subnet(space, seed, step, 0), last
+
+
+def sgd(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """The paper's optimiser."""
+    return torch.optim.SGD(
+        module.parameters(),
+        recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def augment(x: Tensor, flip: bool, generator: torch.Generator) -> Tensor:
+    """Shift, scale, rotate and re-contrast each image a little, float (n, 3, r, r).
+
+    Small images lose their content to crops, so nothing leaves the frame by more than a tenth.
+    """
+    n = len(x)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(n, generator=generator) * (high - low) + low
+
+    angle, scale = uniform(-0.17, 0.17), uniform(0.85, 1.15)  # radians, zoom out to in
+    mirror = uniform(-1, 1).sign() if flip else torch.ones(n)
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    rows = [cos * mirror, -sin, uniform(-0.1, 0.1), sin * mirror, cos, uniform(-0.1, 0.1)]
+    theta = torch.stack(rows, 1).view(n, 2, 3)
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)  # (n, r, r, 2)
+    x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    contrast, brightness = uniform(0.8, 1.2), uniform(-0.1, 0.1)
+    return x * contrast.view(n, 1, 1, 1) + brightness.view(n, 1, 1, 1)
+
+
+@torch.no_grad()
+def predict(network: nn.Module, images: Tensor) -> Tensor:
+    """Class scores for uint8 images, (n, 3, r, r) to (n, classes), on the CPU."""
+    network.eval()
+    parameter = next(network.parameters())
+    scores = [
+        network(normalise(batch).to(parameter.device, memory_format=torch.channels_last)).cpu()
+        for batch in images.split(EVALUATION_BATCH)
+    ]
+    return torch.cat(scores) if scores else torch.empty(0, 0)
+
+
+def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Share of images whose highest score is their label; NaN for no images."""
+    if not len(images):
+        return float("nan")
+    return (predict(network, images).argmax(1) == labels).float().mean().item()
+
+
+def confusion_matrix(network: nn.Module, images: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Counts of (true class, predicted class), int64 (classes, classes)."""
+    if not len(images):
+        return torch.zeros(classes, classes, dtype=torch.int64)
+    cells = labels * classes + predict(network, images).argmax(1)
+    return torch.bincount(cells, minlength=classes**2).view(classes, classes)
+
+
+def device() -> torch.device:
+    """The accelerator where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tans.errors import InputError
+from tans.export import load_finetuned, predict_files, save_finetuned
+from tans.spaces.network import Network, normalise
+from tans.spaces.specification import LITE0
+from tans.tasks.task import Task, TaskCard
+from tans.training import Epoch, FineTuned, Recipe
+
+RESOLUTION = 32
+COLOURS = {"red": (230, 20, 20), "grün": (20, 200, 20), "blue": (20, 20, 230)}
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    images = torch.zeros(30, 3, 16, 16, dtype=torch.uint8)
+    card = TaskCard("colours", "1", "CC0-1.0", "drawn")
+    return Task.from_arrays("colours", images, torch.arange(30) % 3, tuple(COLOURS), card)
+
+
+@pytest.fixture(scope="module")
+def tuned() -> FineTuned:
+    torch.manual_seed(0)
+    return finetuned(Network(LITE0, LITE0.smallest, 3).eval())
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tuned: FineTuned, task: Task) -> Path:
+    save(tmp_path / "out", tuned, task)
+    return tmp_path / "out"
+
+
+def finetuned(network: Network, val: float = 0.5) -> FineTuned:
+    history = (Epoch(1, 1.2, val, 0.5), Epoch(2, 0.7, val, 1.0))
+    confusion = torch.tensor([[2, 0, 0], [1, 1, 0], [0, 0, 2]])
+    return FineTuned(network, history, 2, 5 / 6, confusion, 1.1)
+
+
+def save(folder: Path, tuned: FineTuned, task: Task) -> None:
+    recipe = Recipe(epochs=2, seed=7)
+    save_finetuned(
+        folder,
+        tuned,
+        task,
+        source="icons-0badcafe",
+        licence="Apache-2.0",
+        resolution=RESOLUTION,
+        recipe=recipe,
+    )
+
+
+def reads_colours() -> Network:
+    """A network whose scores are the mean red, green and blue of the image."""
+    network = Network(LITE0, LITE0.smallest, 3).eval()
+
+    def features(x: Tensor) -> Tensor:
+        return torch.nn.functional.pad(x.mean((2, 3)), (0, LITE0.features - 3))
+
+    network.features = features  # type: ignore[method-assign]
+    return network
+
+
+def draw(path: Path, colour: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (20, 12), COLOURS[colour]).save(path)
+    return path
+
+
+def test_loaded_network_computes_what_the_saved_one_does(folder: Path, tuned: FineTuned) -> None:
+    exported = load_finetuned(folder)
+    x = normalise(torch.randint(0, 256, (2, 3, RESOLUTION, RESOLUTION), dtype=torch.uint8))
+    with torch.no_grad():
+        torch.testing.assert_close(exported.network(x), tuned.network(x))
+    assert not exported.network.training
+    assert exported.classes == tuple(COLOURS)
+    assert exported.resolution == RESOLUTION
+
+
+def test_description_says_all_that_is_needed_to_use_and_to_trace_it(folder: Path) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    assert card["architecture"] == str(LITE0.smallest)
+    assert card["space"] == "lite0"
+    assert card["source"] == {"entry": "icons-0badcafe", "licence": "Apache-2.0"}
+    assert card["recipe"]["seed"] == 7
+    assert (card["best_epoch"], card["test_images"]) == (2, 6)
+    assert [epoch["epoch"] for epoch in card["history"]] == [1, 2]
+    assert card["confusion"][1] == [1, 1, 0]
+    preprocessing = card["preprocessing"]
+    assert (preprocessing["mean"], preprocessing["std"]) == (127, 128)
+    assert preprocessing["size"] == [RESOLUTION, RESOLUTION]
+    assert "32 x 32" in preprocessing["words"]
+    assert card == load_finetuned(folder).card
+
+
+def test_missing_validation_is_valid_json(tmp_path: Path, tuned: FineTuned, task: Task) -> None:
+    save(tmp_path, finetuned(tuned.network, val=float("nan")), task)
+    text = (tmp_path / "model.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["history"][0]["val_accuracy"] is None
+
+
+def test_saving_again_replaces_the_network_and_keeps_other_files(folder: Path, task: Task) -> None:
+    (folder / "report.html").write_text("kept")
+    other = Network(LITE0, LITE0.largest, 3).eval()
+    save(folder, finetuned(other), task)
+    assert load_finetuned(folder).network.architecture == LITE0.largest
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"model.json", "model.safetensors", "report.html"}
+
+
+def test_foreign_description_is_not_overwritten(
+    tmp_path: Path, tuned: FineTuned, task: Task
+) -> None:
+    (tmp_path / "model.json").write_text('{"mine": 1}')
+    with pytest.raises(InputError, match="give another folder"):
+        save(tmp_path, tuned, task)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
+    assert (tmp_path / "model.json").read_text() == '{"mine": 1}'
+
+
+def test_folder_that_cannot_be_made_is_one_error(
+    tmp_path: Path, tuned: FineTuned, task: Task
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        save(tmp_path / "file" / "out", tuned, task)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 99, "architecture": ""}'])
+def test_folder_without_a_description_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(InputError, match=r"fine-tune"):
+        load_finetuned(tmp_path)
+
+
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no fine-tuned network"):
+        load_finetuned(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": "lite0:9x9"},
+        {"architecture": "nowhere:3x3"},
+        {"architecture": 5},
+        {"classes": ["one", "two"]},
+        {"classes": None},
+        {"resolution": "large"},
+        {"resolution": 0},
+        {"weights": {}},
+    ],
+)
+def test_damaged_description_is_refused(folder: Path, change: dict[str, object]) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(card | change))
+    with pytest.raises(InputError, match="is damaged"):
+        load_finetuned(folder)
+
+
+def test_damaged_or_missing_weights_are_refused(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-4] + b"\0\1\2\3")
+    with pytest.raises(InputError, match="hash"):
+        load_finetuned(folder)
+    weights.unlink()
+    with pytest.raises(InputError, match="is damaged"):
+        load_finetuned(folder)
+
+
+@pytest.fixture
+def colours(folder: Path, monkeypatch: pytest.MonkeyPatch, task: Task) -> Path:
+    """A saved network that tells colours apart."""
+    network = reads_colours()
+    with torch.no_grad():
+        network.classifier.weight.zero_()
+        network.classifier.bias.zero_()
+        network.classifier.weight[:, :3] = 5 * torch.eye(3)
+    save(folder, finetuned(network), task)
+    monkeypatch.setattr(Network, "features", lambda _, x: network.features(x))
+    return folder
+
+
+def test_predicts_files_in_order_and_reports_unreadable_ones(colours: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not an image")
+    paths = [draw(tmp_path / "b.png", "blue"), broken, draw(tmp_path / "g.png", "grün")]
+    blue, unreadable, green, missing = predict_files(colours, [*paths, tmp_path / "none.png"])
+    assert (blue.path, blue.label, blue.error) == (paths[0], "blue", None)
+    assert green.label == "grün"
+    assert blue.probability is not None
+    assert 0.9 < blue.probability <= 1
+    for failed in (unreadable, missing):
+        assert (failed.label, failed.probability) == (None, None)
+        assert failed.error
+
+
+def test_folder_stands_for_the_images_below_it(colours: Path, tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    draw(root / "b" / "2.png", "red")
+    draw(root / "a" / "1.png", "blue")
+    draw(root / ".hidden" / "3.png", "blue")
+    (root / "notes.txt").write_text("no image")
+    predictions = predict_files(colours, [root])
+    assert [(p.path.name, p.label) for p in predictions] == [("1.png", "blue"), ("2.png", "red")]
+
+
+def test_folder_without_images_is_reported(colours: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (prediction,) = predict_files(colours, [tmp_path / "empty"])
+    assert prediction.error == "a folder that holds no images"
+
+
+def test_decompression_bomb_spoils_no_other_file(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [draw(tmp_path / f"{i}.png", "red") for i in range(5)]
+    Image.new("RGB", (60, 60)).save(paths[3])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    predictions = predict_files(colours, paths)
+    assert [p.label for p in predictions] == ["red", "red", "red", None, "red"]
+    assert "bomb" in (predictions[3].error or "")
+
+
+def test_more_files_than_one_batch(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tans.export.BATCH", 2)
+    names = ["red", "blue", "grün", "blue", "red"]
+    paths = [draw(tmp_path / f"{i}.png", name) for i, name in enumerate(names)]
+    assert [p.label for p in predict_files(colours, paths)] == names
+    assert predict_files(colours, []) == []
