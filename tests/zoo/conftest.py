@@ -1,0 +1,124 @@
+"""A tiny zoo with random weights."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from tans.spaces.embedding import PROBES
+from tans.spaces.network import Network
+from tans.spaces.specification import SPACES
+from tans.types import Architecture, ZooEntry
+from tans.zoo.store import Zoo, entry_id
+
+SPACE = SPACES["lite0"]
+CLASSES = ("cup", "fork", "spoon")
+CARD = {
+    "source": "drawn here",
+    "version": "1",
+    "licence": "CC0-1.0",
+    "made": "at random",
+    "family": "noise",
+    "notes": "",
+}
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A zoo of one task with two subnets, and what was put into it."""
+
+    zoo: Zoo
+    base: str
+    weights: str
+    state: dict[str, Tensor]
+    thumbnails: Tensor
+    features: Tensor
+    labels: Tensor
+    entries: list[ZooEntry]
+
+
+def random_state(seed: int, classes: int = len(CLASSES)) -> dict[str, Tensor]:
+    """State of the largest network, drawn from a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(SPACE, SPACE.largest, classes).state_dict()
+
+
+def nearby(state: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+    """A state as training might have moved it."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: t + 0.01 * torch.randn(t.shape, generator=generator) if t.dim() > 1 else t
+        for name, t in state.items()
+    }
+
+
+def make_entry(
+    weights: str, architecture: Architecture, task: str = "cutlery", seed: int = 0
+) -> ZooEntry:
+    """An entry with measurements drawn from a seed."""
+    costs = SPACE.costs(architecture, 0, 32)
+    generator = torch.Generator().manual_seed(seed)
+    return ZooEntry(
+        id=entry_id(task, weights, architecture, 32),
+        task=task,
+        architecture=architecture,
+        resolution=32,
+        weights=weights,
+        params=costs.params,
+        flops=costs.flops,
+        licence="CC0-1.0",
+        val_accuracy=None,
+        accuracy=0.1 + 0.01 * seed,
+        topology=SPACE.topology(architecture),
+        functional=tuple(torch.randn(SPACE.features, generator=generator).tolist()),
+        similarities=tuple(torch.rand(PROBES * (PROBES - 1) // 2, generator=generator).tolist()),
+    )
+
+
+def some_entries(weights: str, count: int, seed: int = 0) -> list[ZooEntry]:
+    """Entries of different random architectures."""
+    rng = random.Random(seed)
+    drawn = dict.fromkeys(SPACE.sample(rng) for _ in range(2 * count))
+    return [make_entry(weights, a, seed=i) for i, a in enumerate(list(drawn)[:count])]
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Made once; tests take a copy through ``tiny``."""
+    zoo = Zoo.create(tmp_path_factory.mktemp("made") / "zoo", "lite0", 32)
+    base_state = random_state(0)
+    base = zoo.add_weights(base_state, base=None)
+    zoo.set_base(base)
+    state = nearby(base_state, seed=1)
+    weights = zoo.add_weights(state, base=base)
+    generator = torch.Generator().manual_seed(2)
+    coarse = torch.randint(0, 256, (64, 3, 8, 8), dtype=torch.uint8, generator=generator)
+    thumbnails = coarse.repeat_interleave(8, 2).repeat_interleave(8, 3)  # (64, 3, 64, 64)
+    features, labels = torch.randn(6, SPACE.features, generator=generator), torch.arange(6) % 3
+    zoo.add_task(
+        "cutlery",
+        classes=CLASSES,
+        card=CARD,
+        thumbnails=thumbnails,
+        features=(features, labels),
+        weights=weights,
+        train_images=6,
+        cost_s=1.5,
+    )
+    entries = [make_entry(weights, a) for a in (SPACE.largest, SPACE.smallest)]
+    zoo.add_entries(entries)
+    entries = sorted(entries, key=lambda entry: entry.id)
+    return Tiny(zoo, base, weights, state, thumbnails, features, labels, entries)
+
+
+@pytest.fixture
+def tiny(made: Tiny, tmp_path: Path) -> Tiny:
+    shutil.copytree(made.zoo.path, tmp_path / "zoo")
+    return replace(made, zoo=Zoo.open(tmp_path / "zoo"))

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+
+from tans.errors import ZooError
+from tans.tasks.task import Task
+from tans.training import accuracy
+from tans.zoo.build import BASE_SUBNETS, BuildProgress, BuildSettings, build_zoo
+from tans.zoo.store import IMAGENET, Zoo
+from tests.conftest import SMALL
+
+
+def test_every_task_has_its_networks(small_zoo: Zoo, small_tasks: list[Task]) -> None:
+    entries = small_zoo.entries()
+    for task in small_tasks:
+        own = [entry for entry in entries if entry.task == task.name]
+        architectures = {entry.architecture for entry in own}
+        assert len(own) == len(architectures) == SMALL.subnets
+        assert {small_zoo.space.largest, small_zoo.space.smallest} <= architectures
+        assert small_zoo.task(task.name).card["family"] == task.card.family
+    base = [entry for entry in entries if entry.task == IMAGENET]
+    assert len(base) == BASE_SUBNETS + 1
+    assert {entry.accuracy for entry in base} == {None}
+
+
+def test_what_is_measured_is_what_is_stored(small_zoo: Zoo, small_tasks: list[Task]) -> None:
+    for task in small_tasks:
+        entry = next(e for e in small_zoo.entries() if e.task == task.name)
+        network = small_zoo.load(entry.id)
+        assert accuracy(network, *task.split("test", 32)) == entry.accuracy
+        assert accuracy(network, *task.split("val", 32)) == entry.val_accuracy
+
+
+def test_the_built_zoo_verifies(small_zoo: Zoo) -> None:
+    report = small_zoo.verify()
+    assert report.ok, report.problems
+    assert report.networks == len(small_zoo.entries())
+
+
+def test_a_stopped_build_goes_on_to_the_same_zoo(
+    small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path
+) -> None:
+    def stop(progress: BuildProgress) -> None:
+        if progress.step == "measure" and progress.done == 2:
+            raise KeyboardInterrupt
+
+    steps: list[BuildProgress] = []
+    for listener in (stop, steps.append):
+        try:
+            zoo = build_zoo(
+                tmp_path / "zoo", small_tasks[:1], SMALL, base_from=small_zoo, on_progress=listener
+            )
+        except KeyboardInterrupt:
+            stored = Zoo.open(tmp_path / "zoo").entries()
+            assert sum(entry.task != IMAGENET for entry in stored) == 2
+    assert [(p.step, p.done, p.total) for p in steps] == [("measure", 1, 2), ("measure", 2, 2)]
+    expected = [e for e in small_zoo.entries() if e.task in (IMAGENET, small_tasks[0].name)]
+    assert [e.id for e in zoo.entries()] == [e.id for e in expected]
+    assert [e.accuracy for e in zoo.entries()] == [e.accuracy for e in expected]
+    assert not list(zoo.path.glob("*.checkpoint"))
+
+
+def test_another_resolution_is_refused(small_zoo: Zoo, small_tasks: list[Task]) -> None:
+    with pytest.raises(ZooError, match="32"):
+        build_zoo(small_zoo.path, small_tasks, BuildSettings(resolution=64))
