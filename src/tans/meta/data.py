@@ -1,0 +1,236 @@
+"""What meta-learning reads of a zoo, as plain tensors; no other module of ``meta`` sees one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from tans.errors import InputError
+from tans.meta.presets import PARTS
+
+if TYPE_CHECKING:
+    from tans.types import Transfer
+    from tans.zoo.store import Zoo
+
+
+@dataclass(frozen=True, eq=False)
+class MetaData:
+    """Tasks with their image features, networks with their numbers, and measured transfers.
+
+    A task without images (such as ``imagenet``) has networks and no rows in ``features``.
+    """
+
+    tasks: tuple[str, ...]
+    """Names (t); the tensors below index into them."""
+    families: tuple[str, ...]
+    """Kind of image of each task (t)."""
+    features: Tensor
+    """float32 (n, f), one row an image of any task."""
+    labels: Tensor
+    """int64 (n,), class within the image's task."""
+    image_tasks: Tensor
+    """int64 (n,), task of each image."""
+    held_out: Tensor
+    """bool (n,), images kept from training so as to judge retrieval."""
+    entries: tuple[str, ...]
+    """Ids of the networks (e)."""
+    entry_tasks: Tensor
+    """int64 (e,), source task of each network."""
+    accuracy: Tensor
+    """float32 (e,), test accuracy on the source task in [0, 1]; NaN where not measured."""
+    parts: Mapping[str, Tensor]
+    """float32 (e, w) each: topology, functional, similarities."""
+    transfer_entries: Tensor
+    """int64 (r,), the network that was fine-tuned."""
+    transfer_tasks: Tensor
+    """int64 (r,), the task it was fine-tuned on."""
+    transfer_accuracy: Tensor
+    """float32 (r,), test accuracy after the fine-tune, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        lengths = {
+            "tasks": {len(self.tasks), len(self.families)},
+            "images": {len(x) for x in (self.features, *_images(self))},
+            "networks": {len(self.entries), len(self.entry_tasks), len(self.accuracy)}
+            | {len(part) for part in self.parts.values()},
+            "transfers": {len(x) for x in _transfers(self)},
+        }
+        for what, found in lengths.items():
+            if len(found) > 1:
+                raise InputError(f"meta data names {sorted(found)} {what}; expected one number")
+
+    @classmethod
+    def from_zoo(
+        cls, zoo: Zoo, *, held_out: float = 0.2, transfer_epochs: int = 10, seed: int = 0
+    ) -> MetaData:
+        """Read a zoo.
+
+        Args:
+            zoo: an opened zoo.
+            held_out: share of each class's images kept from training, in [0, 1).
+            transfer_epochs: only transfers fine-tuned this long count, because predicted
+                accuracy means accuracy after that many epochs.
+            seed: of the choice of held-out images.
+
+        Raises:
+            InputError: the zoo has no networks, or none whose task has images.
+        """
+        tasks, entries = zoo.tasks(), zoo.entries(vectors=False)
+        names = {task.name: i for i, task in enumerate(tasks)}
+        ids = {entry.id: i for i, entry in enumerate(entries)}
+        features, labels, image_tasks = _read_features(zoo, [task.name for task in tasks])
+        transfers = [
+            t
+            for t in zoo.transfers()
+            if t.epochs == transfer_epochs and t.source in ids and t.target in names
+        ]
+        accuracy = [float("nan") if e.accuracy is None else e.accuracy for e in entries]
+        return cls(
+            tasks=tuple(names),
+            families=tuple(task.card.get("family") or task.name for task in tasks),
+            features=features,
+            labels=labels,
+            image_tasks=image_tasks,
+            held_out=_hold_out(labels, image_tasks, held_out, seed),
+            entries=tuple(ids),
+            entry_tasks=torch.tensor([names[entry.task] for entry in entries]),
+            accuracy=torch.tensor(accuracy),
+            parts={name: torch.from_numpy(zoo.matrix(name)) for name in PARTS},
+            **_transfer_tensors(transfers, ids, names),
+        )
+
+    @property
+    def has_images(self) -> Tensor:
+        """bool (t,): tasks that can be asked for; the others are only ever answers."""
+        return torch.bincount(self.image_tasks, minlength=len(self.tasks)) > 0
+
+    @property
+    def queried(self) -> Tensor:
+        """int64 (q,): tasks with both images and networks, the ones with a positive pair."""
+        owned = torch.bincount(self.entry_tasks, minlength=len(self.tasks)) > 0
+        return (self.has_images & owned).nonzero().squeeze(1)
+
+    @property
+    def judged(self) -> Tensor:
+        """int64 (h,): queried tasks of which some images are held out."""
+        held = torch.bincount(self.image_tasks[self.held_out], minlength=len(self.tasks)) > 0
+        return self.queried[held[self.queried]]
+
+    def without(self, family: str) -> MetaData:
+        """The same data with no trace of a family: tasks, images, networks and transfers."""
+        kept = torch.tensor([name != family for name in self.families])  # (t,)
+        number = kept.cumsum(0) - 1  # (t,)
+        images, networks = kept[self.image_tasks], kept[self.entry_tasks]
+        transfers = kept[self.transfer_tasks] & networks[self.transfer_entries]
+        return replace(
+            self,
+            tasks=tuple(t for t, k in zip(self.tasks, kept.tolist(), strict=True) if k),
+            families=tuple(f for f in self.families if f != family),
+            features=self.features[images],
+            labels=self.labels[images],
+            image_tasks=number[self.image_tasks[images]],
+            held_out=self.held_out[images],
+            entries=tuple(e for e, k in zip(self.entries, networks.tolist(), strict=True) if k),
+            entry_tasks=number[self.entry_tasks[networks]],
+            accuracy=self.accuracy[networks],
+            parts={name: part[networks] for name, part in self.parts.items()},
+            transfer_entries=(networks.cumsum(0) - 1)[self.transfer_entries[transfers]],
+            transfer_tasks=number[self.transfer_tasks[transfers]],
+            transfer_accuracy=self.transfer_accuracy[transfers],
+        )
+
+    def transfer_means(self) -> Tensor:
+        """Mean measured transfer (t, t), source task by target task; NaN where not measured."""
+        size = len(self.tasks)
+        cell = self.entry_tasks[self.transfer_entries] * size + self.transfer_tasks  # (r,)
+        total = torch.bincount(cell, self.transfer_accuracy.double(), minlength=size * size)
+        count = torch.bincount(cell, minlength=size * size)
+        return (total / count).float().reshape(size, size)
+
+    def imageless_positives(self) -> Tensor:
+        """Pairs (k, 2) of a target task and the source without images that transfers best to it.
+
+        Sources of the target's own family do not compete, and a source with images must have
+        been measured too: best of one is no evidence.
+        """
+        means = self.transfer_means()
+        family = _family_index(self.families)
+        means = means.masked_fill(family[:, None] == family[None], torch.nan)  # (t, t)
+        compared = means[self.has_images].isfinite().any(0)  # (t,)
+        best = means.nan_to_num(-1.0).argmax(0)  # (t,)
+        owned = torch.zeros_like(compared)
+        owned[self.queried] = True
+        targets = (compared & owned & ~self.has_images[best]).nonzero().squeeze(1)
+        return torch.stack([targets, best[targets]], 1)  # (k, 2)
+
+    def digest(self) -> str:
+        """SHA-256 of everything in it, in hex."""
+        hasher = hashlib.sha256()
+        for field in fields(self):
+            value = getattr(self, field.name)
+            for name, item in sorted(value.items()) if field.name == "parts" else [("", value)]:
+                hasher.update(f"{field.name}.{name}".encode())
+                if isinstance(item, Tensor):
+                    hasher.update(f"{item.dtype}{tuple(item.shape)}".encode())
+                    hasher.update(item.contiguous().numpy().data)
+                else:
+                    hasher.update(json.dumps(item).encode())
+        return hasher.hexdigest()
+
+
+def _images(data: MetaData) -> tuple[Tensor, ...]:
+    return data.labels, data.image_tasks, data.held_out
+
+
+def _transfers(data: MetaData) -> tuple[Tensor, ...]:
+    return data.transfer_entries, data.transfer_tasks, data.transfer_accuracy
+
+
+def _read_features(zoo: Zoo, names: list[str]) -> tuple[Tensor, Tensor, Tensor]:
+    read = [zoo.features(name) for name in names]
+    filled = [(i, f, y) for i, (f, y) in enumerate(read) if len(f)]
+    if not filled:
+        raise InputError("no task of this zoo has images to learn from; build it on some first")
+    return (
+        torch.cat([f.float() for _, f, _ in filled]),
+        torch.cat([y.long() for _, _, y in filled]),
+        torch.cat([torch.full((len(f),), i) for i, f, _ in filled]),
+    )
+
+
+def _hold_out(labels: Tensor, image_tasks: Tensor, share: float, seed: int) -> Tensor:
+    """A random share of each class (n,), at least one image of it staying."""
+    if not 0 <= share < 1:
+        raise InputError(f"held_out is {share}; expected a share in [0, 1)")
+    generator = torch.Generator().manual_seed(seed)
+    key = image_tasks * (int(labels.max()) + 1) + labels  # (n,)
+    shuffled = torch.randperm(len(key), generator=generator)
+    order = shuffled[key[shuffled].argsort(stable=True)]  # (n,), class by class
+    _, counts = key[order].unique_consecutive(return_counts=True)
+    starts = counts.cumsum(0) - counts
+    place = torch.arange(len(key)) - starts.repeat_interleave(counts)  # (n,)
+    taken = torch.minimum((counts * share).round().long(), counts - 1)
+    held = torch.zeros(len(key), dtype=torch.bool)
+    held[order] = place < taken.repeat_interleave(counts)
+    return held
+
+
+def _transfer_tensors(
+    transfers: list[Transfer], ids: Mapping[str, int], names: Mapping[str, int]
+) -> dict[str, Tensor]:
+    return {
+        "transfer_entries": torch.tensor([ids[t.source] for t in transfers], dtype=torch.long),
+        "transfer_tasks": torch.tensor([names[t.target] for t in transfers], dtype=torch.long),
+        "transfer_accuracy": torch.tensor([t.accuracy for t in transfers], dtype=torch.float32),
+    }
+
+
+def _family_index(families: tuple[str, ...]) -> Tensor:
+    number = {name: i for i, name in enumerate(dict.fromkeys(families))}
+    return torch.tensor([number[name] for name in families])  # (t,)

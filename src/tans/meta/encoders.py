@@ -1,0 +1,176 @@
+"""Query encoder E_Q and model encoder E_M (TANS, Jeong et al., NeurIPS 2021, section 3.2).
+
+A set of images enters through a fixed, permutation-invariant summary, and a network through the
+numbers stored with it. Both are fixed before the first step, so training touches only what comes
+after: ``prepare`` is the part without parameters, ``embed`` the part that learns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tans.errors import InputError
+
+_CONSTANT = 1e-6
+
+
+class Standardiser(nn.Module):
+    """Per-dimension standardisation, each part of the input scaled to about unit length.
+
+    Before ``fit`` it changes nothing. A dimension that does not vary becomes zero.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    def fit(self, rows: Tensor, widths: Sequence[int]) -> None:
+        """Take the statistics of rows (n, width); ``widths`` of the parts sum to width."""
+        deviation = rows.std(0, correction=0)  # (width,)
+        length = torch.cat([torch.full((w,), float(w)).sqrt() for w in widths])  # (width,)
+        varies = deviation > _CONSTANT
+        self.shift.copy_(rows.mean(0))
+        self.scale.copy_(torch.where(varies, 1 / (deviation.clamp_min(_CONSTANT) * length), 0.0))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Rows (n, width), standardised."""
+        return (rows - self.shift) * self.scale
+
+
+class QueryEncoder(nn.Module):
+    """From a set of image features to a query embedding of unit length.
+
+    ``mean`` pools as the paper does (a linear map commutes with the mean, so the mean comes
+    first); ``classes`` reads the mean of the class means, their spread, and the spread within
+    classes, each class counting alike.
+    """
+
+    def __init__(self, features: int, dim: int, pooling: str = "mean", hidden: int = 0) -> None:
+        super().__init__()
+        self.features = features
+        self.pooling = pooling
+        self.widths = (features,) if pooling == "mean" else (features,) * 3
+        self.standardise = Standardiser(sum(self.widths))
+        self.project = _projection(sum(self.widths), dim, hidden)
+
+    def summarise(self, features: Tensor, labels: Tensor, subsets: Tensor | None = None) -> Tensor:
+        """Summaries (b, w) of subsets of one task's images.
+
+        Args:
+            features: (n, features), one row an image.
+            labels: int64 (n,).
+            subsets: bool (b, n), none of them empty; all images when None.
+
+        Raises:
+            InputError: the features are not of the expected shape, or not finite.
+        """
+        self._check(features, labels)
+        if subsets is None:
+            subsets = torch.ones(1, len(features), dtype=torch.bool)
+        weights = subsets.to(features.dtype)  # (b, n)
+        if self.pooling == "mean":
+            return weights @ features / weights.sum(1, keepdim=True)
+        return _class_summary(features, labels, weights)
+
+    def prepare(self, summaries: Tensor) -> Tensor:
+        """Standardised summaries (b, w)."""
+        return self.standardise(summaries)
+
+    def embed(self, prepared: Tensor) -> Tensor:
+        """Embeddings (b, d) of unit length from prepared summaries (b, w)."""
+        return F.normalize(self.project(prepared), dim=1)
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Embedding (d,) of the images' features (n, features) with labels (n,)."""
+        return self.embed(self.prepare(self.summarise(features, labels)))[0]
+
+    def _check(self, features: Tensor, labels: Tensor) -> None:
+        if features.ndim != 2 or features.shape[1] != self.features or not len(features):
+            raise InputError(
+                f"query features have shape {tuple(features.shape)}; expected "
+                f"(images, {self.features}) with at least one image"
+            )
+        if labels.shape != features.shape[:1]:
+            raise InputError(
+                f"{tuple(labels.shape)} labels for {len(features)} images; expected one each"
+            )
+        if not bool(features.isfinite().all()):
+            raise InputError("query features hold NaN or infinity; compute them again")
+
+
+class ModelEncoder(nn.Module):
+    """From a network's topology, functional embedding and similarities to a unit embedding.
+
+    ``joint`` L2-normalises the parts together, as the published code does; ``separate``
+    standardises each with statistics of the zoo, so that none drowns another.
+    """
+
+    def __init__(
+        self, widths: Mapping[str, int], dim: int, normalisation: str = "joint", hidden: int = 0
+    ) -> None:
+        super().__init__()
+        self.widths = dict(widths)
+        self.normalisation = normalisation
+        self.standardise = Standardiser(sum(widths.values()))
+        self.project = _projection(sum(widths.values()), dim, hidden)
+
+    def concatenate(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """The parts it reads, side by side: (n, w) from a mapping of name to (n, part).
+
+        Raises:
+            InputError: a part is missing or of another width.
+        """
+        for name, width in self.widths.items():
+            shape = tuple(parts[name].shape) if name in parts else None
+            if shape is None or len(shape) != 2 or shape[1] != width:
+                raise InputError(
+                    f"model part {name!r} has shape {shape}; expected (models, {width})"
+                )
+        return torch.cat([parts[name].float() for name in self.widths], 1)
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Normalised inputs (n, w) from concatenated parts (n, w)."""
+        if self.normalisation == "joint":
+            return F.normalize(rows, dim=1)
+        return self.standardise(rows)
+
+    def embed(self, prepared: Tensor) -> Tensor:
+        """Embeddings (n, d) of unit length from prepared rows (n, w)."""
+        return F.normalize(self.project(prepared), dim=1)
+
+    def forward(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Embeddings (n, d) of networks given as a mapping of part to (n, width)."""
+        return self.embed(self.prepare(self.concatenate(parts)))
+
+
+def _projection(width: int, dim: int, hidden: int) -> nn.Module:
+    if not hidden:
+        return nn.Linear(width, dim)
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, dim))
+
+
+def _class_summary(features: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """[mean of class means, spread between, spread within] (b, 3f) for image weights (b, n)."""
+    classes, index = labels.unique(return_inverse=True)
+    one_hot = F.one_hot(index, len(classes)).to(features.dtype)  # (n, c)
+    members = weights[:, None, :] * one_hot.T  # (b, c, n)
+    counts = members.sum(2, keepdim=True)  # (b, c, 1)
+    present = (counts > 0).to(features.dtype)
+    share = present / present.sum(1, keepdim=True)  # (b, c, 1)
+    # centred first, because a variance taken as a difference of squares loses digits
+    centre = features.mean(0)
+    centred = features - centre  # (n, f)
+    means = members @ centred / counts.clamp_min(1)  # (b, c, f)
+    squares = members @ centred.square() / counts.clamp_min(1)  # (b, c, f)
+    mean = (share * means).sum(1)  # (b, f)
+    between = (share * (means - mean[:, None]).square()).sum(1)  # (b, f)
+    within = (share * (squares - means.square()).clamp_min(0)).sum(1)  # (b, f)
+    return torch.cat([mean + centre, between.sqrt(), within.sqrt()], 1)

@@ -1,0 +1,286 @@
+"""Meta-training (TANS, Jeong et al., NeurIPS 2021, equations 2-5), all tensors in memory.
+
+Queries are summarised once into a bank of random subsets, and networks are normalised once, so a
+step is two gathers, two small encoders, and one optimiser update.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tans.errors import InputError
+from tans.meta.data import MetaData
+from tans.meta.encoders import ModelEncoder, QueryEncoder
+from tans.meta.losses import contrastive
+from tans.meta.metrics import Retrieval, retrieval
+from tans.meta.predictor import Predictor, squared_error
+from tans.meta.presets import MetaSettings
+from tans.meta.retriever import Retriever, build
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one optimiser step reports."""
+
+    step: int
+    """From 1."""
+    loss: float
+    """Of this batch, before the update."""
+    retrieval: Retrieval | None
+    """On held-out images, at the steps that evaluate."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Learner:
+    query: QueryEncoder
+    model: ModelEncoder
+    predictor: Predictor
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        return [p for m in (self.query, self.model, self.predictor) for p in m.parameters()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """Everything a step draws from, prepared."""
+
+    bank: Tensor  # (q, b, s) query summaries
+    models: Tensor  # (e, w) network rows
+    accuracy: Tensor  # (e,)
+    queried: Tensor  # (q,) task of each bank row
+    by_task: Tensor  # (e,) networks, task by task
+    starts: Tensor  # (t,) first place of each task in by_task
+    counts: Tensor  # (t,) networks of each task
+    imageless: Tensor  # (k, 2) bank row and source task of positives without images
+    transfers: Tensor  # (r, 2) bank row and network
+    transfer_accuracy: Tensor  # (r,)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    queries: Tensor  # (p, s)
+    models: Tensor  # (p, w)
+    accuracy: Tensor  # (p,), NaN where unknown
+
+
+def meta_train(
+    data: MetaData, settings: MetaSettings, on_step: Callable[[Step], None] | None = None
+) -> Retriever:
+    """Learn encoders and predictor, and embed all networks.
+
+    Args:
+        data: what to learn from; its held-out images are only evaluated on.
+        settings: see ``tans.meta.presets``; the same seed gives the same retriever.
+        on_step: called after every step.
+
+    Raises:
+        InputError: fewer than two tasks have both images and networks.
+    """
+    if len(data.queried) < 2:
+        raise InputError(
+            f"{len(data.queried)} tasks have both images and networks; contrasting needs at least 2"
+        )
+    generator = torch.Generator().manual_seed(settings.seed)
+    widths = {name: data.parts[name].shape[1] for name in settings.parts}
+    learner = _Learner(*build(settings, data.features.shape[1], widths))
+    inputs = _prepare(data, settings, learner, generator)
+    judge = _judge(data, learner, inputs.models)
+    _optimise(inputs, settings, learner, generator, judge, on_step)
+    with torch.no_grad():
+        matrix = learner.model.embed(inputs.models)  # (e, dim)
+    return Retriever(
+        query_encoder=learner.query.eval(),
+        model_encoder=learner.model.eval(),
+        predictor=learner.predictor.eval(),
+        settings=settings,
+        data_hash=data.digest(),
+        entries=data.entries,
+        matrix=matrix,
+    )
+
+
+def _optimise(
+    inputs: _Inputs,
+    settings: MetaSettings,
+    learner: _Learner,
+    generator: torch.Generator,
+    judge: Callable[[], Retrieval | None],
+    on_step: Callable[[Step], None] | None,
+) -> None:
+    optimiser = torch.optim.AdamW(
+        learner.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    transferring = settings.transfer_weight > 0 and len(inputs.transfers) > 0
+    for step in range(1, settings.steps + 1):
+        loss = _loss(_draw(inputs, generator), settings, learner)
+        if transferring:
+            error = _predictor_error(_draw_transfers(inputs, generator), learner)
+            loss = loss + settings.predictor_weight * settings.transfer_weight * error
+        optimiser.zero_grad()
+        loss.backward()
+        for group in optimiser.param_groups:
+            group["lr"] = _learning_rate(settings, step)
+        optimiser.step()
+        due = settings.evaluate_every and step % settings.evaluate_every == 0
+        found = judge() if due else None
+        if on_step is not None:
+            on_step(Step(step, loss.item(), found))
+
+
+def _loss(batch: _Batch, settings: MetaSettings, learner: _Learner) -> Tensor:
+    """Equation 5 on one batch."""
+    queries = learner.query.embed(batch.queries)  # (p, dim)
+    models = learner.model.embed(batch.models)  # (p, dim)
+    retrieving = contrastive(
+        settings.loss, queries @ models.T, settings.margin, settings.temperature
+    )
+    error = squared_error(learner.predictor(queries, models), batch.accuracy)
+    return retrieving + settings.predictor_weight * error
+
+
+def _predictor_error(batch: _Batch, learner: _Learner) -> Tensor:
+    queries, models = learner.query.embed(batch.queries), learner.model.embed(batch.models)
+    return squared_error(learner.predictor(queries, models), batch.accuracy)
+
+
+def _learning_rate(settings: MetaSettings, step: int) -> float:
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - 1) / settings.steps))
+
+
+def _draw(inputs: _Inputs, generator: torch.Generator) -> _Batch:
+    """All tasks, each with one of its networks at random.
+
+    Every second batch, one target of a source without images takes a network of that source as
+    its positive instead. The other such targets stay out of that batch, where that network would
+    wrongly be their negative.
+    """
+    rows = torch.arange(len(inputs.queried))  # (p,)
+    sources = inputs.queried  # (p,)
+    if len(inputs.imageless) and _uniform(1, generator) < 0.5:
+        row, source = inputs.imageless[_integers(len(inputs.imageless), 1, generator)][0]
+        rows = rows[~torch.isin(rows, inputs.imageless[:, 0]) | (rows == row)]
+        sources = torch.where(rows == row, source, inputs.queried[rows])
+    networks = _draw_networks(inputs, sources, generator)  # (p,)
+    owned = sources == inputs.queried[rows]
+    # a stored accuracy is the source task's own, so it says nothing of another task's query
+    accuracy = torch.where(owned, inputs.accuracy[networks], torch.nan)
+    return _Batch(_draw_queries(inputs, rows, generator), inputs.models[networks], accuracy)
+
+
+def _draw_transfers(inputs: _Inputs, generator: torch.Generator) -> _Batch:
+    """As many measured transfers as there are tasks, with repetition."""
+    pick = _integers(len(inputs.transfers), len(inputs.queried), generator)  # (p,)
+    rows, networks = inputs.transfers[pick].unbind(1)
+    return _Batch(
+        _draw_queries(inputs, rows, generator),
+        inputs.models[networks],
+        inputs.transfer_accuracy[pick],
+    )
+
+
+def _draw_queries(inputs: _Inputs, rows: Tensor, generator: torch.Generator) -> Tensor:
+    return inputs.bank[rows, _integers(inputs.bank.shape[1], len(rows), generator)]  # (p, s)
+
+
+def _draw_networks(inputs: _Inputs, sources: Tensor, generator: torch.Generator) -> Tensor:
+    place = (_uniform(len(sources), generator) * inputs.counts[sources]).long()  # (p,)
+    return inputs.by_task[inputs.starts[sources] + place]
+
+
+def _uniform(n: int, generator: torch.Generator) -> Tensor:
+    return torch.rand(n, generator=generator)
+
+
+def _integers(below: int, n: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(below, (n,), generator=generator)
+
+
+def _prepare(
+    data: MetaData, settings: MetaSettings, learner: _Learner, generator: torch.Generator
+) -> _Inputs:
+    """Draw the bank of queries, fit the standardisers, and index the networks."""
+    bank = _query_bank(data, settings, learner.query, generator)  # (q, b, s)
+    rows = learner.model.concatenate(data.parts)  # (e, w)
+    if settings.normalisation == "separate":
+        learner.query.standardise.fit(bank.flatten(0, 1), learner.query.widths)
+        learner.model.standardise.fit(rows, list(learner.model.widths.values()))
+    counts = torch.bincount(data.entry_tasks, minlength=len(data.tasks))
+    row_of = torch.full((len(data.tasks),), -1)  # (t,)
+    row_of[data.queried] = torch.arange(len(data.queried))
+    imageless = data.imageless_positives()
+    targets = row_of[data.transfer_tasks]  # (r,)
+    return _Inputs(
+        bank=learner.query.prepare(bank),
+        models=learner.model.prepare(rows),
+        accuracy=data.accuracy,
+        queried=data.queried,
+        by_task=data.entry_tasks.argsort(stable=True),
+        starts=counts.cumsum(0) - counts,
+        counts=counts,
+        imageless=torch.stack([row_of[imageless[:, 0]], imageless[:, 1]], 1),
+        transfers=torch.stack([targets, data.transfer_entries], 1)[targets >= 0],
+        transfer_accuracy=data.transfer_accuracy[targets >= 0],
+    )
+
+
+def _query_bank(
+    data: MetaData, settings: MetaSettings, encoder: QueryEncoder, generator: torch.Generator
+) -> Tensor:
+    """Summaries (q, b, s) of random subsets of each task's training images."""
+    banks = []
+    for task in data.queried.tolist():
+        chosen = (data.image_tasks == task) & ~data.held_out
+        features, labels = data.features[chosen], data.labels[chosen]
+        banks.append(encoder.summarise(features, labels, _subsets(labels, settings, generator)))
+    return torch.stack(banks)
+
+
+def _subsets(labels: Tensor, settings: MetaSettings, generator: torch.Generator) -> Tensor:
+    """Random subsets bool (b, n) of images, of some of the classes if so set."""
+    number = settings.query_subsets
+    allowed = torch.ones(number, len(labels), dtype=torch.bool)
+    if settings.class_subsets:
+        classes, index = labels.unique(return_inverse=True)
+        least = min(max(2, math.ceil(len(classes) / 2)), len(classes))
+        kept = _integers(len(classes) - least + 1, number, generator) + least  # (b,)
+        allowed = _first(torch.ones(number, len(classes), dtype=torch.bool), kept, generator)
+        allowed = allowed[:, index]  # (b, n)
+    spread = settings.query_images - settings.query_least + 1
+    size = _integers(spread, number, generator) + settings.query_least  # (b,)
+    return _first(allowed, size, generator)
+
+
+def _first(allowed: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
+    """At random, `size` (b,) of the allowed (b, n) in each row, or all when fewer."""
+    order = torch.rand(allowed.shape, generator=generator).masked_fill(~allowed, 2.0)  # (b, n)
+    place = order.argsort(1).argsort(1)
+    return allowed & (place < size[:, None])
+
+
+def _judge(data: MetaData, learner: _Learner, models: Tensor) -> Callable[[], Retrieval | None]:
+    """A function that ranks all networks for each task's held-out images, as learnt so far."""
+    own = data.judged  # (h,)
+    if not len(own):
+        return lambda: None
+    summaries = []
+    for task in own.tolist():
+        images = (data.image_tasks == task) & data.held_out
+        summaries.append(learner.query.summarise(data.features[images], data.labels[images]))
+    prepared = learner.query.prepare(torch.cat(summaries))  # (h, s)
+
+    @torch.inference_mode()
+    def judge() -> Retrieval:
+        scores = learner.query.embed(prepared) @ learner.model.embed(models).T  # (h, e)
+        return retrieval(scores, data.entry_tasks, own)
+
+    return judge

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from tans.errors import InputError
+from tans.meta.presets import PRESETS, MetaSettings, get_preset
+
+
+def test_the_paper_preset_keeps_the_published_settings() -> None:
+    paper = get_preset("paper")
+    assert (paper.dim, paper.steps, paper.seed, paper.top) == (128, 10_000, 777, 10)
+    assert (paper.learning_rate, paper.margin, paper.predictor_weight) == (1e-2, 0.2, 1.0)
+    assert (paper.pooling, paper.normalisation, paper.loss) == ("mean", "joint", "hinge")
+    assert paper.parts == ("topology", "functional")
+    assert (paper.hidden, paper.transfer_weight, paper.interaction) == (0, 0, False)
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_settings_survive_json(name: str) -> None:
+    text = json.dumps(asdict(PRESETS[name]))
+    assert MetaSettings.from_json(json.loads(text)) == PRESETS[name]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"loss": "triplet"},
+        {"parts": ()},
+        {"parts": ("weights",)},
+        {"steps": 0},
+        {"learning_rate": 0.0},
+        {"margin": -0.1},
+        {"query_images": 10, "query_least": 20},
+    ],
+)
+def test_bad_settings_are_refused_by_name(bad: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(bad))):
+        MetaSettings(**bad)
+
+
+def test_unknown_names_and_types_are_refused() -> None:
+    with pytest.raises(InputError, match="momentum"):
+        MetaSettings.from_json({"momentum": 0.9})
+    with pytest.raises(InputError, match="type"):
+        MetaSettings.from_json({"steps": "many"})
+    with pytest.raises(InputError, match="fastest"):
+        get_preset("fastest")

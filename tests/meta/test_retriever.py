@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tans.errors import InputError, ZooError
+from tans.meta.presets import MetaSettings
+from tans.meta.retriever import MANIFEST, Retriever
+from tans.meta.train import meta_train
+from tests.meta.synthetic import QUICK, make_data
+
+RICH = replace(
+    QUICK,
+    hidden=6,
+    pooling="classes",
+    normalisation="separate",
+    parts=("similarities", "topology"),
+    interaction=True,
+    steps=5,
+)
+
+
+@pytest.mark.parametrize("settings", [replace(QUICK, steps=5), RICH], ids=["linear", "rich"])
+def test_what_is_loaded_embeds_as_what_was_saved(settings: MetaSettings, tmp_path: Path) -> None:
+    data = make_data()
+    before = meta_train(data, settings)
+    before.save(tmp_path / "deep" / "model")
+    after = Retriever.load(tmp_path / "deep" / "model")
+    rows = data.image_tasks == 2
+    queries = [r.encode_query(data.features[rows], data.labels[rows]) for r in (before, after)]
+    assert torch.equal(*queries)
+    assert torch.equal(before.encode_models(data.parts), after.encode_models(data.parts))
+    assert torch.equal(before.matrix, after.matrix)
+    predictions = [r.predict(queries[0], r.matrix) for r in (before, after)]
+    assert torch.equal(*predictions)
+    assert (after.settings, after.entries) == (settings, data.entries)
+    assert after.data_hash == data.digest()
+
+
+def test_the_stored_matrix_is_the_embedding_of_the_networks() -> None:
+    data = make_data()
+    retriever = meta_train(data, RICH)
+    torch.testing.assert_close(retriever.matrix, retriever.encode_models(data.parts))
+    torch.testing.assert_close(retriever.matrix.norm(dim=1), torch.ones(len(data.entries)))
+
+
+def test_saving_again_leaves_one_model_and_no_rest(tmp_path: Path) -> None:
+    data = make_data()
+    for seed in (1, 2):
+        retriever = meta_train(data, replace(QUICK, steps=2, seed=seed))
+        retriever.save(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert torch.equal(Retriever.load(tmp_path).matrix, retriever.matrix)
+
+
+def test_damage_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ZooError, match="no retriever"):
+        Retriever.load(tmp_path)
+    meta_train(make_data(), replace(QUICK, steps=2)).save(tmp_path)
+    manifest = tmp_path / MANIFEST
+    text = manifest.read_text()
+    manifest.write_text(text.replace('"schema": 1', '"schema": 99'))
+    with pytest.raises(ZooError, match="schema 99"):
+        Retriever.load(tmp_path)
+    manifest.write_text(text[:-20])
+    with pytest.raises(ZooError, match="cannot read"):
+        Retriever.load(tmp_path)
+    manifest.write_text(json.dumps({**json.loads(text), "entries": ["one"]}))
+    with pytest.raises(ZooError, match="1 networks"):
+        Retriever.load(tmp_path)
+    manifest.write_text(json.dumps({**json.loads(text), "parts": {"topology": 4}}))
+    with pytest.raises(ZooError, match="damaged"):
+        Retriever.load(tmp_path)
+    manifest.write_text(text)
+    (weights,) = tmp_path.glob("weights-*")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(ZooError, match="has changed"):
+        Retriever.load(tmp_path)
+
+
+def test_bad_input_is_told() -> None:
+    retriever = meta_train(make_data(), replace(QUICK, steps=2))
+    with pytest.raises(InputError, match=r"\(3,\)"):
+        retriever.predict(torch.zeros(3), retriever.matrix)
+    with pytest.raises(InputError, match="functional"):
+        retriever.encode_models({"topology": torch.zeros(2, 3)})
