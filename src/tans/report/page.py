@@ -1,0 +1,94 @@
+"""The page as a whole, and the file it goes to."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from tans.errors import InputError, ZooError
+from tans.report import sections
+from tans.report.markup import Html, tag
+from tans.report.runs import Run
+from tans.search import SearchResult
+from tans.tasks.task import Task
+from tans.types import ZooEntry
+
+
+class Pictures(Protocol):
+    """What the page asks of a zoo."""
+
+    def entry(self, id: str) -> ZooEntry: ...
+    def thumbnails(self, task: str) -> Tensor: ...
+
+
+def write_report(
+    path: str | Path, task: Task, zoo: Pictures, result: SearchResult, runs: Sequence[Run]
+) -> None:
+    """Write one HTML file that needs nothing beside it and asks the network for nothing.
+
+    Args:
+        runs: the chosen network first, then those to stand beside it.
+
+    Raises:
+        InputError: there is no run, or the file cannot be written.
+    """
+    if not runs:
+        raise InputError("there is no run to report; expected at least one; fine-tune first")
+    path = Path(path).expanduser()
+    page = "<!doctype html>\n" + _page(task, zoo, result, runs)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(page, encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"the report cannot be written to {path}: {error}; give a file in a folder that can "
+            "be written"
+        ) from error
+    finally:
+        if fresh.is_file():
+            fresh.unlink()
+
+
+def _page(task: Task, zoo: Pictures, result: SearchResult, runs: Sequence[Run]) -> Html:
+    source, thumbnails = _source_pictures(zoo, result, runs[0])
+    best = max(runs, key=lambda run: -1.0 if math.isnan(run.validation) else run.validation)
+    body = tag(
+        "main",
+        sections.heading(task, runs),
+        sections.images(task, source, thumbnails),
+        sections.ranking(result, chosen=runs[0].source),
+        sections.curves(runs),
+        sections.run_table(runs),
+        sections.confusion(task, best),
+        sections.making(task, result, runs),
+    )
+    style = resources.files("tans").joinpath("assets", "report.css").read_text(encoding="utf-8")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{task.name} - tans report"),
+        tag("style", Html(style)),
+    )
+    return tag("html", head, tag("body", body), lang="en")
+
+
+def _source_pictures(
+    zoo: Pictures, result: SearchResult, run: Run
+) -> tuple[str | None, Tensor | None]:
+    """The task that a run's network came from, and its images; None where the zoo has none."""
+    task = next((match.task for match in result.matches if match.id == run.source), None)
+    try:
+        task = task or zoo.entry(run.source).task
+        return task, zoo.thumbnails(task)
+    except ZooError:
+        return task, None

@@ -1,0 +1,325 @@
+"""The parts of the page, in the order in which they are read."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tans.export import tans_version
+from tans.report.charts import Line, confusion_chart, line_chart, line_class
+from tans.report.markup import Html, join, picture, tag
+from tans.report.runs import Run, difference, wilson
+from tans.search import SearchResult
+from tans.tasks.images import resize
+from tans.tasks.task import SPLITS, Task
+from tans.types import Match
+
+SHOWN_CLASSES = 24
+"""Classes whose images are shown; the others are named."""
+STRIP = 5
+"""Images side by side of each class."""
+SHOWN_IMAGES = 60
+"""Images shown together, where there are few classes; each class has one strip to four."""
+THUMBNAIL = 64
+MATRIX_CLASSES = 24
+"""Classes that the confusion matrix shows: of more, those with the most mistakes."""
+MIX_UPS = 6
+SHOWN_MATCHES = 20
+
+
+def heading(task: Task, runs: Sequence[Run]) -> Html:
+    """Title, the data in one sentence, each network's test accuracy, and what follows from it."""
+    counts = torch.bincount(task.splits.long(), minlength=len(SPLITS)).tolist()
+    splits = f"{counts[0]:,} to train, {counts[1]:,} to validate, {counts[2]:,} to test"
+    lede = f"{len(task):,} images in {len(task.classes)} classes: {splits}."
+    return tag(
+        "header",
+        tag("p", "tans report", class_="eyebrow"),
+        tag("h1", task.name),
+        tag("p", lede, class_="lede"),
+        tag("div", *(_tile(index, run) for index, run in enumerate(runs)), class_="tiles"),
+        tag("p", _verdict(runs), class_="verdict"),
+    )
+
+
+def images(task: Task, source: str | None, thumbnails: Tensor | None) -> Html:
+    """The user's images by class, beside those that the chosen network was trained on."""
+    shown = task.classes[:SHOWN_CLASSES]
+    each = STRIP * min(4, max(1, SHOWN_IMAGES // (STRIP * len(task.classes))))
+    pixels, labels = task.sample(each * len(task.classes), THUMBNAIL)
+    strips = [_strip(name, pixels[labels == index][:each]) for index, name in enumerate(shown)]
+    rest = task.classes[SHOWN_CLASSES:]
+    more = tag("details", tag("summary", f"and {len(rest)} more classes"), ", ".join(rest))
+    yours = tag(
+        "div", tag("h3", "Yours"), tag("div", *strips, class_="strips"), more if rest else ""
+    )
+    theirs = tag("div", tag("h3", _learnt_from(source)), _sheet(source, thumbnails))
+    return _section("The images", tag("div", yours, theirs, class_="beside"))
+
+
+def ranking(result: SearchResult, chosen: str) -> Html:
+    """The networks proposed, with what each costs."""
+    matches = result.matches[:SHOWN_MATCHES]
+    timed = any(match.latency_ms is not None for match in matches)
+    head = ["", "Network", "Source task", "Parameters", "MFLOPs", "Input"]
+    head += ["Latency"] * timed + ["Predicted accuracy", "Similarity", "Licence"]
+    rows = [_ranked(place, match, timed) for place, match in enumerate(matches, 1)]
+    classes = ["chosen" if match.id == chosen else None for match in matches]
+    return _section(
+        "The ranking",
+        _table(head, rows, text={1, 2, len(head) - 1}, row_classes=classes),
+        tag(
+            "p",
+            "Parameters and multiply-adds include a head for these classes. Predicted accuracy "
+            "is that expected on the test images after the default 10-epoch fine-tune.",
+            class_="note",
+        ),
+    )
+
+
+def curves(runs: Sequence[Run]) -> Html:
+    """Validation accuracy against epochs and against seconds."""
+    by_epoch = [_line(run, [float(epoch.epoch) for epoch in run.tuned.history]) for run in runs]
+    by_second = [_line(run, [epoch.seconds for epoch in run.tuned.history]) for run in runs]
+    legend = [
+        tag("span", tag("i", class_=f"swatch {line_class(index)}"), run.label)
+        for index, run in enumerate(runs)
+    ]
+    epochs = "Validation accuracy against epochs"
+    seconds = "Validation accuracy against seconds of training"
+    return _section(
+        "Learning",
+        tag("p", *legend, class_="legend"),
+        tag(
+            "div",
+            _figure(epochs, line_chart(by_epoch, "epoch", epochs, whole=True)),
+            _figure(seconds, line_chart(by_second, "seconds", seconds)),
+            class_="charts",
+        ),
+        tag("p", "The large dot is the epoch that was kept.", class_="note"),
+    )
+
+
+def run_table(runs: Sequence[Run]) -> Html:
+    """Costs and accuracy of every run."""
+    head = ["Run", "Began from", "Parameters", "MFLOPs", "Epochs", "Seconds"]
+    head += ["Best validation", "Test accuracy", "95% interval", "Test images"]
+    rows = [_run_row(index, run) for index, run in enumerate(runs)]
+    return _section("The runs", _table(head, rows, text={0, 1}))
+
+
+def confusion(task: Task, run: Run) -> Html:
+    """What the best run takes for what on the test images."""
+    counts = run.tuned.confusion.numpy()
+    if not counts.sum():
+        return _section("What is taken for what", tag("p", "There were no test images."))
+    wrong = counts - np.diag(np.diag(counts))
+    shown = np.arange(len(counts))
+    if len(counts) > MATRIX_CLASSES:
+        mistakes = wrong.sum(0) + wrong.sum(1)
+        shown = np.sort(np.argsort(-mistakes, kind="stable")[:MATRIX_CLASSES])
+    names = [task.classes[index] for index in shown]
+    title = f"Confusion matrix of {run.label}"
+    return _section(
+        "What is taken for what",
+        tag("p", _matrix_note(run, len(counts)), class_="note"),
+        tag(
+            "div",
+            tag("div", confusion_chart(counts[np.ix_(shown, shown)], names, title), class_="wide"),
+            _mix_ups(wrong, counts.sum(1), task.classes),
+            class_="matrix",
+        ),
+    )
+
+
+def making(task: Task, result: SearchResult, runs: Sequence[Run]) -> Html:
+    """Versions, times, recipe: what is needed to make it again."""
+    facts = [
+        (
+            "Versions",
+            f"tans {tans_version()}, torch {torch.__version__}, Python {platform.python_version()}",
+        ),
+        ("Device", f"{platform.machine()}, {torch.get_num_threads()} threads"),
+        (
+            "Search",
+            f"{result.embedding_s:.2f} s to embed the images, "
+            f"{1e3 * result.search_s:.1f} ms to rank the networks",
+        ),
+        ("Training images", f"read from {task.card.source}; licence {task.card.licence}"),
+    ]
+    recipes = {run.label: run.recipe for run in runs if run.recipe is not None}
+    if len(set(recipes.values())) == 1:
+        recipes = {"every run": next(iter(recipes.values()))}
+    facts += [
+        (
+            f"Recipe of {label}",
+            ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in asdict(r).items()),
+        )
+        for label, r in recipes.items()
+    ]
+    if task.skipped:
+        facts.append(("Skipped", f"{len(task.skipped)} unreadable: {', '.join(task.skipped[:10])}"))
+    terms = [join(tag("dt", name), tag("dd", value)) for name, value in facts]
+    method = (
+        "Each network was fine-tuned under a new head by SGD with one cosine decay; the epoch was "
+        "chosen on the validation images, and the test images were looked at once, at the end."
+    )
+    return _section("How it was made", tag("p", method), tag("dl", *terms))
+
+
+def _tile(index: int, run: Run) -> Html:
+    right, total = run.tested
+    low, high = wilson(right, total)
+    number = f"{100 * right / total:.1f}%" if total else "no test images"
+    interval = f"95% interval {100 * low:.1f} to {100 * high:.1f}% on {total:,} test images"
+    return tag(
+        "div",
+        tag("p", tag("i", class_=f"swatch {line_class(index)}"), run.label, class_="name"),
+        tag("p", number, class_="number"),
+        tag("p", interval if total else "", class_="note"),
+        tag("p", f"{run.source}, {_millions(run.params)} parameters", class_="note"),
+        class_="tile chosen" if index == 0 else "tile",
+    )
+
+
+def _verdict(runs: Sequence[Run]) -> str:
+    """The difference between the chosen network and the best beside it, and whether to trust it."""
+    chosen, *others = runs
+    if not others or not chosen.tested[1]:
+        return f"{chosen.label} was fine-tuned from {chosen.source}."
+    other = max(others, key=lambda run: run.tuned.test_accuracy)
+    points = 100 * (chosen.tuned.test_accuracy - other.tuned.test_accuracy)
+    low, high = difference(chosen.tested, other.tested)
+    size = f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
+    if abs(points) < 0.05:
+        size = "level with"
+    trust = (
+        f"The interval includes 0: with {chosen.tested[1]:,} test images this may be chance."
+        if low <= 0 <= high
+        else "The interval excludes 0: it is more than chance explains."
+    )
+    return (
+        f"{chosen.label} is {size} {other.label} on the test images (95% interval of the "
+        f"difference: {100 * low:+.1f} to {100 * high:+.1f}). {trust}"
+    )
+
+
+def _strip(name: str, pixels: Tensor) -> Html:
+    caption = tag("figcaption", name, title=name)
+    return tag("figure", picture(pixels, STRIP, f"images of {name}"), caption, class_="strip")
+
+
+def _learnt_from(source: str | None) -> str:
+    return f"What the chosen network learnt from: {source}" if source else "Its source"
+
+
+def _sheet(source: str | None, thumbnails: Tensor | None) -> Html:
+    if thumbnails is None:
+        return tag("p", "The zoo keeps no images of this source.", class_="note")
+    pixels = thumbnails if thumbnails.shape[-1] == THUMBNAIL else resize(thumbnails, THUMBNAIL)
+    return picture(pixels, 8, f"64 images of {source}", class_="sheet")
+
+
+def _ranked(place: int, match: Match, timed: bool) -> list[object]:
+    latency = "" if match.latency_ms is None else f"{match.latency_ms:.1f} ms"
+    share = min(1.0, max(0.0, match.predicted_accuracy))
+    bar = tag("span", style=f"--share:{100 * share:.0f}%", class_="bar")
+    return [
+        place,
+        tag("code", match.id),
+        match.task,
+        _millions(match.params),
+        f"{match.flops / 1e6:.1f}",
+        f"{match.resolution} px",
+        *([latency] if timed else []),
+        join(bar, f"{100 * match.predicted_accuracy:.1f}%"),
+        f"{match.similarity:.3f}",
+        match.licence,
+    ]
+
+
+def _run_row(index: int, run: Run) -> list[object]:
+    right, total = run.tested
+    low, high = wilson(right, total)
+    return [
+        join(tag("i", class_=f"swatch {line_class(index)}"), run.label),
+        tag("code", run.source),
+        _millions(run.params),
+        f"{run.flops / 1e6:.1f}",
+        f"{len(run.tuned.history)} (kept {run.tuned.best_epoch})",
+        f"{run.tuned.seconds:.1f}",
+        "none" if math.isnan(run.validation) else f"{100 * run.validation:.1f}%",
+        f"{100 * right / total:.1f}%" if total else "none",
+        f"{100 * low:.1f} to {100 * high:.1f}%" if total else "none",
+        f"{total:,}",
+    ]
+
+
+def _line(run: Run, across: Sequence[float]) -> Line:
+    heights = [epoch.val_accuracy for epoch in run.tuned.history]
+    kept = [epoch.epoch for epoch in run.tuned.history].index(run.tuned.best_epoch)
+    return Line(run.label, tuple(zip(across, heights, strict=True)), kept)
+
+
+def _matrix_note(run: Run, classes: int) -> str:
+    note = (
+        f"{run.label} on the {run.tested[1]:,} test images: rows are the true classes, columns "
+        "what the network says, shades are shares of a row."
+    )
+    if classes > MATRIX_CLASSES:
+        note += f" Of the {classes} classes, the {MATRIX_CLASSES} with the most mistakes."
+    return note
+
+
+def _mix_ups(wrong: np.ndarray, totals: np.ndarray, classes: Sequence[str]) -> Html:
+    """The most frequent mistakes, in words."""
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MIX_UPS]
+    pairs = [divmod(int(cell), len(classes)) for cell in order]
+    rows: list[list[object]] = [
+        [classes[true], classes[said], f"{wrong[true, said]} of {totals[true]}"]
+        for true, said in pairs
+        if wrong[true, said]
+    ]
+    if not rows:
+        return tag("p", "No test image was mistaken.", class_="note")
+    table = _table(["True", "Taken for", "Images"], rows, text={0, 1})
+    return tag("div", tag("h3", "Most frequent mistakes"), table)
+
+
+def _table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    text: set[int],
+    row_classes: Sequence[str | None] | None = None,
+) -> Html:
+    """A table; the columns in ``text`` are set as text, the others as numbers."""
+    kinds = [None if column in text else "number" for column in range(len(head))]
+    titles = [tag("th", cell, class_=kind) for cell, kind in zip(head, kinds, strict=True)]
+    lines = [
+        tag(
+            "tr",
+            *(tag("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)),
+            class_=name,
+        )
+        for row, name in zip(rows, row_classes or [None] * len(rows), strict=True)
+    ]
+    table = tag("table", tag("thead", tag("tr", *titles)), tag("tbody", *lines))
+    return tag("div", table, class_="wide")
+
+
+def _section(title: str, *content: Html) -> Html:
+    return tag("section", tag("h2", title), *content)
+
+
+def _figure(caption: str, chart: Html) -> Html:
+    return tag("figure", tag("figcaption", caption), chart)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.2f} M"

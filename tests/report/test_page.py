@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tans.errors import InputError, ZooError
+from tans.report import Run, write_report
+from tans.report.markup import VOID
+from tans.search import SearchResult
+from tans.spaces.network import Network
+from tans.spaces.specification import LITE0
+from tans.tasks.task import Task, TaskCard
+from tans.training import Epoch, FineTuned, Recipe
+from tans.types import Architecture, Match, ZooEntry
+
+NASTY = "<script>alert(\"x\")</script> & 'co'"
+
+
+class Page(HTMLParser):
+    """Checks that elements nest, and gathers attributes and visible text."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.texts: list[str] = []
+        self.feed(markup)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.texts)
+
+
+class FakeZoo:
+    """Keeps images of ``script`` and none of anything else."""
+
+    def entry(self, id: str) -> ZooEntry:
+        if not id.startswith("script"):
+            raise ZooError(f"no entry {id}")
+        return ZooEntry(
+            id=id,
+            task="script",
+            architecture=LITE0.smallest,
+            resolution=64,
+            params=1,
+            flops=1,
+            weights="0" * 64,
+            licence="MIT",
+            val_accuracy=None,
+            accuracy=None,
+            topology=(),
+            functional=(),
+            similarities=(),
+        )
+
+    def thumbnails(self, task: str) -> Tensor:
+        if task != "script":
+            raise ZooError(f"no images of {task}")
+        return torch.zeros(64, 3, 64, 64, dtype=torch.uint8)
+
+
+def make_task(classes: Sequence[str], name: str = "my letters") -> Task:
+    labels = torch.arange(10 * len(classes)) % len(classes)
+    images = torch.randint(0, 256, (len(labels), 3, 16, 16), dtype=torch.uint8)
+    card = TaskCard("folder", "", "CC-BY-4.0", "photographed")
+    return Task.from_arrays(name, images, labels, tuple(classes), card)
+
+
+def make_run(
+    label: str, classes: int, right: int = 8, wrong: int = 2, source: str = "script-0badcafe"
+) -> Run:
+    confusion = right * np.eye(classes, dtype=np.int64)
+    confusion += wrong * np.roll(np.eye(classes, dtype=np.int64), 1, axis=1)
+    history = (Epoch(1, 1.0, 0.5, 3.0), Epoch(2, 0.5, right / 10, 6.5))
+    network = Network(LITE0, Architecture("lite0", LITE0.smallest.stages), classes)
+    accuracy = right / max(right + wrong, 1)
+    tuned = FineTuned(network, history, 2, accuracy, torch.from_numpy(confusion), 7.25)
+    return Run(label, source, 1_234_567, 20_900_000, tuned, Recipe(epochs=2, seed=31))
+
+
+def make_result(latency: float | None = None, task: str = "script") -> SearchResult:
+    ids = ["script-0badcafe", "icons-12345678"]
+    matches = tuple(
+        Match(id, task, 1_234_567, 20_900_000, 64, latency, 0.815, 0.7312, "OFL-1.1") for id in ids
+    )
+    return SearchResult(matches, 1.5, 0.002)
+
+
+def render(path: Path, task: Task, runs: Sequence[Run], result: SearchResult | None = None) -> str:
+    write_report(path / "report.html", task, FakeZoo(), result or make_result(), runs)
+    assert [file.name for file in path.iterdir()] == ["report.html"]
+    return (path / "report.html").read_text(encoding="utf-8")
+
+
+def test_page_says_what_was_found_tried_and_measured(tmp_path: Path) -> None:
+    runs = [make_run("Best match", 3), make_run("ImageNet", 3, 6, 4, "imagenet-aa")]
+    markup = render(tmp_path, make_task(["alpha", "beta", "gamma"]), runs, make_result(4.25))
+    page = Page(markup)
+    for expected in (
+        "my letters",
+        "30 images in 3 classes",
+        "80.0%",
+        "60.0%",
+        "20.0 points above",
+        "95% interval 62.7 to 90.5% on 30 test images",
+        "What the chosen network learnt from: script",
+        "icons-12345678",
+        "1.23 M",
+        "20.9",
+        "4.2 ms",
+        "81.5%",
+        "0.731",
+        "OFL-1.1",
+        "2 (kept 2)",
+        "7.2",
+        "seed 31",
+        f"torch {torch.__version__}",
+        "CC-BY-4.0",
+    ):
+        assert expected in page.text, expected
+    assert page.tags.count("polyline") == 2 * len(runs)
+    assert page.tags.count("rect") == 3 * 3
+    assert page.tags.count("img") == 3 + 1
+
+
+def test_page_asks_the_network_for_nothing(tmp_path: Path) -> None:
+    runs = [make_run("Best match", 2)]
+    markup = render(tmp_path, make_task(["yes", "no"]), runs)
+    page = Page(markup)
+    sources = [v for name, v in page.attributes if name in ("src", "href", "srcset", "data")]
+    assert sources
+    assert all(value.startswith("data:image/webp;base64,") for value in sources)
+    assert not {"script", "link", "iframe", "object", "embed"} & set(page.tags)
+    assert not re.search(r"https?://|@import|url\(", markup)
+
+
+def test_names_are_shown_and_not_run(tmp_path: Path) -> None:
+    task = make_task([NASTY, "b"], name=f"{NASTY} data")
+    run = make_run(NASTY, 2, source=NASTY)
+    markup = render(tmp_path, task, [run], make_result(task=NASTY))
+    page = Page(markup)
+    assert "<script" not in markup
+    assert "script" not in page.tags
+    assert f"{NASTY} data" in page.text
+    assert page.text.count(NASTY) >= 5
+    assert not any(name.startswith("on") for name, _ in page.attributes)
+
+
+def test_many_classes_are_cut_and_said_so(tmp_path: Path) -> None:
+    classes = [f"a rather long name of class {i:02d}" for i in range(40)]
+    run = make_run("Best match", 40, 10, 0)
+    run.tuned.confusion[35, 36] = 4
+    page = Page(render(tmp_path, make_task(classes), [run]))
+    assert page.tags.count("rect") == 24**2
+    assert "the 24 with the most mistakes" in page.text
+    assert "and 16 more classes" in page.text
+    assert all(name in page.text for name in classes)
+    assert "4 of 14" in page.text
+    assert "a rather l… class 35" in page.text
+
+
+def test_confusion_is_of_the_best_run_by_validation(tmp_path: Path) -> None:
+    runs = [make_run("First", 2, 5, 5), make_run("Second", 2, 9, 1)]
+    page = Page(render(tmp_path, make_task(["yes", "no"]), runs))
+    assert "Second on the 20 test images" in page.text
+    assert "1 of 10" in page.text
+
+
+@pytest.mark.parametrize(
+    ("right", "other", "said"),
+    [
+        (8, 7, "this may be chance"),
+        (10, 1, "more than chance"),
+        (2, 9, "points below"),
+        (6, 6, "level with"),
+    ],
+)
+def test_verdict_is_no_bolder_than_the_interval(
+    tmp_path: Path, right: int, other: int, said: str
+) -> None:
+    runs = [make_run("A", 2, right, 10 - right), make_run("B", 2, other, 10 - other)]
+    assert said in Page(render(tmp_path, make_task(["yes", "no"]), runs)).text
+
+
+def test_source_without_images_and_runs_without_validation_or_test(tmp_path: Path) -> None:
+    run = make_run("ImageNet", 2, 0, 0, source="imagenet-aa")
+    history = tuple(Epoch(e.epoch, 1.0, float("nan"), e.seconds) for e in run.tuned.history)
+    tuned = FineTuned(run.tuned.network, history, 2, 0.0, run.tuned.confusion, 7.0)
+    run = Run(run.label, run.source, run.params, run.flops, tuned)
+    page = Page(render(tmp_path, make_task(["yes", "no"]), [run]))
+    assert "keeps no images of this source" in page.text
+    assert "no validation images" in page.text
+    assert "There were no test images" in page.text
+    assert "nan" not in page.text.lower()
+    assert "latency" not in page.text.lower()
+
+
+def test_chosen_network_outside_the_ranking_is_looked_up(tmp_path: Path) -> None:
+    run = make_run("Mine", 2, source="script-77777777")
+    page = Page(render(tmp_path, make_task(["yes", "no"]), [run], make_result(task="icons")))
+    assert "learnt from: script" in page.text
+
+
+def test_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected at least one"):
+        write_report(tmp_path / "r.html", make_task(["a", "b"]), FakeZoo(), make_result(), [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_place_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "report.html"
+    with pytest.raises(InputError, match="cannot be written"):
+        write_report(path, make_task(["a", "b"]), FakeZoo(), make_result(), [make_run("A", 2)])
