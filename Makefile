@@ -1,0 +1,42 @@
+# Every target does its own set-up: a virtual environment in .venv, filled by pip, once.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check docs
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+demo: $(VENV)/.demo ## search the shipped zoo for the example images, fine-tune, write a report
+	$(BIN)/tans search examples/greek --max-params 3M
+	$(BIN)/tans finetune examples/greek --max-params 3M --beside imagenet --epochs 10 -o runs/demo --force
+
+test: $(VENV)/.test ## run the quick tests
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.test ## run all tests, the long ones too
+	$(BIN)/python -m pytest -m ''
+
+check: $(VENV)/.test ## style, types, and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.test ## write docs/cli.md anew from the commands' own help
+	$(BIN)/python -m typer tans.cli utils docs --name tans --output docs/cli.md
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tans needs Python 3.11 or newer, this is %s; run: make PYTHON=/path/to/python3.11 ..." % sys.version.split()[0])'
+	$(PYTHON) -m venv --clear $(VENV)
+	touch $@
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/.python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[build,test]'
+	touch $@ $(VENV)/.demo

@@ -1,0 +1,92 @@
+"""tans: find the best pretrained network, architecture and weights, for a labelled image dataset.
+
+    task = tans.Task.from_folder("images/")
+    zoo = tans.Zoo.open()
+    matches = tans.search(task, zoo, max_params=3e6)
+    network = zoo.load(matches[0].id)
+
+Names are imported at first use, so that ``import tans`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tans.errors import TansError
+    from tans.export import predict_files
+    from tans.meta.train import meta_train
+    from tans.search import SearchResult, search
+    from tans.tasks.task import Task, TaskCard
+    from tans.training import FineTuned, Recipe, finetune
+    from tans.types import Architecture, Constraints, Match, ZooEntry
+    from tans.zoo.build import build_zoo
+    from tans.zoo.store import Zoo
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Architecture",
+    "Constraints",
+    "FineTuned",
+    "Match",
+    "Recipe",
+    "SearchResult",
+    "TansError",
+    "Task",
+    "TaskCard",
+    "Zoo",
+    "ZooEntry",
+    "__version__",
+    "build_zoo",
+    "finetune",
+    "meta_train",
+    "predict_files",
+    "search",
+]
+
+_HOMES = {
+    "Architecture": "tans.types",
+    "Constraints": "tans.types",
+    "FineTuned": "tans.training",
+    "Match": "tans.types",
+    "Recipe": "tans.training",
+    "SearchResult": "tans.search",
+    "TansError": "tans.errors",
+    "Task": "tans.tasks.task",
+    "TaskCard": "tans.tasks.task",
+    "Zoo": "tans.zoo.store",
+    "ZooEntry": "tans.types",
+    "build_zoo": "tans.zoo.build",
+    "finetune": "tans.training",
+    "meta_train": "tans.meta.train",
+    "predict_files": "tans.export",
+    "search": "tans.search",
+}
+"""The module in which each public name lives."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tans' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """Keeps ``tans.search`` the function when the module of that name is imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

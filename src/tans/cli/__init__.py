@@ -1,0 +1,67 @@
+"""The command line: a table of commands onto library functions.
+
+    tans ├── search, finetune, predict                    use.py
+         ├── train, zoo list | show | build | verify      zoo.py
+         └── tasks list | fetch                           tasks.py
+
+Heavy imports stand inside the commands, so that ``--help`` answers at once. Standard output holds
+the result alone; with ``--json`` it is one JSON value. An error is one line on standard error, and
+the exit code is 1 (2 for wrong usage, 130 when interrupted).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from tans import __version__
+from tans.cli import console, tasks, use, zoo
+from tans.errors import TansError
+
+HELP = """Find the best pretrained network, architecture and weights, for labelled images.
+
+With --json, standard output is one JSON value. An error is one line on standard error and exit
+code 1."""
+
+app = typer.Typer(
+    name="tans",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(use.search)
+app.command()(use.finetune)
+app.command()(use.predict)
+app.add_typer(zoo.app, name="zoo")
+app.command()(zoo.train)
+app.add_typer(tasks.app, name="tasks")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a failure that a user can meet ends in one line and exit code 1."""
+    try:
+        app(arguments, prog_name="tans")
+    except (TansError, OSError) as error:
+        console.fail(error)
+        raise SystemExit(1) from None
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop, if asked to."""
+    if wanted:
+        console.say(f"tans {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=HELP)
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""

@@ -1,0 +1,310 @@
+"""The commands as a user meets them: exit codes, what goes to which stream, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from PIL import Image
+
+from tans import cli
+from tans.cli import use
+
+COMMANDS = [
+    ("search",),
+    ("finetune",),
+    ("predict",),
+    ("train",),
+    ("zoo", "list"),
+    ("zoo", "show"),
+    ("zoo", "build"),
+    ("zoo", "verify"),
+    ("tasks", "list"),
+    ("tasks", "fetch"),
+]
+HEAVY = {"torch", "torchvision", "numpy", "lancedb", "pyarrow", "matplotlib", "sklearn", "PIL"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Answer]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process."""
+
+    def run(*arguments: object) -> Answer:
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        code = stopped.value.code
+        return Answer(code if isinstance(code, int) else 0, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of 12 little images, told apart by colour."""
+    root = tmp_path_factory.mktemp("data") / "colours"
+    for name, colour in {
+        "red": (200, 30, 30),
+        "green": (30, 200, 30),
+        "blue": (30, 30, 200),
+    }.items():
+        (root / name).mkdir(parents=True)
+        for k in range(12):
+            shade = tuple(channel + k for channel in colour)
+            Image.new("RGB", (20 + k, 20), shade).save(root / name / f"{k}.png")
+    return root
+
+
+def assert_fails(answer: Answer, *words: str) -> None:
+    """One line on standard error that holds the words, nothing on standard output, code 1."""
+    assert (answer.code, answer.out) == (1, "")
+    lines = answer.err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0]
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", [(), ("zoo",), ("tasks",), *COMMANDS])
+def test_every_command_has_help(run: Run, command: tuple[str, ...]) -> None:
+    answer = run(*command, "--help")
+    assert answer.code == 0
+    assert " ".join(("tans", *command)) in answer.out
+    assert answer.err == ""
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom tans.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(*sorted(m.partition('.')[0] for m in sys.modules))"
+    )
+    for command in ([], ["search"], ["zoo", "build"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *command, "--help"], capture_output=True, text=True
+        )
+        assert done.returncode == 0
+        loaded = set(done.stdout.splitlines()[-1].split())
+        assert "typer" in loaded
+        assert not loaded & HEAVY
+
+
+def test_version(run: Run) -> None:
+    answer = run("--version")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("tans 0.")
+
+
+def test_the_reference_page_names_every_command_and_option() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    sections = {part.partition("`")[0]: part for part in page.split("## `")[1:]}
+    for name, command in _walk(typer.main.get_command(cli.app), "tans"):
+        assert name in sections, f"{name} is missing; run: make docs"
+        for parameter in command.params:
+            for option in parameter.opts:
+                if option.startswith("--"):
+                    assert option in sections[name], f"{name} {option} is missing; run: make docs"
+
+
+def _walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    children = getattr(command, "commands", {})
+    if not children:
+        yield name, command
+    for child, inner in children.items():
+        yield from _walk(inner, f"{name} {child}")
+
+
+# What a user can get wrong
+
+
+def test_wrong_usage_is_code_2(run: Run) -> None:
+    assert run("search").code == 2
+    assert run("search", "x", "--no-such-option").code == 2
+    assert run("no-such-command").code == 2
+    assert run("search", "x", "--top", "0").code == 2
+
+
+@pytest.mark.parametrize("command", ["search", "finetune"])
+def test_bad_limits(run: Run, dataset: Path, tmp_path: Path, command: str) -> None:
+    output = ["-o", tmp_path / "out"] if command == "finetune" else []
+    assert_fails(run(command, dataset, *output, "--max-params", "many"), "'many'", "3M")
+    assert_fails(run(command, dataset, *output, "--max-flops", "-1"), "'-1'", "3M")
+    assert_fails(run(command, dataset, *output, "--max-latency", "20"), "'20'", "20ms")
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_folder(run: Run, tmp_path: Path) -> None:
+    assert_fails(run("search", tmp_path / "nothing"), "nothing", "expected a folder")
+    assert_fails(run("search", tmp_path / "nothing", "--json"), "nothing")
+
+
+def test_single_class(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data" / "only").mkdir(parents=True)
+    for k in range(4):
+        Image.new("RGB", (8, 8)).save(tmp_path / "data" / "only" / f"{k}.png")
+    assert_fails(run("search", tmp_path / "data"), "1 class", "only")
+
+
+def test_missing_zoo(run: Run, dataset: Path, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    assert_fails(run("search", dataset, "--zoo", nowhere), "no zoo in", "nowhere")
+    assert_fails(run("zoo", "list", "--zoo", nowhere), "no zoo in", "nowhere")
+    assert_fails(run("train", "--zoo", nowhere), "no zoo in", "nowhere")
+
+
+def test_unknown_names(run: Run, tmp_path: Path) -> None:
+    assert_fails(run("tasks", "fetch", "no-such-task"), "no-such-task", "choose one of")
+    assert_fails(run("train", "--preset", "best"), "'best'", "default")
+    assert_fails(run("predict", tmp_path, tmp_path), "no fine-tuned network")
+
+
+def test_a_folder_in_use_is_refused(run: Run, dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert_fails(run("finetune", dataset, "-o", tmp_path), "not empty", "--force")
+    assert_fails(run("finetune", dataset, "-o", tmp_path / "notes.txt"), "is a file")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_interrupt_is_code_130(run: Run, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(use, "read_task", interrupt)
+    answer = run("search", dataset)
+    assert answer.code == 130
+    assert "Traceback" not in answer.err
+
+
+def test_an_unwritable_place_is_an_error(
+    run: Run, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied", "/there")
+
+    monkeypatch.setattr(use, "read_task", refuse)
+    assert_fails(run("search", dataset), "Permission denied", "/there")
+
+
+# The packaged sources
+
+
+def test_tasks_list(run: Run) -> None:
+    listed = run("tasks", "list", "--json").json["tasks"]
+    names = [task["name"] for task in listed]
+    assert len(names) == len(set(names)) >= 10
+    assert all(task["licence"] and len(task["classes"]) > 1 for task in listed)
+    table = run("tasks", "list").out
+    assert all(name in table for name in names)
+
+
+# With the shipped zoo
+
+
+def test_search_json(run: Run, dataset: Path) -> None:
+    answer = run("search", dataset, "--max-params", "2.5M", "--top", 4, "--json")
+    assert answer.code == 0
+    assert set(answer.json) == {"matches", "embedding_s", "search_s"}
+    matches = answer.json["matches"]
+    assert len(matches) == 4
+    for match in matches:
+        assert set(match) == {
+            "id", "task", "params", "flops", "resolution", "latency_ms",
+            "predicted_accuracy", "similarity", "licence",
+        }  # fmt: skip
+        assert isinstance(match["params"], int)
+        assert 0 < match["params"] <= 2_500_000
+        assert isinstance(match["flops"], int)
+        assert match["latency_ms"] is None
+        assert 0 <= match["predicted_accuracy"] <= 1
+
+
+def test_search_table(run: Run, dataset: Path) -> None:
+    answer = run("search", dataset, "--top", 2)
+    assert answer.code == 0
+    assert "params" in answer.out
+    assert "Embedded the images in" in answer.out
+    assert f"Next: tans finetune {dataset} --network " in answer.out
+
+
+def test_nothing_fits(run: Run, dataset: Path) -> None:
+    assert_fails(run("search", dataset, "--max-params", "1k"), "no network", "max_params")
+
+
+def test_skipped_files_are_named(run: Run, dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(dataset)
+    broken = dataset / "red" / "broken.png"
+    broken.write_bytes(b"no image")
+    try:
+        answer = run("search", tmp_path / "data", "--top", 1, "--json")
+    finally:
+        broken.unlink()
+    assert answer.code == 0
+    assert len(answer.json["matches"]) == 1
+    assert "warning: 1 unreadable file" in answer.err
+    assert "broken.png" in answer.err
+
+
+def test_zoo_list_and_show(run: Run) -> None:
+    entries = run("zoo", "list", "--json").json["entries"]
+    assert {"imagenet"} < {entry["task"] for entry in entries}
+    whole = max((e for e in entries if e["task"] == "imagenet"), key=lambda e: e["params"])
+    assert whole["params"] > 4_600_000  # EfficientNet-Lite0 with its 1000 classes
+    shown = run("zoo", "show", whole["id"], "--json").json
+    assert {name: shown[name] for name in whole} == whole
+    assert whole["id"] in run("zoo", "show", whole["id"]).out
+    assert "imagenet" in run("zoo", "list").out
+    assert whole["id"] in run("zoo", "list", "--task", "imagenet").out
+
+
+def test_unknown_network(run: Run, dataset: Path, tmp_path: Path) -> None:
+    assert_fails(run("zoo", "show", "no-such-id"), "no-such-id")
+    output = tmp_path / "out"
+    assert_fails(run("finetune", dataset, "--network", "no-such-id", "-o", output), "no-such-id")
+    assert not output.exists()
+
+
+def test_finetune_then_predict(run: Run, dataset: Path, tmp_path: Path) -> None:
+    output = tmp_path / "tuned"
+    answer = run("finetune", dataset, "--max-params", "1.5M", "--epochs", 1, "-o", output, "--json")
+    assert answer.code == 0
+    (tuned,) = answer.json["runs"]
+    assert tuned["params"] <= 1_500_000
+    assert len(tuned["history"]) == 1
+    assert {path.name for path in output.iterdir()} == {
+        "model.safetensors", "model.json", "report.html",
+    }  # fmt: skip
+    assert_fails(run("finetune", dataset, "-o", output), "not empty")
+    predictions = run("predict", output, dataset / "red", "missing.png", "--json").json
+    assert len(predictions["predictions"]) == 13
+    assert {p["label"] for p in predictions["predictions"][:12]} <= {"red", "green", "blue"}
+    assert predictions["predictions"][12]["error"]
+    table = run("predict", output, dataset / "red" / "0.png", "missing.png")
+    assert table.code == 0
+    assert "0.png" in table.out
+    assert "missing.png" in table.err
