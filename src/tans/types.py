@@ -79,7 +79,7 @@ class ZooEntry:
     """A trained network in a zoo: architecture, weights, and what was measured of it."""
 
     id: str
-    """Task name and the first 8 hex digits of a hash of weights and architecture."""
+    """Task name and the first 8 hex digits of a hash of weights, architecture and resolution."""
     task: str
     """Source task the weights were trained on."""
     architecture: Architecture
