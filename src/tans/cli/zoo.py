@@ -80,7 +80,7 @@ def zoo_build(
         ),
     ],
     subnets: Annotated[int, typer.Option(min=2, help="Networks for each task.")] = 100,
-    epochs: Annotated[int, typer.Option(min=1, help="For each task's supernet.")] = 8,
+    epochs: Annotated[int, typer.Option(min=1, help="For each task's supernet.")] = 6,
     new_base: Annotated[
         bool,
         typer.Option(
@@ -110,6 +110,34 @@ def zoo_build(
         f"after {time.perf_counter() - began:.0f} s"
     )
     console.say(f"Next: tans train --zoo {path}")
+
+
+@app.command("transfers")
+def zoo_transfers(
+    tasks: Annotated[
+        list[str],
+        typer.Option(metavar="NAME|FOLDER", help="Tasks to fine-tune on, as for `build`."),
+    ],
+    images: Annotated[int, typer.Option(min=2, help="Training images of each task.")] = 200,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each fine-tune.")] = 10,
+    seed: Seed = 0,
+    zoo: ZooPath = None,
+) -> None:
+    """Measure how networks do on other tasks, for `tans train` to learn from."""
+    from tans.training import Recipe
+    from tans.zoo.store import Zoo
+    from tans.zoo.transfers import measure_transfers
+
+    opened = Zoo.open(zoo)
+    with console.progress("transfers") as advance:
+        measure_transfers(
+            opened,
+            list(_tasks(tasks)),
+            recipe=Recipe(epochs=epochs, seed=seed),
+            images=images,
+            on_progress=lambda step: advance(step.done, step.total, step.task),
+        )
+    console.say(f"{opened.path} holds {len(opened.transfers())} measured transfers")
 
 
 @app.command("verify")

@@ -41,10 +41,10 @@ class BuildSettings:
     """Entries a task, the largest and the smallest among them."""
     images_per_task: int = 1500
     """Training images a task at most."""
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=8))
+    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=6))
     """For each task's supernet."""
     base_recipe: Recipe = field(
-        default_factory=lambda: Recipe(epochs=20, learning_rate=1e-3, batch_size=64, flip=True)
+        default_factory=lambda: Recipe(epochs=14, learning_rate=1e-3, batch_size=64, flip=True)
     )
     """For distilling the elastic base, where no zoo to take it from is given."""
     seed: int = 0
@@ -56,7 +56,7 @@ class BuildProgress:
 
     task: str
     step: str
-    """``distil``, ``train`` or ``measure``."""
+    """``distil``, ``train``, ``measure`` or ``transfer``."""
     done: int
     total: int
     seconds: float
