@@ -31,6 +31,7 @@ PUBLIC = {
     "meta_train",
     "predict_files",
     "search",
+    "verify_zoo",
 }
 HEAVY = ("torch", "numpy", "lancedb", "pyarrow", "matplotlib", "sklearn", "PIL", "rich", "typer")
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tans.types import Architecture, Constraints, Match, ZooEntry
     from tans.zoo.build import build_zoo
     from tans.zoo.store import Zoo
+    from tans.zoo.verify import verify_zoo
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ __all__ = [
     "meta_train",
     "predict_files",
     "search",
+    "verify_zoo",
 ]
 
 _HOMES = {
@@ -65,6 +67,7 @@ _HOMES = {
     "meta_train": "tans.meta.train",
     "predict_files": "tans.export",
     "search": "tans.search",
+    "verify_zoo": "tans.zoo.verify",
 }
 """The module in which each public name lives."""
 

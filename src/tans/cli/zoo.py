@@ -144,9 +144,10 @@ def zoo_transfers(
 def zoo_verify(zoo: ZooPath = None, as_json: Json = False) -> None:
     """Check every hash of a zoo, and load and run every network; exit code 1 if any fails."""
     from tans.zoo.store import Zoo
+    from tans.zoo.verify import verify_zoo
 
     with console.progress("verify") as advance:
-        report = Zoo.open(zoo).verify(lambda done, total: advance(done, total, ""))
+        report = verify_zoo(Zoo.open(zoo), lambda done, total: advance(done, total, ""))
     if as_json:
         console.emit({"ok": report.ok, **asdict(report)})
     else:

@@ -1,0 +1,50 @@
+"""Weights of networks in a zoo's files: packed when stored, unpacked when read."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from tans.spaces.elastic import State
+from tans.zoo.files import Files
+from tans.zoo.weights import (
+    from_bytes,
+    pack_difference,
+    pack_whole,
+    to_bytes,
+    unpack_difference,
+    unpack_whole,
+)
+
+
+class States:
+    """States of networks by the hash of their file.
+
+    Args:
+        files: of the zoo.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        # the subnets of one supernet are mostly asked for together
+        self._read = lru_cache(maxsize=4)(self._unpack)
+
+    def add(self, state: State, base: str | None) -> str:
+        """Store a state, whole or as its difference from that of hash ``base``; its hash.
+
+        Raises:
+            ZooError: a value is not finite, or the base is missing or does not match.
+        """
+        packed = pack_whole(state) if base is None else pack_difference(state, self.get(base))
+        return self.files.put("weights", to_bytes(packed, base))
+
+    def get(self, digest: str) -> State:
+        """The state of that hash, as float32; shared with later callers, so not to be changed.
+
+        Raises:
+            ZooError: there is none, or it or its base is damaged.
+        """
+        return self._read(digest)
+
+    def _unpack(self, digest: str) -> State:
+        tensors, base = from_bytes(self.files.get("weights", digest))
+        return unpack_whole(tensors) if base is None else unpack_difference(tensors, self.get(base))

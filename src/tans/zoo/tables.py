@@ -1,0 +1,133 @@
+"""The LanceDB tables of a zoo, which several processes may read and change at once."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import pyarrow as pa
+
+from tans.errors import ZooError
+from tans.zoo.files import UNFINISHED, damaged
+from tans.zoo.rows import KEYS
+
+ATTEMPTS = 6
+"""Of a commit that another writer got ahead of; LanceDB retries by itself before that."""
+FAILURES = (OSError, RuntimeError, ValueError)
+"""What LanceDB raises."""
+
+
+class Tables:
+    """The tables in a zoo's folder, as they were when first read, and its own changes.
+
+    Args:
+        folder: of the zoo.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._table = cache(self._open)
+
+    def create(self, schemas: Mapping[str, pa.Schema]) -> None:
+        """Make the empty tables; those that a killed creation left stay.
+
+        Raises:
+            OSError, RuntimeError, ValueError: as LanceDB does.
+        """
+        database = lancedb.connect(self.folder)
+        for name, schema in schemas.items():
+            database.create_table(name, schema=schema, exist_ok=True)
+
+    def read(
+        self, name: str, columns: list[str] | None = None, where: str | None = None
+    ) -> pa.Table:
+        """Rows in order of their key.
+
+        Args:
+            name: of the table.
+            columns: to read, the key among them; all when None.
+            where: an SQL condition.
+
+        Raises:
+            ZooError: the table is missing or damaged.
+        """
+        try:
+            return self._query(name, columns, where)
+        except FAILURES:
+            self._table.cache_clear()  # another process may have compacted what we had open
+        try:
+            return self._query(name, columns, where)
+        except FAILURES as error:
+            raise damaged(self.folder / f"{name}.lance", error) from error
+
+    def merge(self, name: str, rows: pa.Table) -> None:
+        """Add rows in one commit; those of the same key are replaced.
+
+        Raises:
+            ZooError: the table cannot be changed.
+        """
+        rows = _distinct(name, rows)
+        self._commit(
+            name,
+            lambda table: (
+                table.merge_insert(KEYS[name])
+                .when_matched_update_all()
+                .when_not_matched_insert_all()
+                .execute(rows)
+            ),
+        )
+
+    def compact(self) -> None:
+        """Merge the fragments of each table, and drop its old versions.
+
+        Raises:
+            ZooError: a table cannot be changed.
+        """
+        for name in KEYS:
+            self._commit(name, _optimise)
+
+    def _open(self, name: str) -> Any:
+        return lancedb.connect(self.folder).open_table(name)
+
+    def _query(self, name: str, columns: list[str] | None, where: str | None) -> pa.Table:
+        query = self._table(name).search()
+        query = query if columns is None else query.select(columns)
+        return _distinct(name, (query if where is None else query.where(where)).to_arrow())
+
+    def _commit(self, name: str, change: Callable[[Any], object]) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                change(self._table(name))
+                return
+            except FAILURES as error:
+                failure = error
+                self._table.cache_clear()
+                time.sleep(0.05 * 2**attempt)
+        raise ZooError(
+            f"cannot change {self.folder / name}.lance: {failure}; check the disk and rights, "
+            "or let fewer processes write at once"
+        ) from failure
+
+
+def _distinct(name: str, rows: pa.Table) -> pa.Table:
+    """Rows in order of their key, the last of each key.
+
+    LanceDB lets two writers that add the same key at the same moment both append it.
+    """
+    columns = [rows[key].to_pylist() for key in KEYS[name]]
+    last = {key: index for index, key in enumerate(zip(*columns, strict=True))}
+    return rows.take(pa.array([last[key] for key in sorted(last)], pa.int64()))
+
+
+def _optimise(table: Any) -> None:
+    with warnings.catch_warnings():
+        # that readers of old versions must open the table anew, which ``read`` does
+        warnings.simplefilter("ignore", UserWarning)
+        table.optimize(cleanup_older_than=timedelta(0))
+        table.optimize(cleanup_older_than=UNFINISHED, delete_unverified=True)

@@ -1,0 +1,107 @@
+"""Check a whole zoo: every file, every reference, every network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from tans.errors import TansError, ZooError
+from tans.spaces.network import normalise
+from tans.types import ZooEntry
+from tans.zoo.rows import ZooTask
+from tans.zoo.store import Zoo
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What a check of a whole zoo found."""
+
+    files: int
+    """Files whose content was compared with their names."""
+    networks: int
+    """Networks that loaded and gave finite outputs."""
+    problems: tuple[str, ...]
+    unused: tuple[str, ...]
+    """Files that no row names: harmless, left by writers that were killed."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def verify_zoo(zoo: Zoo, on_progress: Callable[[int, int], None] | None = None) -> VerifyReport:
+    """Compare every file with its name, follow every reference, and run every network.
+
+    Args:
+        zoo: to check.
+        on_progress: called with the number of checks done and their total.
+    """
+    problems: list[str] = []
+    tasks = _attempt(problems, "tasks", zoo.tasks) or []
+    entries = _attempt(problems, "entries", lambda: zoo.entries(vectors=False)) or []
+    _attempt(problems, "transfers", zoo.transfers)
+    files = zoo.files.paths()
+    checks = _checks(zoo, files, tasks, entries)
+    for done, (label, check) in enumerate(checks, 1):
+        _attempt(problems, label, check)
+        if on_progress is not None:
+            on_progress(done, len(checks))
+    failed = sum(problem.startswith("entry ") for problem in problems)
+    named = {zoo.base, *(entry.weights for entry in entries)}
+    named.update(digest for task in tasks for digest in task.files.values())
+    unused = tuple(str(p.relative_to(zoo.path)) for p in files if p.stem not in named)
+    return VerifyReport(len(files), len(entries) - failed, tuple(problems), unused)
+
+
+def _checks(
+    zoo: Zoo, files: Sequence[Path], tasks: Sequence[ZooTask], entries: Sequence[ZooEntry]
+) -> list[tuple[str, Callable[[], object]]]:
+    """What to call, and how to call its problem."""
+    classes = {task.name: len(task.classes) for task in tasks}
+    checks: list[tuple[str, Callable[[], object]]] = []
+    if zoo.base is not None:
+        checks.append(("base", zoo.query_network))
+    checks += [(str(p), partial(zoo.files.get, p.parent.name, p.stem)) for p in files]
+    checks += [(f"task {task.name}", partial(_check_task, zoo, task)) for task in tasks]
+    # the subnets of one supernet one after another, so that it is unpacked once
+    checks += [
+        (f"entry {entry.id}", partial(_check_entry, zoo, entry, classes))
+        for entry in sorted(entries, key=lambda entry: entry.weights)
+    ]
+    return checks
+
+
+def _check_task(zoo: Zoo, task: ZooTask) -> None:
+    for folder, digest in task.files.items():
+        zoo.files.require(folder, digest)
+    if task.sheet is not None:
+        zoo.thumbnails(task.name)
+    zoo.features(task.name)
+
+
+@torch.no_grad()
+def _check_entry(zoo: Zoo, entry: ZooEntry, classes: Mapping[str, int]) -> None:
+    if entry.task not in classes:
+        raise ZooError(f"its task {entry.task!r} is not in the zoo; add it or build again")
+    grey = torch.full((1, 3, entry.resolution, entry.resolution), 127, dtype=torch.uint8)
+    scores = zoo.load(entry.id)(normalise(grey))  # (1, classes)
+    if scores.shape != (1, classes[entry.task]) or not torch.isfinite(scores).all():
+        raise ZooError(
+            f"its network gives {tuple(scores.shape)}, expected finite scores of shape "
+            f"(1, {classes[entry.task]}); build its task again"
+        )
+
+
+def _attempt(problems: list[str], label: str, action: Callable[[], T]) -> T | None:
+    try:
+        return action()
+    except TansError as error:
+        problems.append(f"{label}: {error}")
+        return None

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import torch
+
+from tans.zoo.store import Zoo, entry_id
+from tans.zoo.verify import verify_zoo
+from tests.zoo.conftest import SPACE, Tiny, make_entry, random_state
+
+
+def test_a_sound_zoo_is_verified(tiny: Tiny) -> None:
+    steps: list[tuple[int, int]] = []
+    report = verify_zoo(tiny.zoo, lambda done, total: steps.append((done, total)))
+    assert report.ok
+    assert (report.files, report.networks, report.unused) == (4, 2, ())
+    assert steps == [(k, len(steps)) for k in range(1, len(steps) + 1)]
+
+
+def test_every_problem_is_listed(tiny: Tiny) -> None:
+    lone = make_entry(tiny.weights, SPACE.smallest, task="gone")
+    tiny.zoo.add_entry(lone)
+    (sheet,) = tiny.zoo.path.glob("sheets/*.webp")
+    sheet.write_bytes(sheet.read_bytes()[:-1] + b"?")
+    (features,) = tiny.zoo.path.glob("features/*")
+    features.unlink()
+    report = verify_zoo(Zoo.open(tiny.zoo.path))
+    assert not report.ok
+    assert report.networks == 0
+    text = "\n".join(report.problems)
+    for expected in (sheet.name, features.name, "'gone'", *(e.id for e in tiny.entries)):
+        assert expected in text
+
+
+def test_scores_that_are_not_finite_are_a_problem(tiny: Tiny) -> None:
+    state = random_state(4)
+    state["tail.norm.weight"] += 6e4
+    state["classifier.weight"] += 6e4
+    weights = tiny.zoo.add_weights({**state, "classifier.bias": torch.zeros(2)}, base=None)
+    tiny.zoo.add_entry(make_entry(weights, SPACE.largest))
+    report = verify_zoo(tiny.zoo)
+    assert any(entry_id("cutlery", weights, SPACE.largest, 32) in p for p in report.problems)
+    assert report.networks == 2
