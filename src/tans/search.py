@@ -110,9 +110,7 @@ def _embeddings(retriever: Retriever, zoo: Zoo, entries: Sequence[ZooEntry]) -> 
     return retriever.encode_models(parts)
 
 
-def _costs(
-    entries: Sequence[ZooEntry], classes: int, latencies: Array | None
-) -> dict[str, Array]:
+def _costs(entries: Sequence[ZooEntry], classes: int, latencies: Array | None) -> dict[str, Array]:
     """Per limit, what each entry needs (N,); latency only where it is known."""
     features = np.array([get_space(e.architecture.space).features for e in entries])
     costs = {

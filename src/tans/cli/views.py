@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from tans.search import SearchResult
     from tans.types import ZooEntry
     from tans.zoo.store import Zoo
+
+LICENCE_WIDTH = 24
+"""Letters of a licence in a table; JSON and `tans zoo show` have the whole."""
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -63,7 +67,7 @@ def show_matches(result: SearchResult, name: str) -> None:
             *([f"{match.latency_ms:.1f} ms"] if match.latency_ms is not None else []),
             console.percent(match.predicted_accuracy),
             f"{match.similarity:.2f}",
-            match.licence,
+            textwrap.shorten(match.licence, LICENCE_WIDTH, placeholder=" …"),
         ]
         for rank, match in enumerate(result, 1)
     ]
