@@ -1,6 +1,6 @@
 """Which settings of meta-learning find the best source for a task of an unseen family.
 
-    python benchmarks/leave_one_family_out.py     # results/leave_one_family_out.json and .md
+    python benchmarks/leave_one_family_out.py   # resumable; results in .jsonl, .md
 
 The truth is the zoo's measured transfers: one network of every source task, fine-tuned for 10
 epochs on 200 images of every other train task. A family (scripts, icons, ...) is held out whole:
@@ -11,45 +11,47 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import statistics
 
 import torch
 
-from common import RESULTS, environment
+from common import RESULTS, Ledger
 from tans.meta.data import MetaData
-from tans.meta.evaluate import Choice, leave_one_family_out
+from tans.meta.evaluate import leave_one_family_out
 from tans.meta.presets import PRESETS, MetaSettings
 from tans.zoo.store import Zoo
 
 DEFAULT = PRESETS["default"]
 VARIANTS: dict[str, MetaSettings] = {
-    "paper": PRESETS["paper"],
     "default": DEFAULT,
     "default, mean pooling": dataclasses.replace(DEFAULT, pooling="mean"),
     "default, hinge": dataclasses.replace(DEFAULT, loss="hinge"),
-    "default, equation 3": dataclasses.replace(DEFAULT, loss="equation3"),
     "default, functional": dataclasses.replace(DEFAULT, parts=("topology", "functional")),
     "default, no transfers": dataclasses.replace(DEFAULT, transfer_weight=0.0),
     "default, no q*m": dataclasses.replace(DEFAULT, interaction=False),
-    "default, transfers x 4": dataclasses.replace(DEFAULT, transfer_weight=4.0),
+    "paper": PRESETS["paper"],
 }
+RUNS = Ledger("leave_one_family_out.jsonl")
 SEEDS = (777, 778, 779)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--zoo", help="folder of a zoo; the shipped one by default")
-    zoo = Zoo.open(parser.parse_args().zoo)
+    parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
+    arguments = parser.parse_args()
+    zoo = Zoo.open(arguments.zoo)
     data, truth = MetaData.from_zoo(zoo), measured(zoo)
-    rows: dict[str, list[dict[str, Choice]]] = {}
-    for name, settings in VARIANTS.items():
-        rows[name] = [
-            dict(leave_one_family_out(data, dataclasses.replace(settings, seed=s), truth).choices)
-            for s in SEEDS
-        ]
-        print(name, {method: summary(rows[name], method) for method in rows[name][0]}, flush=True)
-    write(rows)
+    for name in arguments.variants:
+        for seed in SEEDS:
+            if RUNS.find({"settings": name, "seed": seed}):
+                continue
+            found = leave_one_family_out(
+                data, dataclasses.replace(VARIANTS[name], seed=seed), truth
+            )
+            choices = {method: dataclasses.asdict(c) for method, c in found.choices.items()}
+            RUNS.add({"settings": name, "seed": seed, "data": data.digest()[:16], **choices})
+    report()
 
 
 def measured(zoo: Zoo) -> torch.Tensor:
@@ -62,41 +64,25 @@ def measured(zoo: Zoo) -> torch.Tensor:
     return truth
 
 
-def summary(runs: list[dict[str, Choice]], method: str) -> dict[str, float]:
-    """Means over seeds."""
-    return {
-        name: round(statistics.fmean(getattr(run[method], name) for run in runs), 4)
-        for name in ("spearman", "regret", "top1", "accuracy")
-    }
-
-
-def write(rows: dict[str, list[dict[str, Choice]]]) -> None:
-    (RESULTS / "leave_one_family_out.json").write_text(
-        json.dumps(
-            {
-                "environment": environment(),
-                "seeds": SEEDS,
-                "settings": {name: dataclasses.asdict(v) for name, v in VARIANTS.items()},
-                "runs": {
-                    name: [{m: dataclasses.asdict(c) for m, c in run.items()} for run in runs]
-                    for name, runs in rows.items()
-                },
-            },
-            indent=1,
-        )
-        + "\n"
-    )
+def report() -> None:
+    """Write the table from the stored runs alone."""
     lines = [
-        "Means over three seeds and all targets; regret in points of accuracy, lower is better.",
+        f"Means over {len(SEEDS)} seeds and all targets; regret in points of accuracy, lower is "
+        "better.",
         "",
         "| settings | score | Spearman | regret | top 1 |",
         "|---|---|---|---|---|",
     ]
-    peers = [(next(iter(rows)), m) for m in ("nearest dataset", "best on average", "random")]
-    learned = [(name, m) for name in rows for m in ("similarity", "predicted")]
-    for name, method in [*learned, *peers]:
-        found = summary(rows[name], method)
-        label = "(no learning)" if (name, method) in peers else name
+    runs = {name: [r for r in RUNS if r["settings"] == name] for name in VARIANTS}
+    rows = [(n, n, m) for n in VARIANTS if runs[n] for m in ("similarity", "predicted")]
+    first = next(name for name in VARIANTS if runs[name])
+    peers = ("nearest dataset", "best on average", "random")
+    rows += [("no learning", first, method) for method in peers]
+    for label, name, method in rows:
+        found = {
+            key: statistics.fmean(run[method][key] for run in runs[name])
+            for key in ("spearman", "regret", "top1")
+        }
         lines.append(
             f"| {label} | {method} | {found['spearman']:.2f} | {100 * found['regret']:.1f} "
             f"| {100 * found['top1']:.0f}% |"
