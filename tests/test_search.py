@@ -71,9 +71,12 @@ def test_the_limit_named_when_nothing_fits_is_one_that_works(small_zoo: Zoo) -> 
 
 def test_latency_is_this_devices(small_zoo: Zoo, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setenv("TANS_CACHE", str(tmp_path))
-    assert search(QUERY, small_zoo, top=1)[0].latency_ms is None
+    without = search(QUERY, small_zoo, top=1)
+    assert without[0].latency_ms is without.latency_error is None
     found = search(QUERY, small_zoo, top=3, max_latency_ms=10_000)
     assert all(m.latency_ms is not None and 0 < m.latency_ms < 10_000 for m in found)
+    assert found.latency_error is not None
+    assert 0 <= found.latency_error < 1
     with pytest.raises(LimitError, match="max_latency_ms"):
         search(QUERY, small_zoo, max_latency_ms=1e-6)
 

@@ -38,6 +38,8 @@ class SearchResult(Sequence[Match]):
     """Seconds from images to the query embedding: decode, features, encoder."""
     search_s: float
     """Seconds from the query embedding to the ranked list; calibrating latency not counted."""
+    latency_error: float | None = None
+    """Mean relative error of the predicted latencies; None where they were not asked for."""
 
     def __len__(self) -> int:
         return len(self.matches)
@@ -84,7 +86,8 @@ def search(
     entries = zoo.entries(vectors=False)
     models = _embeddings(retriever, zoo, entries)  # (N, d)
     network = zoo.query_network()
-    latencies = _latencies(entries, len(task.classes)) if max_latency_ms is not None else None
+    timing = max_latency_ms is not None
+    latencies, error = _latencies(entries, len(task.classes)) if timing else (None, None)
     began = time.perf_counter()
     images, labels = task.sample(QUERY_IMAGES, zoo.resolution)
     query = retriever.encode_query(image_features(network, images), labels)  # (d,)
@@ -99,7 +102,7 @@ def search(
         _match(entries[rows[k]], costs, rows[k], predicted[k], similarity[k])
         for k in np.argsort(-predicted, kind="stable")[:top]
     )
-    return SearchResult(matches, embedded - began, time.perf_counter() - embedded)
+    return SearchResult(matches, embedded - began, time.perf_counter() - embedded, error)
 
 
 def _embeddings(retriever: Retriever, zoo: Zoo, entries: Sequence[ZooEntry]) -> Tensor:
@@ -120,20 +123,17 @@ def _costs(entries: Sequence[ZooEntry], classes: int, latencies: Array | None) -
     return costs if latencies is None else {**costs, "max_latency_ms": latencies}
 
 
-def _latencies(entries: Sequence[ZooEntry], classes: int) -> Array:
-    """Milliseconds (N,) on this device, calibrated on first use."""
+def _latencies(entries: Sequence[ZooEntry], classes: int) -> tuple[Array, float]:
+    """Milliseconds (N,) on this device, calibrated on first use, and their relative error."""
     models = {
         key: cached_latency(get_space(key[0]), key[1])
         for key in {(e.architecture.space, e.resolution) for e in entries}
     }
-    return np.array(
-        [
-            models[e.architecture.space, e.resolution].predict(
-                e.architecture, classes, e.resolution
-            )
-            for e in entries
-        ]
-    )
+    predicted = [
+        models[e.architecture.space, e.resolution].predict(e.architecture, classes, e.resolution)
+        for e in entries
+    ]
+    return np.array(predicted), max(model.error for model in models.values())
 
 
 def _fits(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:

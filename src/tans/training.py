@@ -156,7 +156,7 @@ def train_supernet(
         images: uint8 (n, 3, r, r).
         labels: int64 (n,), below the number of classes of the supernet's head.
         on_epoch: told the epoch, from 1, and the mean loss.
-        checkpoint: file from which a stopped training goes on.
+        checkpoint: file from which a stopped training goes on; the caller deletes it.
     """
     space = supernet.space
 
@@ -186,7 +186,7 @@ def distil(
     Args:
         images: uint8 (n, 3, r, r), any images of the kind the supernet will see.
         on_epoch: told the epoch, from 1, and the mean loss.
-        checkpoint: file from which a stopped training goes on.
+        checkpoint: file from which a stopped training goes on; the caller deletes it.
     """
     space = supernet.space
     supernet.to(device()).to(memory_format=torch.channels_last)
@@ -223,7 +223,7 @@ class Run:
     optimiser: torch.optim.Optimizer
     recipe: Recipe
     checkpoint: Path | None = None
-    """Written after each epoch, deleted at the end."""
+    """Written after each epoch; whoever keeps the result deletes it."""
 
     def minimise(
         self,
@@ -256,7 +256,9 @@ class Run:
                     x = augment(x, recipe.flip, generator)
                 x = x.to(device(), memory_format=torch.channels_last)
                 y = labels[rows].to(device())
-                with torch.autocast(device().type, enabled=device().type == "cuda"):
+                with torch.autocast(
+                    device().type, torch.bfloat16, enabled=torch.cuda.is_available()
+                ):
                     value = loss(x, y, (epoch - 1) * per_epoch + count)
                 self.optimiser.zero_grad()
                 value.backward()
@@ -266,8 +268,6 @@ class Run:
             self._save(epoch, schedule, generator)
             if after_epoch:
                 after_epoch(epoch, mean)
-        if self.checkpoint:
-            self.checkpoint.unlink(missing_ok=True)
 
     def _save(self, epoch: int, schedule: Schedule, generator: torch.Generator) -> None:
         if self.checkpoint is None:

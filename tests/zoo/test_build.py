@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from tans.errors import ZooError
 from tans.tasks.task import Task
 from tans.training import accuracy
-from tans.zoo.build import BASE_SUBNETS, BuildProgress, BuildSettings, build_zoo
+from tans.zoo.build import BASE_SUBNETS, COSTS, BuildProgress, BuildSettings, build_zoo
 from tans.zoo.store import IMAGENET, Zoo
 from tans.zoo.verify import verify_zoo
 from tests.conftest import SMALL
@@ -59,6 +60,14 @@ def test_a_stopped_build_goes_on_to_the_same_zoo(
     assert [e.id for e in zoo.entries()] == [e.id for e in expected]
     assert [e.accuracy for e in zoo.entries()] == [e.accuracy for e in expected]
     assert not list(zoo.path.glob("*.checkpoint"))
+
+
+def test_every_step_is_in_the_log_of_costs(small_zoo: Zoo, small_tasks: list[Task]) -> None:
+    lines = [json.loads(line) for line in (small_zoo.path / COSTS).read_text().splitlines()]
+    steps = [(line["task"], line["step"]) for line in lines]
+    own = [(task.name, step) for task in small_tasks for step in ("train", "measure")]
+    assert steps == [(IMAGENET, "distil"), *own]
+    assert all(line["seconds"] > 0 and line["count"] > 0 for line in lines)
 
 
 def test_another_resolution_is_refused(small_zoo: Zoo, small_tasks: list[Task]) -> None:

@@ -45,6 +45,8 @@ def search(
     )
     if as_json:
         times = {"embedding_s": result.embedding_s, "search_s": result.search_s}
+        if result.latency_error is not None:
+            times["latency_error"] = result.latency_error
         console.emit({"matches": [asdict(match) for match in result], **times})
         return
     views.show_matches(result, task.name)

@@ -77,6 +77,11 @@ def show_matches(result: SearchResult, name: str) -> None:
         f"Embedded the images in {result.embedding_s:.2f} s, "
         f"searched in {result.search_s * 1e3:.1f} ms."
     )
+    if result.latency_error is not None:
+        console.say(
+            f"Latency is predicted for this device, {console.percent(result.latency_error)} off "
+            "on average."
+        )
     console.say("Predicted: accuracy after a fine-tune of 10 epochs on these images.")
 
 

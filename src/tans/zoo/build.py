@@ -6,6 +6,7 @@ was. What is measured is what is stored: subnets are taken from the packed weigh
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,8 @@ from tans.training import Recipe, accuracy, distil, train_supernet
 from tans.types import Architecture, ZooEntry
 from tans.zoo.store import IMAGENET, QUERY_IMAGES, Zoo, entry_id
 
+COSTS = "costs.jsonl"
+"""In a zoo's folder: what each step of its building cost, a line of JSON a step."""
 BASE_SUBNETS = 20
 """Slices of the elastic base that are entries of the task ``imagenet``."""
 
@@ -141,13 +144,14 @@ def _make_base(
         features=None,
         weights=base,
         train_images=len(pooled),
-        cost_s=time.perf_counter() - began,
+        cost_s=_log_cost(zoo, IMAGENET, "distil", len(pooled), began),
     )
     zoo.add_entries([_entry(zoo, IMAGENET, whole, space.largest, LICENCE)])
     rng = random.Random(settings.seed)
     for architecture in _architectures(settings, BASE_SUBNETS, rng):
         zoo.add_entries([_entry(zoo, IMAGENET, base, architecture, LICENCE)])
     zoo.set_base(base)
+    _checkpoint(zoo, IMAGENET).unlink()
 
 
 def _add_supernet(
@@ -170,8 +174,9 @@ def _add_supernet(
         features=(image_features(zoo.query_network(), query_images), query_labels),
         weights=zoo.add_weights(supernet.full.state_dict(), base=zoo.base),
         train_images=len(images),
-        cost_s=time.perf_counter() - began,
+        cost_s=_log_cost(zoo, task.name, "train", len(images), began),
     )
+    checkpoint.unlink()
 
 
 def _add_subnets(
@@ -191,6 +196,8 @@ def _add_subnets(
         if on_progress:
             seconds = time.perf_counter() - began
             on_progress(BuildProgress(task.name, "measure", done, len(missing), seconds))
+    if missing:
+        _log_cost(zoo, task.name, "measure", len(missing), began)
     zoo.compact()
 
 
@@ -235,6 +242,15 @@ def _architectures(settings: BuildSettings, count: int, rng: random.Random) -> l
 
 def _images(task: Task, settings: BuildSettings) -> tuple[Tensor, Tensor]:
     return task.split("train", settings.resolution, settings.images_per_task, settings.seed)
+
+
+def _log_cost(zoo: Zoo, task: str, step: str, count: int, began: float) -> float:
+    """Note the seconds since ``began`` for so many images or networks, and return them."""
+    seconds = time.perf_counter() - began
+    line = {"task": task, "step": step, "count": count, "seconds": round(seconds, 1)}
+    with (zoo.path / COSTS).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    return seconds
 
 
 def _checkpoint(zoo: Zoo, task: str) -> Path:

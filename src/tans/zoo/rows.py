@@ -41,7 +41,7 @@ class ZooTask:
     """SHA-256 of the supernet's weights."""
     train_images: int
     cost_s: float
-    """Seconds that training and measuring took."""
+    """Seconds that training took."""
 
     @property
     def files(self) -> dict[str, str]:

@@ -318,7 +318,7 @@ class Zoo:
             thumbnails: uint8 (64, 3, 64, 64).
             features: query features (n, d), kept as float16, and labels (n,).
             weights: SHA-256 of stored weights.
-            cost_s: seconds that training and measuring took.
+            cost_s: seconds that training took.
 
         Raises:
             ZooError: the weights are not stored, or a tensor is of another shape or not finite.
