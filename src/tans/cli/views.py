@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tans.types import ZooEntry
     from tans.zoo.store import Zoo
 
-LICENCE_WIDTH = 24
+LICENCE_WIDTH = 20
 """Letters of a licence in a table; JSON and `tans zoo show` have the whole."""
 
 
@@ -67,7 +67,9 @@ def show_matches(result: SearchResult, name: str) -> None:
             *([f"{match.latency_ms:.1f} ms"] if match.latency_ms is not None else []),
             console.percent(match.predicted_accuracy),
             f"{match.similarity:.2f}",
-            textwrap.shorten(match.licence, LICENCE_WIDTH, placeholder=" …"),
+            textwrap.shorten(
+                match.licence, LICENCE_WIDTH, placeholder=" …", break_on_hyphens=False
+            ),
         ]
         for rank, match in enumerate(result, 1)
     ]
