@@ -1,4 +1,5 @@
 from itertools import pairwise
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,15 @@ def test_finetuning_learns_and_reports_the_kept_epoch(network: Network) -> None:
     assert tuned.confusion.sum() == len(task.split("test", 32)[1])
     assert tuned.seconds >= tuned.history[-1].seconds
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
+
+
+def test_without_validation_images_the_last_epoch_is_kept(network: Network) -> None:
+    task = bars(4)
+    assert not len(task.split("val", 32)[1])
+    tuned = finetune(network, task, 32, Recipe(epochs=3, batch_size=2))
+    assert tuned.best_epoch == 3
+    assert all(isnan(epoch.val_accuracy) for epoch in tuned.history)
+    assert 0 <= tuned.test_accuracy <= 1
 
 
 def test_the_same_seed_gives_the_same_network(network: Network) -> None:

@@ -117,12 +117,15 @@ def finetune(
     val_images, val_labels = task.split("val", resolution)
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
+    best_epoch = 1
 
     def after_epoch(epoch: int, loss: float) -> None:
-        nonlocal best
+        nonlocal best, best_epoch
         val = accuracy(network, val_images, val_labels)
         history.append(Epoch(epoch, loss, val, time.perf_counter() - began))
-        if val >= max((e.val_accuracy for e in history), default=0.0) or val != val:
+        # not below, rather than at least: without a validation split both are NaN
+        if not val < history[best_epoch - 1].val_accuracy:
+            best_epoch = epoch
             best = {k: v.detach().clone() for k, v in network.state_dict().items()}
         if on_epoch:
             on_epoch(history[-1])
@@ -131,11 +134,10 @@ def finetune(
     run.minimise(lambda x, y, _: F.cross_entropy(network(x), y), images, labels, after_epoch)
     network.load_state_dict(best)
     confusion = confusion_matrix(network, *task.split("test", resolution), len(task.classes))
-    tops = [e.epoch for e in history if not e.val_accuracy < max(h.val_accuracy for h in history)]
     return FineTuned(
         network=network.eval(),
         history=tuple(history),
-        best_epoch=tops[-1],
+        best_epoch=best_epoch,
         test_accuracy=(confusion.trace() / confusion.sum().clamp(min=1)).item(),
         confusion=confusion,
         seconds=time.perf_counter() - began,

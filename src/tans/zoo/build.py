@@ -62,13 +62,6 @@ class BuildProgress:
     """``distil``, ``train``, ``measure`` or ``transfer``."""
     done: int
     total: int
-    seconds: float
-    """Spent on this step so far."""
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Of this step, at its speed so far."""
-        return self.seconds / self.done * (self.total - self.done) if self.done else None
 
 
 Listener = Callable[[BuildProgress], None]
@@ -194,8 +187,7 @@ def _add_subnets(
         licence = task.card.licence
         zoo.add_entries([_entry(zoo, task.name, weights, architecture, licence, held_out)])
         if on_progress:
-            seconds = time.perf_counter() - began
-            on_progress(BuildProgress(task.name, "measure", done, len(missing), seconds))
+            on_progress(BuildProgress(task.name, "measure", done, len(missing)))
     if missing:
         _log_cost(zoo, task.name, "measure", len(missing), began)
     zoo.compact()
@@ -265,12 +257,9 @@ def _body(state: State) -> State:
 def _epoch_listener(
     task: str, step: str, epochs: int, on_progress: Listener | None
 ) -> Callable[[int, float], None]:
-    began = time.perf_counter()
-
     def listen(epoch: int, _: float) -> None:
         if on_progress:
-            seconds = time.perf_counter() - began
-            on_progress(BuildProgress(task, step, epoch, epochs, seconds))
+            on_progress(BuildProgress(task, step, epoch, epochs))
 
     return listen
 

@@ -7,7 +7,6 @@ these measurements are the only ones in a zoo that say so.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Sequence
 
 from tans.tasks.task import Task
@@ -36,7 +35,6 @@ def measure_transfers(
     """
     recipe = recipe or Recipe()
     done = {(t.source, t.target, t.epochs, t.images, t.seed) for t in zoo.transfers()}
-    began = time.perf_counter()
     pairs = [
         (entry, target)
         for target in targets
@@ -55,8 +53,7 @@ def measure_transfers(
         )
         zoo.add_transfers([measured])
         if on_progress:
-            seconds = time.perf_counter() - began
-            on_progress(BuildProgress(target.name, "transfer", count, len(pairs), seconds))
+            on_progress(BuildProgress(target.name, "transfer", count, len(pairs)))
     zoo.compact()
 
 
