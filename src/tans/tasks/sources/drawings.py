@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tans.tasks.sources.packages import Package
 from tans.tasks.sources.pictures import Found, Pictures, read
+from tans.tasks.sources.source import Source
 
 SIZE = 128
 MARGIN = 2
@@ -74,3 +75,28 @@ def _found(
         for pattern in patterns
         for path in package.files(f"{root}/{pattern}/*.{kind}")
     ]
+
+
+SOURCES = (
+    Source(
+        name="clipart",
+        role="train",
+        family="clipart",
+        licence="CC0-1.0",
+        packages=("debian:openclipart-png",),
+        classes=tuple(CLIPART),
+        draw=clipart,
+        made="drawings on white by category folder; split by drawing, near-duplicates together",
+        notes="Labels are the contributors' folders and noisy. Food is reserved for judging.",
+    ),
+    Source(
+        name="textile",
+        role="train",
+        family="textile",
+        licence="MIT",
+        packages=("pypi:conformal-clip-data==0.1.4",),
+        classes=tuple(TEXTILES),
+        draw=textiles,
+        made="500 simulated textile surfaces a class; split by image, near-duplicates together",
+    ),
+)

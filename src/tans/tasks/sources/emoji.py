@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tans.tasks.sources.packages import Package
 from tans.tasks.sources.pictures import Found, Pictures, read
+from tans.tasks.sources.source import Source
 
 SIZE = 64
 GROUPS = {
@@ -36,3 +37,20 @@ def google(packages: Sequence[Package]) -> Pictures:
         if entry["category"] in labels and entry["has_img_google"]
     ]
     return read(found, SIZE).joined()
+
+
+SOURCES = (
+    Source(
+        name="emoji-google",
+        role="train",
+        family="emoji",
+        licence="Apache-2.0",
+        packages=("npm:emoji-datasource-google==16.0.0",),
+        classes=tuple(GROUPS),
+        draw=google,
+        made="64 px emoji on white by Unicode group; split by emoji, near-duplicates together",
+        notes="Classes are these groups only: animals and nature, objects, smileys, symbols, "
+        "travel and places. The other half (activities, flags, food and drink, people and body) is "
+        "reserved for judging.",
+    ),
+)

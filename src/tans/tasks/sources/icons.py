@@ -20,6 +20,7 @@ from tans.errors import MissingExtraError
 from tans.tasks.sources.lookalikes import fingerprints, join_groups, near_duplicates
 from tans.tasks.sources.packages import Package
 from tans.tasks.sources.pictures import Pictures, collect, on_white, square_of
+from tans.tasks.sources.source import Role, Source
 
 SIZE = 64
 SMALLEST = 22
@@ -160,3 +161,23 @@ def one_per_design(pictures: Pictures) -> Pictures:
     joined = join_groups(names, shared.sum(-1) / common > SHARED)
     renamed = tuple(joined[index] for index in theme.tolist())
     return Pictures(pictures.images, labels, renamed).without_copies()
+
+
+def _icons(name: str, role: Role, folders: tuple[str, ...], icon_names: tuple[str, ...]) -> Source:
+    return Source(
+        name=name,
+        role=role,
+        family="icons",
+        licence="GPL-2.0-or-later AND LGPL-3.0-or-later AND CC-BY-SA-3.0",
+        packages=tuple(f"debian:{theme}" for theme in THEMES),
+        classes=tuple(f"{name.removeprefix('icons-')} {icon}" for icon in icon_names),
+        draw=Contexts(folders, icon_names),
+        made="one icon name a class, as each theme draws it, on white; split by icon theme",
+        notes="Themes draw at several sizes; forks that share drawings count as one theme.",
+    )
+
+
+SOURCES = (
+    _icons("icons-actions", "train", ("actions",), ACTIONS),
+    _icons("icons-apps", "dev", ("apps", "status", "legacy", "categories"), APPS),
+)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tans.tasks.sources.packages import Package
 from tans.tasks.sources.pictures import Pictures, collect
+from tans.tasks.sources.source import Source
 
 SIZE = 128
 CROPPED_SIDE = 256
@@ -66,3 +67,18 @@ def _crops(data: bytes) -> Iterator[np.ndarray]:
         crop = np.asarray(whole.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=box))
         if np.ptp(crop) >= FLAT:
             yield crop
+
+
+SOURCES = (
+    Source(
+        name="openarena-textures",
+        role="dev",
+        family="textures",
+        licence="GPL-2.0-or-later",
+        packages=("debian:openarena-081-textures",),
+        classes=tuple(f"texture {theme}" for theme in THEMES),
+        draw=openarena,
+        made="textures and their quarters by folder; split by texture, near-duplicates together",
+        notes="Folders are themes of level designers, so one kind of surface may lie in several.",
+    ),
+)
