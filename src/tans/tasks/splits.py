@@ -6,6 +6,7 @@ An image's place depends on the seed and on its own key, never on the order of t
 from __future__ import annotations
 
 import hashlib
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,6 +54,31 @@ def assign_splits(
             "parted; give smaller groups, or none"
         )
     return splits
+
+
+def assign_folds(
+    labels: Tensor, groups: Sequence[str] | None = None, count: int = 5, seed: int = 0
+) -> Tensor:
+    """Folds of nearly equal size and classes, int64 (n,); a group lies in one.
+
+    Args:
+        labels: int64 (n,).
+        groups: per image, what must not be parted; None for images that stand alone.
+    """
+    units = list(groups or range(len(labels)))
+    members: dict[object, list[int]] = {}
+    for index, unit in enumerate(units):
+        members.setdefault(unit, []).append(index)
+    order = list(members.values())
+    random.Random(seed).shuffle(order)
+    order.sort(key=lambda indices: int(labels[indices].mode().values))
+    folds = torch.zeros(len(labels), dtype=torch.int64)
+    sizes = [0] * count
+    for indices in order:
+        smallest = sizes.index(min(sizes))
+        folds[indices] = smallest
+        sizes[smallest] += len(indices)
+    return folds
 
 
 def check_classes(name: str, classes: Sequence[str]) -> None:

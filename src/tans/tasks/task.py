@@ -21,6 +21,7 @@ from tans.tasks.images import ArrayPixels, check_readable, open_files
 from tans.tasks.splits import (
     SPLITS,
     TRAIN,
+    assign_folds,
     assign_splits,
     balanced_draw,
     balanced_subset,
@@ -193,6 +194,20 @@ class Task:
         members = self._members("train")
         members = members[balanced_subset(self.labels[members], n, seed)]
         return self.pixels.at(resolution)[members], self.labels[members]
+
+    def folds(
+        self, resolution: int, limit: int | None = None, seed: int = 0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Training images uint8 (m, 3, r, r), labels (m,) and folds (m,) to judge them by.
+
+        No group is parted; ``limit`` keeps a random subset, in the proportions of the classes.
+        """
+        members = self._members("train")
+        if limit is not None:
+            members = members[stratified_subset(self.labels[members], limit, seed)]
+        groups = self.groups and [self.groups[row] for row in members.tolist()]
+        labels = self.labels[members]
+        return self.pixels.at(resolution)[members], labels, assign_folds(labels, groups, seed=seed)
 
     def thumbnails(self, n: int = 64, seed: int = 0) -> Tensor:
         """Training images, classes taking turns, uint8 (n, 3, 64, 64); small classes repeat."""

@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tans.errors import SourceError
-from tans.tasks.sources.arrays import digits, fashion, pickled_array, silhouettes
+from tans.tasks.sources.arrays import (
+    FORMS,
+    digits,
+    fashion,
+    optical_digits,
+    pickled_array,
+    silhouettes,
+)
 
 from .conftest import MakePackage
 
@@ -74,6 +81,19 @@ def test_digits_are_scaled_and_labelled(make_package: MakePackage) -> None:
     assert pictures.images.shape == (20, 3, 64, 64)
     assert pictures.labels.tolist() == [digit for digit in range(10) for _ in range(2)]
     assert (pictures.images[pictures.labels == 8] == 204).all()
+
+
+def test_optical_digits_are_scaled_and_grouped_by_form(make_package: MakePackage) -> None:
+    package = make_package("scikit-learn")
+    folder = package.folder / "sklearn/datasets/data"
+    folder.mkdir(parents=True)
+    rows = [",".join(map(str, [*[row % 17] * 64, row % 10])) for row in range(FORMS[2])]
+    (folder / "digits.csv.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
+    pictures = optical_digits([package])
+    assert pictures.labels.tolist() == [row % 10 for row in range(FORMS[2])]
+    assert pictures.images[[0, 8, 16], 0, 9, 9].tolist() == [0, 128, 255]
+    first, second = FORMS[1], FORMS[2] - FORMS[1]
+    assert pictures.groups == ("form 1",) * first + ("form 2",) * second
 
 
 def test_silhouettes_come_from_two_pickled_arrays(make_package: MakePackage) -> None:

@@ -55,11 +55,8 @@ def test_too_few_families_are_an_error(dejavu: Package) -> None:
         Script("ABC")([dejavu])
 
 
-def test_clones_of_one_design_share_a_group(
-    dejavu: Package, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tans.tasks.sources.fonts.FEWEST_FAMILIES", 2)
-    pictures = Script("ABC")([dejavu])
+def test_clones_of_one_design_share_a_group(dejavu: Package) -> None:
+    pictures = Script("ABC", fewest=2)([dejavu])
     assert pictures.images.shape == (9, 3, 64, 64)
     assert pictures.labels.tolist() == [0, 1, 2] * 3
     assert set(pictures.groups or ()) == {"DejaVu Sans", "DejaVu Serif"}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tans.errors import SourceError
-from tans.tasks.sources.icons import Contexts
+from tans.tasks.sources.icons import SOURCES, Contexts
 from tans.tasks.sources.packages import Package
 
 from .conftest import MakePackage, draw
@@ -36,6 +36,28 @@ def test_forked_themes_are_one_group_and_their_copies_go(make_package: MakePacka
     stranger = _theme(make_package, "stranger", [20, 21, 22, 23])
     pictures = Contexts(("actions",), NAMES)([original, fork, stranger])
     assert pictures.groups == ("original",) * 6 + ("stranger",) * 4
+
+
+def test_drawings_of_reserved_icons_are_left_out(make_package: MakePackage) -> None:
+    package = _theme(make_package, "one", [0, 1, 2, 3])
+    draw(package.folder / "usr/share/icons/one/48x48/devices/printer.png", 2)
+    reserved = Contexts(("devices",), ("printer",))
+    assert Contexts(("actions",), NAMES)([package]).labels.tolist() == [0, 1, 2, 3]
+    assert Contexts(("actions",), NAMES, (reserved,))([package]).labels.tolist() == [0, 1, 3]
+
+
+def test_drawings_of_two_names_are_left_out_beside_reserved_icons(
+    make_package: MakePackage,
+) -> None:
+    package = _theme(make_package, "one", [0, 1, 2, 2])
+    draw(package.folder / "usr/share/icons/one/48x48/devices/printer.png", 9)
+    reserved = Contexts(("devices",), ("printer",))
+    assert Contexts(("actions",), NAMES, (reserved,))([package]).labels.tolist() == [0, 1]
+
+
+def test_no_icon_name_is_in_two_tasks() -> None:
+    names = [label.split()[-1] for source in SOURCES for label in source.classes]
+    assert len(set(names)) == len(names)
 
 
 def test_svg_icons_are_drawn(make_package: MakePackage) -> None:

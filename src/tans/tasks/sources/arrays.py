@@ -1,4 +1,4 @@
-"""Sources that keep their pictures as arrays: JSON numbers, IDX files, and a pickled array."""
+"""Sources that keep their pictures as arrays: numbers in JSON and CSV, IDX files, a pickle."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from tans.tasks.sources.pictures import Pictures, grey
 from tans.tasks.sources.source import Source
 
 SIZE = 64
+FORMS = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 1667)
+"""First rows of the forms in the optical digits: each repeats one text, in one hand."""
 NUMPY_NAMES = frozenset(
     {"numpy.core.multiarray", "numpy._core.multiarray", "_reconstruct", "numpy", "ndarray", "dtype"}
 )
@@ -44,6 +46,17 @@ def digits(packages: Sequence[Package]) -> Pictures:
 def _json_images(path: Path) -> Tensor:
     numbers = np.asarray(json.loads(path.read_text())["data"], dtype=np.float32)
     return torch.from_numpy((numbers * 255).round().astype(np.uint8)).view(-1, 28, 28)
+
+
+def optical_digits(packages: Sequence[Package]) -> Pictures:
+    """Digits of scikit-learn's ``digits.csv.gz``: 8 x 8 counts of ink up to 16, then the digit."""
+    (package,) = packages
+    data = _unzipped(package.file("sklearn/datasets/data/digits.csv.gz"))
+    table = np.loadtxt(data.decode().splitlines(), np.int64, delimiter=",", ndmin=2)  # (n, 65)
+    ink = torch.from_numpy((table[:, :64] * 255 / 16).round()).clamp(0, 255)
+    pictures = grey(ink.view(-1, 8, 8), table[:, 64].tolist(), SIZE)
+    form = np.searchsorted(FORMS, np.arange(len(table)), side="right")
+    return Pictures(pictures.images, pictures.labels, tuple(f"form {number}" for number in form))
 
 
 def silhouettes(packages: Sequence[Package]) -> Pictures:
@@ -145,6 +158,17 @@ SOURCES = (
         draw=digits,
         made="240 handwritten digits a class, 28 px enlarged; split by image",
         notes="The writers are not given, so one writer's digits may lie on both sides of a split.",
+    ),
+    Source(
+        name="digits-optical",
+        role="train",
+        family="handwriting",
+        licence="BSD-3-Clause, data CC-BY-4.0",
+        packages=("pypi:scikit-learn==1.7.2",),
+        classes=tuple(f"optical digit {digit}" for digit in range(10)),
+        draw=optical_digits,
+        made="handwritten digits, 8 px enlarged; split by the form that they were written on",
+        notes="Thirteen writers filled fourteen forms, so one writer may be on two sides.",
     ),
     Source(
         name="silhouettes",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tans.tasks.sources.packages import Package
 from tans.tasks.sources.pictures import Found, Pictures, read
 from tans.tasks.sources.source import Source
 
 SIZE = 128
+OPENCLIPART = "usr/share/openclipart/png"
 MARGIN = 2
 """Pixels at the right and lower edge of the textiles that hold a white frame."""
 
@@ -34,6 +37,51 @@ CLIPART: Mapping[str, tuple[str, ...]] = {
 """Class to folders of ``openclipart-png``; food, reserved for judging, is left out with every other
 drawing whose name occurs there."""
 
+THINGS: Mapping[str, tuple[str, ...]] = {
+    "clipart body parts": ("people/bodypart",),
+    "clipart clocks": ("signs_and_symbols/clocks",),
+    "clipart electronics": ("electronics/**",),
+    "clipart grey icons": ("computer/icons/flat-theme/action",),
+    "clipart learning": ("education/**",),
+    "clipart maps": ("geography",),
+    "clipart sky": ("geography/astronomy", "science/astronomy", "signs_and_symbols/weather"),
+    "clipart stick figures": ("people/stickmen",),
+    "clipart toys": ("recreation/toys",),
+}
+SHAPES: Mapping[str, tuple[str, ...]] = {
+    "clipart arrows": ("shapes/arrows",),
+    "clipart buttons": ("buttons", "computer/buttons"),
+    "clipart decorations": ("decorations",),
+    "clipart flow chart": ("shapes/flowchart",),
+    "clipart jigsaw pieces": ("shapes/jigsaw",),
+    "clipart lamps": ("signs_and_symbols/led",),
+    "clipart patterns": ("special/patterns",),
+    "clipart speech bubbles": ("shapes/callouts",),
+    "clipart stars": ("shapes/stars",),
+}
+"""Class to folders that no class of ``CLIPART`` holds."""
+
+FOOD: Mapping[str, tuple[str, ...]] = {
+    "clipart breads": ("food/breads_and_carbs",),
+    "clipart desserts": ("food/desserts",),
+    "clipart drinks": ("food/beverages/**",),
+    "clipart fruit and vegetables": ("food/fruit", "food/vegetables"),
+    "clipart meals": ("food",),
+    "clipart meat, eggs and dairy": ("food/meats_and_eggs", "food/dairy"),
+}
+"""Class to the folders reserved for judging."""
+
+VERSIONS = frozenset(
+    {
+        *("black", "blue", "bw", "gray", "green", "grey", "orange", "pink", "purple", "red"),
+        *("seagreen", "teal", "violet", "white", "yellow"),
+    }
+)
+"""Words of file names in which the versions of one drawing differ."""
+
+NOT_FOOD = ("kallisti", "libro_di_ricette", "tile_orange")
+"""Beginnings of file names of what is filed under food and is none."""
+
 BROKEN = ("stylized_yoga_person_", "shelby_cobra_", "duck_yellow_")
 """Beginnings of file names whose drawings show a missing linked image."""
 
@@ -46,15 +94,61 @@ TEXTILES: Mapping[str, tuple[str, ...]] = {
 
 def clipart(packages: Sequence[Package]) -> Pictures:
     """Drawings of ``openclipart-png`` by category; variants of one drawing share a group."""
+    return read(_harmless(packages, CLIPART), SIZE, trim=True).unambiguous().joined().capped(140)
+
+
+def things(packages: Sequence[Package]) -> Pictures:
+    """Drawings of ``openclipart-png`` of further things, by folder."""
+    return _further(packages, THINGS)
+
+
+def shapes(packages: Sequence[Package]) -> Pictures:
+    """Drawings of ``openclipart-png`` that show shapes and ornaments, by folder."""
+    return _further(packages, SHAPES)
+
+
+def food(packages: Sequence[Package]) -> Pictures:
+    """Drawings of ``openclipart-png`` of food and drink; those named alike share a group."""
     (package,) = packages
-    root = "usr/share/openclipart/png"
-    reserved = {path.name for path in package.files(f"{root}/food/**/*.png")}
     found = [
+        replace(each, group=re.split("[^a-z]", each.path.stem.lower())[0])
+        for each in _found(package, OPENCLIPART, FOOD, "png")
+        if not each.path.name.startswith(NOT_FOOD)
+    ]
+    return _distinct(read(found, SIZE, trim=True))
+
+
+def _further(packages: Sequence[Package], folders: Mapping[str, tuple[str, ...]]) -> Pictures:
+    """Drawings that are not filed under ``CLIPART`` too; versions of one share a group."""
+    (package,) = packages
+    taken = {each.path.name for each in _found(package, OPENCLIPART, CLIPART, "png")}
+    found = [
+        replace(each, group=_design(each.path.stem))
+        for each in _harmless(packages, folders)
+        if each.path.name not in taken
+    ]
+    return _distinct(read(found, SIZE, trim=True))
+
+
+def _distinct(pictures: Pictures) -> Pictures:
+    return pictures.without_copies().unambiguous().joined().capped(140)
+
+
+def _design(stem: str) -> str:
+    """The words and longer numbers of a name, but for those in which versions differ."""
+    words = re.findall(r"[a-z]+|\d\d+", stem.lower())
+    return " ".join(word for word in words if word not in VERSIONS)
+
+
+def _harmless(packages: Sequence[Package], folders: Mapping[str, tuple[str, ...]]) -> list[Found]:
+    """The drawings of some folders without food, wherever it is filed, and broken ones."""
+    (package,) = packages
+    reserved = {path.name for path in package.files(f"{OPENCLIPART}/food/**/*.png")}
+    return [
         each
-        for each in _found(package, root, CLIPART, "png")
+        for each in _found(package, OPENCLIPART, folders, "png")
         if each.path.name not in reserved and not each.path.name.startswith(BROKEN)
     ]
-    return read(found, SIZE, trim=True).unambiguous().joined().capped(140)
 
 
 def textiles(packages: Sequence[Package]) -> Pictures:
@@ -88,6 +182,42 @@ SOURCES = (
         draw=clipart,
         made="drawings on white by category folder; split by drawing, near-duplicates together",
         notes="Labels are the contributors' folders and noisy. Food is reserved for judging.",
+    ),
+    Source(
+        name="clipart-things",
+        role="train",
+        family="clipart",
+        licence="CC0-1.0",
+        packages=("debian:openclipart-png",),
+        classes=tuple(THINGS),
+        draw=things,
+        made="drawings on white by folder; split by drawing, its colours and "
+        "near-duplicates together",
+        notes="Labels are folders and noisy. Food is reserved for judging.",
+    ),
+    Source(
+        name="clipart-shapes",
+        role="train",
+        family="clipart",
+        licence="CC0-1.0",
+        packages=("debian:openclipart-png",),
+        classes=tuple(SHAPES),
+        draw=shapes,
+        made="drawings of shapes on white by folder; split by drawing, its colours and "
+        "near-duplicates together",
+        notes="Labels are folders and noisy. Food is reserved for judging.",
+    ),
+    Source(
+        name="clipart-food",
+        role="sealed",
+        family="clipart",
+        licence="CC0-1.0",
+        packages=("debian:openclipart-png",),
+        classes=tuple(FOOD),
+        draw=food,
+        made="drawings of food on white by folder; split by drawing, its colours and "
+        "near-duplicates together",
+        notes="Labels are folders and noisy: the meals also hold dishes and menus.",
     ),
     Source(
         name="textile",

@@ -1,4 +1,7 @@
-"""The font packages of Debian that scripts are drawn with, without their prefix ``fonts-``."""
+"""The font packages of Debian that scripts are drawn with.
+
+Names are without their prefix ``fonts-``; those that have none are written ``debian:NAME``.
+"""
 
 WESTERN = (
     "3270 adf-accanthis adf-ikarius adf-romande adf-tribun agave anonymous-pro apropal "
@@ -19,6 +22,9 @@ WESTERN = (
 )
 """With Latin, and many with Cyrillic or Greek letters."""
 
+EUROPEAN = WESTERN.replace("uralic ", "")
+"""The same without one that draws Uralic letters in the place of some others."""
+
 JAPANESE = (
     "aoyagi-kouzan-t aoyagi-soseki arphic-ukai arphic-uming dejima-mincho dotgothic16 "
     "droid-fallback horai-umefont ipafont-gothic ipafont-mincho kiloji komatuna konatu "
@@ -29,5 +35,63 @@ JAPANESE = (
 )
 """With hiragana and katakana."""
 
+CHINESE = (
+    "arphic-bkai00mp arphic-gbsn00lp arphic-gkai00mp cwtex-fs cwtex-heib cwtex-kai cwtex-ming "
+    "cwtex-yen ipamj-mincho klee lxgw-wenkai migmix monapo noto-cjk takao-gothic takao-mincho "
+    "umeplus wqy-microhei wqy-zenhei yozvox-yozfont-edu"
+)
+"""With the characters that Chinese and Japanese share, beside the Japanese ones."""
+
+MATHS = "lmodern oflb-asana-math symbola texgyre texgyre-math"
+"""With mathematical symbols, beside the Western ones."""
+
+WIDE = "dejavu-core dejavu-extra freefont-otf mph-2b-damase noto-core noto-extra unifont"
+"""With a little of many scripts."""
+
+ARABIC = (
+    "arabeyes farsiweb freefarsi hosny-amiri hosny-thabit kacst kacst-one lemonada nafees paktype "
+    "sil-alkalami sil-awami-nastaliq sil-harmattan sil-lateef sil-scheherazade ukij-uyghur "
+    "unikurdweb"
+)
+BENGALI = "beng-extra lohit-beng-assamese lohit-beng-bengali"
+DEVANAGARI = (
+    "aksharyogini2 deva-extra gargi lohit-deva lohit-deva-marathi nakula sahadeva samyak-deva "
+    "sarai sil-annapurna"
+)
+ETHIOPIC = "senamirmir-washra sil-abyssinica"
+GEORGIAN = "bpg-georgian"
+GUJARATI = "gujr-extra kalapi lohit-gujr samyak-gujr yrsa-rasa"
+HANGUL = (
+    "alee baekmuk lexi-gulim lexi-saebom nanum nanum-eco nanum-extra naver-d2coding noto-cjk "
+    "unfonts-core unfonts-extra unifont woowa-bm"
+)
+HEBREW = "debian:culmus debian:culmus-fancy cardo ldco liberation2 sil-ezra"
+MALAYALAM = (
+    "lohit-mlym rit-sundar samyak-mlym smc-anjalioldlipi smc-chilanka smc-dyuthi smc-gayathri "
+    "smc-karumbi smc-keraleeyam smc-manjari smc-meera smc-rachana smc-raghumalayalamsans "
+    "smc-suruma smc-uroob"
+)
+MYANMAR = "myanmar sil-padauk"
+SINHALA = "gemunu-libre lklug-sinhala"
+TAMIL = "lohit-taml lohit-taml-classical meera-inimai samyak-taml taml-tscu"
+TELUGU = "lohit-telu telu-extra teluguvijayam"
+THAI = (
+    "arundina tlwg-garuda-otf tlwg-kinnari-otf tlwg-laksaman-otf tlwg-loma-otf tlwg-mono-otf "
+    "tlwg-norasi-otf tlwg-purisa-otf tlwg-sawasdee-otf tlwg-typewriter-otf tlwg-typist-otf "
+    "tlwg-typo-otf tlwg-umpush-otf tlwg-waree-otf"
+)
+
+DISPLAY = (
+    "blankenburg breip cabinsketch cherrybomb courier-prime dancingscript dotgothic16 dustin "
+    "ebgaramond ecolier-court f500 humor-sans isabella kaushanscript ocr-a rampart roboto-slab "
+    "staypuft stick train yanone-kaffeesatz"
+)
+"""With Latin letters that differ from all others at a glance."""
+
 LICENCES = "OFL-1.1 AND Bitstream-Vera AND GPL-3.0-or-later WITH Font-exception-2.0"
+ARABIC_LICENCES = "GPL-2.0-only AND OFL-1.1 AND GPL-2.0-or-later WITH Font-exception-2.0"
+CHINESE_LICENCES = "OFL-1.1 AND GPL-2.0-or-later AND IPA AND Arphic-1999"
+HANGUL_LICENCES = "OFL-1.1 AND GPL-2.0-or-later AND Artistic-2.0"
+MATHS_LICENCES = f"{LICENCES} AND GFL"
+WORLD_LICENCES = "OFL-1.1 AND GPL-2.0-or-later WITH Font-exception-2.0 AND Bitstream-Vera"
 """The commonest; each package names its own in its copyright file."""

@@ -24,20 +24,29 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from tans.errors import SourceError
-from tans.tasks.sources.lookalikes import fingerprints, join_groups
+from tans.tasks.sources.lookalikes import (
+    NEAR_DUPLICATE,
+    fingerprints,
+    join_groups,
+    near_duplicates,
+)
 from tans.tasks.sources.packages import Package
-from tans.tasks.sources.pictures import Pictures
+from tans.tasks.sources.pictures import Pictures, collect
 
 STYLES = re.compile(
     r"[\s-]+("
     r"(extra|ultra|semi|demi)?[\s-]?(light|bold|black)|thin|hairline|book|regular|medium|heavy"
-    r"|italic|oblique|roman|plain|w\d|(extra|semi)?[\s-]?condensed|narrow|expanded|eb|lt|sb|db"
+    r"|italic|oblique|slanted|roman|plain|w\d|eb|lt|sb|db"
+    r"|(extra|semi)?[\s-]?condensed|condence\w*|cond|narrow|expanded|caps|g\w+[&-]g\w+"
     r")$",
     re.IGNORECASE,
 )
-"""A word of weight, slope or width at the end of a family's name."""
-SYMBOL_FAMILIES = frozenset({"D050000L", "Noto Sans Symbols", "Standard Symbols PS"})
-"""Fonts that draw symbols in the place of letters."""
+"""A word of weight, slope, width or licence (``GPL&GNU``) at the end of a family's name."""
+KINDS = re.compile(" (?:LETTER|SYLLABLE|CHARACTER|SMALL LIGATURE) ")
+"""What stands in a Unicode name between the script and the character's own name."""
+SYMBOL_FAMILIES = frozenset({"D050000L", "Noto Sans Symbols", "Standard Symbols PS", "UKIJ Tughra"})
+"""Fonts that draw symbols, or whole phrases, in the place of letters."""
+SIZE = 64
 FACE_LIMIT = 120
 FEWEST_FAMILIES = 10
 SAME_DESIGN = 0.97
@@ -56,10 +65,15 @@ class Face:
     """Typographic family name without words of weight and width."""
 
 
-def class_name(character: str) -> str:
-    """A character's name in ASCII, such as ``cyrillic be``."""
-    script, _, letter = unicodedata.name(character).partition(" LETTER ")
-    return f"{script.split()[0]} {letter}".lower()
+def class_name(character: str, script: str | None = None) -> str:
+    """A character's name in ASCII, such as ``cyrillic be``, or with a script of one's own.
+
+    The script's own word is left out where one is given: ``latin small a``, ``math infinity``.
+    """
+    name = unicodedata.name(character)
+    parts = KINDS.split(name, maxsplit=1)
+    first = script or name.split()[0]
+    return f"{first} {parts[-1]}".lower()
 
 
 def faces(packages: Iterable[Package], characters: str) -> list[Face]:
@@ -145,14 +159,57 @@ class Script:
     """The characters of a script, one class each."""
 
     characters: str
+    unlike: tuple[str, ...] = ()
+    """Characters of other tasks; a drawing that looks like one of theirs is left out."""
+    fewest: int = FEWEST_FAMILIES
+    per_family: int = FACE_LIMIT
+    """Faces of a group at most, so that one family of many weights does not fill the task."""
 
     def __call__(self, packages: Sequence[Package]) -> Pictures:
         """Draw them by the fonts of some packages."""
-        drawn = sheet(packages, self.characters)
+        drawn = sheet(packages, self.characters, self.fewest, self.per_family)
         count, classes = drawn.glyphs.shape[:2]
-        images = drawn.glyphs.flatten(0, 1)[:, None].expand(-1, 3, -1, -1).contiguous()  # (n,3,s,s)
         groups = tuple(family for family in drawn.families for _ in range(classes))
-        return Pictures(images, torch.arange(classes).repeat(count), groups)
+        pictures = Pictures(_colour(drawn.glyphs), torch.arange(classes).repeat(count), groups)
+        for characters in self.unlike:
+            others = _colour(sheet(packages, characters, fewest=1).glyphs)
+            pictures = pictures.take(unlike(pictures.images, others))
+        return pictures.take(first_of_families(pictures))
+
+
+@dataclass(frozen=True)
+class Typefaces:
+    """Font families, one class each, and the characters to tell them by as groups."""
+
+    faces: tuple[str, ...]
+    """Names of font files, without their ending."""
+    characters: str
+
+    def __call__(self, packages: Sequence[Package]) -> Pictures:
+        """Draw every character by every face, blanks left out, look-alikes in one group.
+
+        Raises:
+            SourceError: a face is missing.
+        """
+        found = {face.path.stem: face for face in faces(packages, self.characters)}
+        missing = [stem for stem in self.faces if stem not in found]
+        if missing:
+            raise SourceError(
+                f"no font file {', '.join(missing)} holds all of {self.characters!r}; expected one "
+                "in the packages, so a version may be laid out differently"
+            )
+        drawn = [
+            (np.asarray(glyph.convert("RGB")), label, character)
+            for label, stem in enumerate(self.faces)
+            for character in self.characters
+            if (glyph := draw(found[stem], character, SIZE)) is not None
+        ]
+        return collect(drawn).unambiguous().joined()
+
+
+def _colour(glyphs: Tensor) -> Tensor:
+    """Grey drawings (f, c, s, s) as pictures uint8 (f * c, 3, s, s)."""
+    return glyphs.flatten(0, 1)[:, None].expand(-1, 3, -1, -1).contiguous()  # (n, 3, s, s)
 
 
 @dataclass(frozen=True)
@@ -165,18 +222,23 @@ class Sheet:
     """Per face, the name of its group."""
 
 
-def sheet(packages: Sequence[Package], characters: str, size: int = 64) -> Sheet:
+def sheet(
+    packages: Sequence[Package],
+    characters: str,
+    fewest: int = FEWEST_FAMILIES,
+    per_family: int = FACE_LIMIT,
+) -> Sheet:
     """Draw the characters by at most ``FACE_LIMIT`` faces, as many families as there are.
 
     Raises:
-        SourceError: fewer than ``FEWEST_FAMILIES`` hold the characters.
+        SourceError: fewer than ``fewest`` families hold the characters.
     """
-    drawn = [(f.family, draw_all(f, characters, size)) for f in faces(packages, characters)]
+    drawn = [(f.family, draw_all(f, characters, SIZE)) for f in faces(packages, characters)]
     kept = [(family, glyphs) for family, glyphs in drawn if glyphs is not None]
-    if len({family for family, _ in kept}) < FEWEST_FAMILIES:
+    if len({family for family, _ in kept}) < fewest:
         raise SourceError(
             f"{len(kept)} faces hold all of {characters!r}; expected at least "
-            f"{FEWEST_FAMILIES} families, check that the font packages were unpacked"
+            f"{fewest} families, check that the font packages were unpacked"
         )
     families = [family for family, _ in kept]
     glyphs = torch.stack([glyphs for _, glyphs in kept])  # (f, c, s, s)
@@ -184,17 +246,39 @@ def sheet(packages: Sequence[Package], characters: str, size: int = 64) -> Sheet
     alike = torch.einsum("ack,bck->ab", prints, prints) / len(characters)  # (f, f)
     groups = join_groups(families, alike > SAME_DESIGN)
     fresh = [i for i in range(len(kept)) if not (alike[i, :i] > IDENTICAL).any()]
-    chosen = round_robin([groups[i] for i in fresh], FACE_LIMIT)
+    chosen = round_robin([groups[i] for i in fresh], FACE_LIMIT, per_family)
     rows = [fresh[i] for i in chosen]
     return Sheet(glyphs[rows], tuple(groups[i] for i in rows))
 
 
-def round_robin(groups: Sequence[str], limit: int, seed: int = 0) -> list[int]:
+def round_robin(
+    groups: Sequence[str], limit: int, per_group: int | None = None, seed: int = 0
+) -> list[int]:
     """Indices, one of each group in turn, in random order, until the limit or the end; sorted."""
     members: dict[str, list[int]] = {}
     for index, group in enumerate(groups):
         members.setdefault(group, []).append(index)
-    order = list(members.values())
+    order = [_spread(indices, per_group or len(indices)) for indices in members.values()]
     random.Random(seed).shuffle(order)
     turns = chain.from_iterable(zip_longest(*order))
     return sorted([index for index in turns if index is not None][:limit])
+
+
+def _spread(indices: list[int], most: int) -> list[int]:
+    """Evenly spaced members, as neighbours are often one weight in two widths."""
+    count = min(most, len(indices))
+    return [indices[turn * len(indices) // count] for turn in range(count)]
+
+
+def first_of_families(pictures: Pictures) -> Tensor:
+    """Rows of pictures without those that look like an earlier one of another group, (m,)."""
+    names = {group: number for number, group in enumerate(dict.fromkeys(pictures.groups or ()))}
+    groups = torch.tensor([names[group] for group in pictures.groups or ()])  # (n,)
+    alike = near_duplicates(fingerprints(pictures.images)) & (groups[:, None] != groups)  # (n, n)
+    return (~torch.tril(alike, diagonal=-1).any(1)).nonzero()[:, 0]
+
+
+def unlike(images: Tensor, others: Tensor) -> Tensor:
+    """Rows of uint8 (n, c, h, w) images that look like none of the others (m, c, h, w)."""
+    alike = fingerprints(images) @ fingerprints(others).T > NEAR_DUPLICATE  # (n, m)
+    return (~alike.any(1)).nonzero()[:, 0]

@@ -70,6 +70,34 @@ APPS = (
     "web-browser",
 )
 """Applications, and five status icons that most themes draw."""
+DEVICES = (
+    *("audio-card", "audio-input-microphone", "battery", "camera-photo", "camera-web", "computer"),
+    *("drive-harddisk", "drive-optical", "drive-removable-media", "input-gaming", "input-keyboard"),
+    *("input-mouse", "input-tablet", "media-flash", "media-optical", "multimedia-player"),
+    *("network-wired", "phone", "scanner", "video-display"),
+)
+"""Devices; printer and floppy disk, which actions show to print and to save, are left out."""
+MORE_ACTIONS = (
+    *("appointment-new", "bookmark-new", "contact-new", "document-new", "document-properties"),
+    *("edit-clear", "edit-find-replace", "edit-redo", "edit-undo", "format-justify-center"),
+    *("format-text-bold", "format-text-underline", "mail-forward", "mail-message-new"),
+    *("media-eject", "media-playback-start", "system-lock-screen", "system-shutdown"),
+    *("view-fullscreen", "zoom-in"),
+)
+MIMETYPES = (
+    *("application-pdf", "application-rss+xml", "application-x-executable", "application-x-java"),
+    *("audio-x-generic", "font-x-generic", "image-x-generic", "package-x-generic", "text-css"),
+    *("text-html", "text-x-generic", "text-x-python", "text-x-script"),
+    *("video-x-generic", "x-office-address-book", "x-office-document", "x-office-drawing"),
+    *("x-office-presentation", "x-office-spreadsheet"),
+)
+PLACES = (
+    *("folder", "folder-documents", "folder-download", "folder-music", "folder-pictures"),
+    *("folder-publicshare", "folder-remote", "folder-saved-search", "folder-templates"),
+    *("folder-videos", "network-server", "user-bookmarks", "user-desktop", "user-home"),
+    "user-trash",
+)
+"""Places; a workgroup, drawn as computers, is left out."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +106,8 @@ class Contexts:
 
     folders: tuple[str, ...]
     names: tuple[str, ...]
+    reserved: tuple[Contexts, ...] = ()
+    """Icons of other tasks; what looks like one of them, or like two names, is left out."""
 
     def __call__(self, packages: Sequence[Package]) -> Pictures:
         """Read the icons of some themes as labelled pictures.
@@ -86,13 +116,20 @@ class Contexts:
             SourceError: the themes hold none of them.
             MissingExtraError: the renderer of SVG files is not installed.
         """
-        drawn = (
+        pictures = self._drawn(packages)
+        if self.reserved:
+            others = [other._drawn(packages).images for other in self.reserved]
+            pictures = unlike(pictures, torch.cat(others)).unambiguous()
+        return one_per_design(pictures)
+
+    def _drawn(self, packages: Sequence[Package]) -> Pictures:
+        """Every drawing of the names, copies included."""
+        return collect(
             (image, label, package.name)
             for package in packages
             for label, paths in self._paths(package).items()
             for image in _pictures(paths)
         )
-        return one_per_design(collect(drawn))
 
     def _paths(self, package: Package) -> dict[int, list[Path]]:
         """Per label, a theme's files of that name."""
@@ -146,6 +183,13 @@ def drawing(path: Path, size: int) -> np.ndarray | None:
         return None
 
 
+def unlike(pictures: Pictures, others: torch.Tensor) -> Pictures:
+    """The pictures without near-duplicates of others, uint8 (m, 3, r, r)."""
+    both = fingerprints(torch.cat([pictures.images, others]))  # (n + m, d)
+    known = near_duplicates(both)[: len(pictures), len(pictures) :].any(1)  # (n,)
+    return pictures.take((~known).nonzero()[:, 0])
+
+
 def one_per_design(pictures: Pictures) -> Pictures:
     """The pictures without copies, and with the groups of forked themes joined."""
     groups, labels = pictures.groups or (), pictures.labels
@@ -163,21 +207,32 @@ def one_per_design(pictures: Pictures) -> Pictures:
     return Pictures(pictures.images, labels, renamed).without_copies()
 
 
-def _icons(name: str, role: Role, folders: tuple[str, ...], icon_names: tuple[str, ...]) -> Source:
+_ACTIONS = Contexts(("actions",), ACTIONS)
+_APPS = Contexts(("apps", "status", "legacy", "categories"), APPS)
+_DEVICES = Contexts(("devices",), DEVICES, reserved=(_ACTIONS, _APPS))
+_RESERVED = (_APPS, _DEVICES)
+
+
+def _icons(name: str, role: Role, icons: Contexts) -> Source:
     return Source(
         name=name,
         role=role,
         family="icons",
         licence="GPL-2.0-or-later AND LGPL-3.0-or-later AND CC-BY-SA-3.0",
         packages=tuple(f"debian:{theme}" for theme in THEMES),
-        classes=tuple(f"{name.removeprefix('icons-')} {icon}" for icon in icon_names),
-        draw=Contexts(folders, icon_names),
+        classes=tuple(f"{name.removeprefix('icons-')} {icon}" for icon in icons.names),
+        draw=icons,
         made="one icon name a class, as each theme draws it, on white; split by icon theme",
-        notes="Themes draw at several sizes; forks that share drawings count as one theme.",
+        notes="Themes draw at several sizes; forks that share drawings count as one theme."
+        + (" Drawings of judged icons or of two names are left out." if icons.reserved else ""),
     )
 
 
 SOURCES = (
-    _icons("icons-actions", "train", ("actions",), ACTIONS),
-    _icons("icons-apps", "dev", ("apps", "status", "legacy", "categories"), APPS),
+    _icons("icons-actions", "train", _ACTIONS),
+    _icons("icons-more-actions", "train", Contexts(("actions",), MORE_ACTIONS, _RESERVED)),
+    _icons("icons-mimetypes", "train", Contexts(("mimetypes",), MIMETYPES, _RESERVED)),
+    _icons("icons-places", "train", Contexts(("places",), PLACES, _RESERVED)),
+    _icons("icons-apps", "dev", _APPS),
+    _icons("icons-devices", "sealed", _DEVICES),
 )

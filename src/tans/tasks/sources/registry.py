@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from tans.cache import cache_dir
 from tans.errors import InputError
-from tans.tasks.sources import arrays, drawings, emoji, icons, scripts, textures
+from tans.tasks.sources import (
+    antiquity,
+    arrays,
+    drawings,
+    emoji,
+    flags,
+    games,
+    icons,
+    maps,
+    photographs,
+    scripts,
+    stamps,
+    symbols,
+    textures,
+    wesnoth,
+)
 from tans.tasks.sources.packages import Packages
 from tans.tasks.sources.source import Source
 from tans.tasks.task import Task
 
+MODULES = (
+    *(scripts, icons, symbols, emoji, drawings, stamps, flags, games, antiquity, arrays),
+    *(textures, photographs, maps, wesnoth),
+)
 SOURCES: tuple[Source, ...] = tuple(
     sorted(
-        (
-            *scripts.SOURCES,
-            *icons.SOURCES,
-            *emoji.SOURCES,
-            *drawings.SOURCES,
-            *arrays.SOURCES,
-            *textures.SOURCES,
-        ),
+        (source for module in MODULES for source in module.SOURCES),
         key=lambda source: ("train", "dev", "sealed").index(source.role),
     )
 )

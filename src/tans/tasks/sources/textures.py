@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image
 
+from tans.tasks.sources.lookalikes import fingerprints, join_groups
 from tans.tasks.sources.packages import Package
 from tans.tasks.sources.pictures import Pictures, collect
 from tans.tasks.sources.source import Source
@@ -23,6 +25,30 @@ THEMES = (
     *("acc_dm3", "base_floor", "base_wall", "clown", "gothic_block", "gothic_trim", "oquartz"),
     *("proto2", "sfx", "skies"),
 )
+MATERIALS: Mapping[str, tuple[str, ...]] = {
+    "brick": ("brick", "wall_brick", "streetbrick"),
+    "carpet": ("carpet",),
+    "concrete": ("conc", "con_"),
+    "dirt": ("dirt", "ground_dirt", "soil", "drymud", "desert", "sand"),
+    "door": ("door", "japdoor"),
+    "floor": ("floor",),
+    "grass": ("grass",),
+    "metal": ("metal", "mtl"),
+    "rock": ("rock", "pjrock", "stone"),
+    "roof": ("roof",),
+    "sign": ("sign",),
+    "street": ("street", "2ln", "asphalt", "pavement"),
+    "tile": ("tile",),
+    "wall": ("wall", "japwall"),
+    "wallpaper": ("wallpaper",),
+    "window": ("window",),
+    "wood": ("wood", "s_wood", "wall_wood", "floor_wood"),
+}
+"""Material to beginnings of names of ``ufoai-textures``, of which the longest that fits counts."""
+EFFECT = re.compile(r"_(nm|sm|gm|rm|norm|spec|glow)$")
+"""Ends of names of pictures that steer light on another."""
+RECOLOURED = 0.9
+"""Cosine of two colourless fingerprints above which textures are shades of one."""
 
 
 def openarena(packages: Sequence[Package]) -> Pictures:
@@ -33,7 +59,7 @@ def openarena(packages: Sequence[Package]) -> Pictures:
         pictures = collect(
             (crop, THEMES.index(path.parts[1]), str(path.with_suffix("")))
             for path in _pictures(packed)
-            for crop in _crops(packed.read(str(path)))
+            for crop in crops(packed.read(str(path)))
         )
     return pictures.without_copies().unambiguous().joined().capped(200)
 
@@ -48,14 +74,60 @@ def _pictures(packed: zipfile.ZipFile) -> list[PurePosixPath]:
     ]
 
 
-def _crops(data: bytes) -> Iterator[np.ndarray]:
+def ufoai(packages: Sequence[Package]) -> Pictures:
+    """Textures of ``ufoai-textures`` by beginnings of names; those of one number share a group."""
+    (package,) = packages
+    archive = package.file("usr/share/games/ufoai/base/0textures.pk3")
+    with zipfile.ZipFile(archive) as packed:
+        paths = sorted(map(PurePosixPath, packed.namelist()))
+        named = (
+            (path, class_of(path.stem, MATERIALS))
+            for path in paths
+            if path.suffix in {".jpg", ".png"} and not EFFECT.search(path.stem)
+        )
+        pictures = collect(
+            (crop, label, f"{path.parent}/{_numbered(path.stem)}")
+            for path, label in named
+            if label is not None
+            for crop in crops(packed.read(str(path)))
+        )
+    return shades_joined(pictures.without_copies()).capped(140)
+
+
+def _numbered(stem: str) -> str:
+    """A name up to its first number; what follows tells variants apart."""
+    return "".join(re.split(r"(\d+)", stem, maxsplit=1)[:2])
+
+
+def class_of(name: str, beginnings: Mapping[str, Sequence[str]]) -> int | None:
+    """Place of the class with the longest beginning that a name has, in lower case, or None."""
+    fits = [
+        (len(beginning), label)
+        for label, choices in enumerate(beginnings.values())
+        for beginning in choices
+        if name.lower().startswith(beginning)
+    ]
+    return max(fits)[1] if fits else None
+
+
+def shades_joined(pictures: Pictures) -> Pictures:
+    """Groups of textures that differ in colour alone made one, and none left in two classes."""
+    prints = fingerprints(pictures.images.float().mean(1, keepdim=True))  # (n, 256)
+    alike = prints @ prints.T > RECOLOURED  # (n, n)
+    apart = pictures.labels[:, None] != pictures.labels
+    groups = join_groups(pictures.groups or (), alike & ~apart)
+    joined = Pictures(pictures.images, pictures.labels, tuple(groups))
+    return joined.take((~(alike & apart).any(1)).nonzero()[:, 0])
+
+
+def crops(data: bytes) -> Iterator[np.ndarray]:
     """A picture and, when it is large, its quarters, as uint8 (r, r, 3) without transparency.
 
     The fourth channel of a game's texture steers its shader and is no transparency.
     """
     try:
         with Image.open(BytesIO(data)) as image:
-            whole = image.convert("RGB")
+            whole = image.convert("RGBA").convert("RGB")
     except (OSError, ValueError, SyntaxError):
         return
     width, height = whole.size
@@ -80,5 +152,16 @@ SOURCES = (
         draw=openarena,
         made="textures and their quarters by folder; split by texture, near-duplicates together",
         notes="Folders are themes of level designers, so one kind of surface may lie in several.",
+    ),
+    Source(
+        name="ufoai-textures",
+        role="dev",
+        family="textures",
+        licence="GPL-2.0-or-later, some CC-BY-3.0 and CC-BY-SA-3.0",
+        packages=("debian:ufoai-textures",),
+        classes=tuple(f"ufoai {material}" for material in MATERIALS),
+        draw=ufoai,
+        made="textures and their quarters by name; split by texture, shades of one together",
+        notes="Labels are read from file names and noisy: a wall may be of brick or of wood.",
     ),
 )
