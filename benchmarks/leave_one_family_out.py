@@ -1,36 +1,69 @@
 """Which settings of meta-learning find the best source for a task of an unseen family.
 
-    python benchmarks/leave_one_family_out.py   # resumable; results in .jsonl, .md
+    python benchmarks/leave_one_family_out.py   # resumable; results in .jsonl, .md and .png
 
-The truth is the zoo's measured transfers: one network of every source task, fine-tuned for 10
-epochs on 200 images of every other train task. A family (scripts, icons, ...) is held out whole:
-its tasks are the targets, the other families' networks the candidates.
+A family (scripts, icons, ...) is held out whole: its tasks are the targets, the other families'
+networks the candidates. The truth is the zoo's measured transfers: fine-tunes of 10 epochs, or
+with ``--truth probes`` linear probes on frozen features. Every variant is the default with one
+change, run with several seeds, two at a time.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
+import json
 import statistics
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from typing import Any
 
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from common import RESULTS, Ledger
-from tans.meta.data import MetaData
+from common import RESULTS, Ledger, Line
+from tans.meta.data import PROBE, MetaData
 from tans.meta.evaluate import leave_one_family_out
 from tans.meta.presets import PRESETS, MetaSettings
+from tans.types import ZooEntry
 from tans.zoo.store import Zoo
 
-DEFAULT = PRESETS["default"]
+EPOCHS = {"transfers": 10, "probes": PROBE}
+CHANGES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "mean pooling": {"pooling": "mean"},
+    "attention pooling": {"pooling": "attention", "query_images": 64},
+    "all 1280 features": {"components": 0},
+    "normalised jointly": {"normalisation": "joint"},
+    "topology + noise": {"parts": ("topology", "functional")},
+    "topology + probes + noise": {"parts": ("topology", "similarities", "functional")},
+    "probes alone": {"parts": ("similarities",)},
+    "noise alone": {"parts": ("functional",)},
+    "topology alone": {"parts": ("topology",)},
+    "all classes": {"class_subsets": False},
+    "all images": {"query_least": PRESETS["default"].query_images},
+    "hinge": {"loss": "hinge"},
+    "hardest negative": {"loss": "hard"},
+    "no transfers": {"transfer_weight": 0.0, "ranking_weight": 0.0},
+    "ranking: transfers, cosine": {"ranking_weight": 1.0},
+    "ranking: transfers, predicted": {"ranking_weight": 1.0, "ranking_on": "predicted"},
+    "ranking: probes, cosine": {"ranking_weight": 1.0, "ranking_truth": "probes"},
+    "ranking: probes, predicted": {
+        "ranking_weight": 1.0,
+        "ranking_truth": "probes",
+        "ranking_on": "predicted",
+    },
+    "no q*m": {"interaction": False},
+    "hidden layer": {"hidden": 128},
+    "three members": {"members": 3},
+}
 VARIANTS: dict[str, MetaSettings] = {
-    "default": DEFAULT,
-    "default, mean pooling": dataclasses.replace(DEFAULT, pooling="mean"),
-    "default, hinge": dataclasses.replace(DEFAULT, loss="hinge"),
-    "default, functional": dataclasses.replace(DEFAULT, parts=("topology", "functional")),
-    "default, no transfers": dataclasses.replace(DEFAULT, transfer_weight=0.0),
-    "default, no q*m": dataclasses.replace(DEFAULT, interaction=False),
+    **{name: dataclasses.replace(PRESETS["default"], **c) for name, c in CHANGES.items()},
     "paper": PRESETS["paper"],
 }
+LEARNED = ("similarity", "predicted")
 RUNS = Ledger("leave_one_family_out.jsonl")
 SEEDS = (777, 778, 779)
 
@@ -38,56 +71,133 @@ SEEDS = (777, 778, 779)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--zoo", help="folder of a zoo; the shipped one by default")
+    parser.add_argument("--truth", choices=list(EPOCHS), default="transfers")
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS)
+    parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    zoo = Zoo.open(arguments.zoo)
-    data, truth = MetaData.from_zoo(zoo), measured(zoo)
-    for name in arguments.variants:
-        for seed in SEEDS:
-            if RUNS.find({"settings": name, "seed": seed}):
-                continue
-            found = leave_one_family_out(
-                data, dataclasses.replace(VARIANTS[name], seed=seed), truth
-            )
-            choices = {method: dataclasses.asdict(c) for method, c in found.choices.items()}
-            RUNS.add({"settings": name, "seed": seed, "data": data.digest()[:16], **choices})
-    report()
+    read(arguments.zoo, arguments.truth)
+    keys = [key(name, seed, arguments.truth) for seed in arguments.seeds for name in VARIANTS]
+    wanted = [k for k in keys if k["settings"] in arguments.variants and not RUNS.find(k)]
+    with ProcessPoolExecutor(
+        arguments.processes,
+        mp_context=get_context("spawn"),
+        initializer=read,
+        initargs=(arguments.zoo, arguments.truth),
+    ) as pool:
+        for done in as_completed([pool.submit(run, k) for k in wanted]):
+            RUNS.add(done.result())
+    report([found for k in keys if (found := RUNS.find(k))], arguments.truth)
 
 
-def measured(zoo: Zoo) -> torch.Tensor:
-    """Accuracy (tasks, tasks) of source on target, NaN where nothing was measured."""
+def read(zoo_folder: str | None, truth: str) -> None:
+    """Load what every run of this process needs."""
+    global DATA, TRUTH
+    torch.set_num_threads(1)
+    zoo = Zoo.open(zoo_folder)
+    DATA, TRUTH = MetaData.from_zoo(zoo), measured(zoo, EPOCHS[truth])
+
+
+def measured(zoo: Zoo, epochs: int) -> torch.Tensor:
+    """Accuracy (tasks, tasks) of source on target, NaN where nothing was measured.
+
+    Of several networks of a source, the largest at the zoo's own resolution speaks for it, so
+    that sources are compared and not sizes.
+    """
     index = {task.name: i for i, task in enumerate(zoo.tasks())}
-    owner = {entry.id: entry.task for entry in zoo.entries(vectors=False)}
+    entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
+
+    def standing(entry: ZooEntry) -> tuple[bool, int]:
+        return entry.resolution == zoo.resolution, entry.params
+
+    best: dict[tuple[str, str], tuple[ZooEntry, list[float]]] = {}
+    for transfer in (t for t in zoo.transfers() if t.epochs == epochs):
+        entry = entries[transfer.source]
+        pair = entry.task, transfer.target
+        if pair not in best or standing(entry) > standing(best[pair][0]):
+            best[pair] = entry, []
+        if entry.id == best[pair][0].id:
+            best[pair][1].append(transfer.accuracy)
     truth = torch.full((len(index), len(index)), torch.nan)
-    for transfer in zoo.transfers():
-        truth[index[owner[transfer.source]], index[transfer.target]] = transfer.accuracy
+    for (source, target), (_, accuracies) in best.items():
+        truth[index[source], index[target]] = statistics.fmean(accuracies)
     return truth
 
 
-def report() -> None:
-    """Write the table from the stored runs alone."""
+def key(name: str, seed: int, truth: str) -> Line:
+    """What tells one run from another; a change of settings, code apart, makes it a new one."""
+    settings = json.dumps(dataclasses.asdict(VARIANTS[name]))
+    digest = hashlib.sha256(settings.encode() + TRUTH.numpy().tobytes()).hexdigest()[:16]
+    return {
+        "settings": name,
+        "seed": seed,
+        "truth": truth,
+        "digest": digest,
+        "data": DATA.digest()[:16],
+    }
+
+
+def run(key: Line) -> Line:
+    settings = dataclasses.replace(VARIANTS[key["settings"]], seed=key["seed"])
+    found = leave_one_family_out(DATA, settings, TRUTH)
+    choices = {method: dataclasses.asdict(c) for method, c in found.choices.items()}
+    return {**key, "targets": len(found.targets), "choices": choices}
+
+
+def report(runs: list[Line], truth: str) -> None:
+    """Write the table and draw the figure from the stored runs alone."""
+    seeds = sorted({run["seed"] for run in runs})
     lines = [
-        f"Means over {len(SEEDS)} seeds and all targets; regret in points of accuracy, lower is "
-        "better.",
+        f"Truth: {truth}; {runs[0]['targets']} targets. Mean over {len(seeds)} seeds ± their "
+        "standard deviation; regret in points of accuracy, lower is better.",
         "",
         "| settings | score | Spearman | regret | top 1 |",
         "|---|---|---|---|---|",
     ]
-    runs = {name: [r for r in RUNS if r["settings"] == name] for name in VARIANTS}
-    rows = [(n, n, m) for n in VARIANTS if runs[n] for m in ("similarity", "predicted")]
-    first = next(name for name in VARIANTS if runs[name])
-    peers = ("nearest dataset", "best on average", "random")
-    rows += [("no learning", first, method) for method in peers]
-    for label, name, method in rows:
-        found = {
-            key: statistics.fmean(run[method][key] for run in runs[name])
-            for key in ("spearman", "regret", "top1")
-        }
-        lines.append(
-            f"| {label} | {method} | {found['spearman']:.2f} | {100 * found['regret']:.1f} "
-            f"| {100 * found['top1']:.0f}% |"
-        )
-    (RESULTS / "leave_one_family_out.md").write_text("\n".join(lines) + "\n")
+    rows = [(name, method) for name in VARIANTS for method in LEARNED]
+    peers = [method for method in runs[0]["choices"] if method not in LEARNED]
+    table = {
+        row: [run["choices"][row[1]] for run in runs if run["settings"] == row[0]] for row in rows
+    }
+    table |= {("no learning", method): [runs[0]["choices"][method]] for method in peers}
+    table = {row: choices for row, choices in table.items() if choices}
+    for (label, method), choices in table.items():
+        cells = [_spread(choices, "spearman", 1, 2), _spread(choices, "regret", 100, 1)]
+        top1 = statistics.fmean(100 * choice["top1"] for choice in choices)
+        lines.append(f"| {label} | {method} | {' | '.join(cells)} | {top1:.0f}% |")
+    suffix = "" if truth == "transfers" else f"_{truth}"
+    path = RESULTS / f"leave_one_family_out{suffix}.md"
+    path.write_text("\n".join(lines) + "\n")
+    figure = Figure(figsize=(9, 1.5 + 0.28 * len(VARIANTS)), layout="constrained")
+    draw(figure.subplots(), table)
+    figure.savefig(path.with_suffix(".png"), dpi=110)
+
+
+def draw(axis: Axes, table: dict[tuple[str, str], list[Line]]) -> None:
+    """Regret of each variant, a dot a seed; what learns nothing as upright lines."""
+    names = list(dict.fromkeys(label for label, _ in table if label != "no learning"))
+    for colour, method, shift in (("C0", "similarity", -0.15), ("C1", "predicted", 0.15)):
+        points = [
+            (100 * choice["regret"], names.index(name) + shift)
+            for name in names
+            for choice in table[name, method]
+        ]
+        axis.scatter(*zip(*points, strict=True), color=colour, s=18, label=method)
+    peers = {method: c[0] for (label, method), c in table.items() if label == "no learning"}
+    for place, (method, choice) in enumerate(peers.items()):
+        if method != "oracle":
+            style = ("-", "--", "-.", ":")[place % 4]
+            axis.axvline(100 * choice["regret"], color=f"C{place + 2}", ls=style, label=method)
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set_xlabel("regret to the best source (points of accuracy)")
+    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _spread(choices: list[Line], name: str, factor: float, digits: int) -> str:
+    values = [factor * choice[name] for choice in choices]
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
 if __name__ == "__main__":

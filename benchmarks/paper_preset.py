@@ -179,7 +179,8 @@ def _write_tasks(data: MetaData, folder: Path) -> list[Path]:
 def _published_way(
     settings: MetaSettings, paths: list[Path]
 ) -> tuple[Callable[[], None], Callable[[], float]]:
-    query, model, predictor = build(settings, FEATURES, WIDTHS)
+    member = build(settings, FEATURES, WIDTHS)
+    query, model, predictor = member.query, member.model, member.predictor
     weights = [p for m in (query, model, predictor) for p in m.parameters()]
     optimiser = torch.optim.Adam(weights, lr=settings.learning_rate, foreach=False)
 

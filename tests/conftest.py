@@ -18,6 +18,8 @@ from tans.zoo.store import Zoo
 SMALL = BuildSettings(
     resolution=32,
     subnets=4,
+    imagenet_resolutions=(48,),
+    least_seen=1,
     recipe=Recipe(epochs=1, batch_size=16),
     base_recipe=Recipe(epochs=1, learning_rate=1e-3, batch_size=16),
 )

@@ -17,6 +17,7 @@ PUBLIC = {
     "Architecture",
     "Constraints",
     "FineTuned",
+    "Look",
     "Match",
     "Recipe",
     "SearchResult",

@@ -3,7 +3,7 @@
     task = tans.Task.from_folder("images/")
     zoo = tans.Zoo.open()
     matches = tans.search(task, zoo, max_params=3e6)
-    network = zoo.load(matches[0].id)
+    network = zoo.load(matches[0].id, classes=len(task.classes))
 
 Names are imported at first use, so that ``import tans`` costs nothing.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tans.errors import TansError
     from tans.export import predict_files
     from tans.meta.train import meta_train
-    from tans.search import SearchResult, search
+    from tans.search import Look, SearchResult, search
     from tans.tasks.task import Task, TaskCard
     from tans.training import FineTuned, Recipe, finetune
     from tans.types import Architecture, Constraints, Match, ZooEntry
@@ -33,6 +33,7 @@ __all__ = [
     "Architecture",
     "Constraints",
     "FineTuned",
+    "Look",
     "Match",
     "Recipe",
     "SearchResult",
@@ -54,6 +55,7 @@ _HOMES = {
     "Architecture": "tans.types",
     "Constraints": "tans.types",
     "FineTuned": "tans.training",
+    "Look": "tans.search",
     "Match": "tans.types",
     "Recipe": "tans.training",
     "SearchResult": "tans.search",

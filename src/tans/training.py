@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.errors import InputError
+from tans.spaces.batchnorm import folded
 from tans.spaces.elastic import Supernet
 from tans.spaces.network import Network, normalise
 from tans.spaces.specification import Specification
@@ -339,25 +340,25 @@ def augment(x: Tensor, flip: bool, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def predict(network: nn.Module, images: Tensor) -> Tensor:
+def predict(network: Network, images: Tensor) -> Tensor:
     """Class scores for uint8 images, (n, 3, r, r) to (n, classes), on the CPU."""
-    network.eval()
-    parameter = next(network.parameters())
+    network = folded(network).to(memory_format=torch.channels_last)
+    where = network.classifier.weight.device
     scores = [
-        network(normalise(batch).to(parameter.device, memory_format=torch.channels_last)).cpu()
+        network(normalise(batch).to(where, memory_format=torch.channels_last)).cpu()
         for batch in images.split(EVALUATION_BATCH)
     ]
     return torch.cat(scores) if scores else torch.empty(0, 0)
 
 
-def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+def accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
     """Share of images whose highest score is their label; NaN for no images."""
     if not len(images):
         return float("nan")
     return (predict(network, images).argmax(1) == labels).float().mean().item()
 
 
-def confusion_matrix(network: nn.Module, images: Tensor, labels: Tensor, classes: int) -> Tensor:
+def confusion_matrix(network: Network, images: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Counts of (true class, predicted class), int64 (classes, classes)."""
     if not len(images):
         return torch.zeros(classes, classes, dtype=torch.int64)

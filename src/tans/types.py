@@ -67,6 +67,8 @@ class Constraints:
     """Multiply-adds for one image."""
     max_latency_ms: float | None = None
     """Milliseconds for one image on this device."""
+    max_minutes: float | None = None
+    """Minutes of a fine-tune of 10 epochs on this device."""
 
     def __post_init__(self) -> None:
         for name, limit in vars(self).items():
@@ -119,6 +121,8 @@ class Transfer:
     accuracy: float
     """Test accuracy on the target, in [0, 1]."""
     seed: int
+    seconds: float
+    """Wall-clock time of the fine-tune."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +138,15 @@ class Match:
     resolution: int
     latency_ms: float | None
     """On this device; None where it was not asked for."""
+    minutes: float | None
+    """Of a fine-tune of 10 epochs on this device; None where it was not asked for."""
     predicted_accuracy: float
     """Expected test accuracy after the default 10-epoch fine-tune, in [0, 1]."""
+    low: float | None
+    """Lower end of the interval that holds the accuracy for nine tasks in ten; None without a
+    second look."""
+    high: float | None
+    """Its upper end."""
     similarity: float
     """Cosine of query and model embeddings, in [-1, 1] (equation 6)."""
     licence: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,11 @@ from PIL import Image
 
 from tans import cli
 from tans.cli import use
+from tans.meta.evidence import COLUMNS
+from tans.meta.judge import Judge
+from tans.pace import Pace
+from tans.search import limits
+from tans.zoo.store import Zoo
 
 COMMANDS = [
     ("search",),
@@ -25,6 +31,7 @@ COMMANDS = [
     ("zoo", "list"),
     ("zoo", "show"),
     ("zoo", "build"),
+    ("zoo", "copy"),
     ("zoo", "verify"),
     ("tasks", "list"),
     ("tasks", "fetch"),
@@ -148,6 +155,8 @@ def test_wrong_usage_is_code_2(run: Run) -> None:
     assert run("search", "x", "--no-such-option").code == 2
     assert run("no-such-command").code == 2
     assert run("search", "x", "--top", "0").code == 2
+    assert run("search", "x", "--look", "-1").code == 2
+    assert run("search", "x", "--max-minutes", "few").code == 2
 
 
 @pytest.mark.parametrize("command", ["search", "finetune"])
@@ -223,19 +232,98 @@ def test_tasks_list(run: Run) -> None:
     assert all(name in table for name in names)
 
 
+# With a small zoo
+
+
+def test_zoo_copy(run: Run, small_zoo: Zoo, tmp_path: Path) -> None:
+    def copied(name: str, *options: object) -> list[str]:
+        answer = run("zoo", "copy", tmp_path / name, *options, "--zoo", small_zoo.path)
+        assert (answer.code, answer.err) == (0, "")
+        assert f"tans train --zoo {tmp_path / name}" in answer.out
+        return [task.name for task in Zoo.open(tmp_path / name).tasks()]
+
+    assert copied("all") == ["blue", "imagenet", "red"]
+    assert copied("named", "--tasks", "red, blue") == ["blue", "imagenet", "red"]
+    assert copied("one", "--tasks", "red") == ["imagenet", "red"]
+    assert len(copied("diverse", "--diverse", 1)) == 2
+    both = run("zoo", "copy", tmp_path / "new", "--tasks", "red", "--diverse", 1)
+    assert_fails(both, "--tasks and --diverse")
+    unknown = run("zoo", "copy", tmp_path / "new", "--tasks", "rad", "--zoo", small_zoo.path)
+    assert_fails(unknown, "nearest are red")
+    assert_fails(run("zoo", "copy", tmp_path, "--zoo", small_zoo.path), "in use", str(tmp_path))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def judged_zoo(small_zoo: Zoo, tmp_path: Path) -> Zoo:
+    """A zoo whose judge always takes ImageNet's network."""
+    shutil.copytree(small_zoo.path, tmp_path / "judged")
+    zoo = Zoo.open(tmp_path / "judged")
+    weights = tuple(20.0 if column == "whole imagenet" else 0.0 for column in COLUMNS)
+    Judge((0.0,) * len(COLUMNS), weights, bias=-10.0, strength=1.0, margin=0.5).save(zoo.retrieval)
+    return zoo
+
+
+def test_second_look(run: Run, dataset: Path, judged_zoo: Zoo) -> None:
+    looked = run("search", dataset, "--zoo", judged_zoo.path, "--look", 1, "--json").json
+    assert looked["related"] is False
+    assert len(looked["looks"]) == 1 + 3
+    assert set(looked["looks"][0]) == {"id", "task", "resolution", "accuracy"}
+    assert looked["look_s"] > 0
+    assert looked["matches"][0]["low"] < looked["matches"][0]["predicted_accuracy"]
+    table = run("search", dataset, "--zoo", judged_zoo.path).out
+    assert "Nothing in this zoo is related to your data" in table
+    without = run("search", dataset, "--zoo", judged_zoo.path, "--look", 0, "--json").json
+    assert (without["related"], without["looks"], without["look_s"]) == (None, [], 0)
+    assert without["matches"][0]["low"] is None
+
+
+def test_minutes_that_nothing_fits_in(
+    run: Run, dataset: Path, small_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "cached_pace", lambda space: Pace(space, 1.0, 0.0, 0.3, 0.1))
+    where = ("--zoo", small_zoo.path)
+    found = run("search", dataset, *where, "--max-minutes", 60, "--json").json["matches"]
+    assert all(0 < match["minutes"] <= 60 for match in found)
+    assert_fails(run("search", dataset, *where, "--max-minutes", 0.1), "max_minutes", "nearest")
+    assert_fails(run("search", dataset, *where, "--max-minutes", 0), "max_minutes", "positive")
+
+
+def test_imagenet_beside_is_the_whole_network_at_the_zoos_resolution(
+    run: Run, dataset: Path, judged_zoo: Zoo, tmp_path: Path
+) -> None:
+    best = next(e for e in judged_zoo.entries() if e.task == "red")
+    asked = ("--network", best.id, "--beside", "imagenet", "--beside", "blue")
+    output = ("-o", tmp_path / "tuned", "--zoo", judged_zoo.path)
+    answer = run("finetune", dataset, *asked, "--epochs", 1, "--look", 1, *output, "--json")
+    assert answer.code == 0
+    chosen, imagenet, blue = (judged_zoo.entry(tuned["id"]) for tuned in answer.json["runs"])
+    assert chosen == best
+    assert (imagenet.task, imagenet.resolution) == ("imagenet", judged_zoo.resolution)
+    assert imagenet.weights != judged_zoo.base
+    assert imagenet.architecture == judged_zoo.space.largest
+    assert (blue.task, blue.architecture) == ("blue", judged_zoo.space.largest)
+    assert answer.json["search"]["related"] is False
+    page = (tmp_path / "tuned" / "report.html").read_text(encoding="utf-8")
+    assert "Why this network" in page
+    assert f"{best.id} was asked for by name" in page
+
+
 # With the shipped zoo
 
 
 def test_search_json(run: Run, dataset: Path) -> None:
     answer = run("search", dataset, "--max-params", "2.5M", "--top", 4, "--json")
     assert answer.code == 0
-    assert set(answer.json) == {"matches", "embedding_s", "search_s"}
+    assert set(answer.json) == {
+        "matches", "embedding_s", "search_s", "look_s", "looks", "related", "latency_error",
+    }  # fmt: skip
     matches = answer.json["matches"]
     assert len(matches) == 4
     for match in matches:
         assert set(match) == {
-            "id", "task", "params", "flops", "resolution", "latency_ms",
-            "predicted_accuracy", "similarity", "licence",
+            "id", "task", "params", "flops", "resolution", "latency_ms", "minutes",
+            "predicted_accuracy", "low", "high", "similarity", "licence",
         }  # fmt: skip
         assert isinstance(match["params"], int)
         assert 0 < match["params"] <= 2_500_000

@@ -50,4 +50,5 @@ def make_data(
         transfer_entries=none,
         transfer_tasks=none,
         transfer_accuracy=torch.zeros(0),
+        probe_means=torch.full((tasks + 1, tasks + 1), torch.nan),
     )

@@ -42,12 +42,16 @@ class FakeZoo:
         return np.arange(3 * width, dtype=np.float32).reshape(3, width)
 
     def transfers(self) -> list[Transfer]:
-        def transfer(source: str, target: str, epochs: int = 10) -> Transfer:
-            return Transfer(source, target, epochs, 100, 0.75, 0)
+        def transfer(
+            source: str, target: str, epochs: int = 10, accuracy: float = 0.75
+        ) -> Transfer:
+            return Transfer(source, target, epochs, 100, accuracy, 0, 1.0)
 
         return [
             transfer("a", "thai"),
             transfer("a", "thai", 3),
+            transfer("a", "flags", 0, 0.25),
+            transfer("a", "flags", 0, 0.5),
             transfer("gone", "thai"),
             transfer("b", "elsewhere"),
         ]
@@ -64,9 +68,11 @@ def test_a_zoo_becomes_tensors() -> None:
     assert data.features[:, 0].tolist() == [0] * 10 + [1] * 7
     assert data.has_images.tolist() == [True, True, False]
     assert data.queried.tolist() == [0, 1]
-    # of the four transfers, one has other epochs, one an unknown source, one an unknown target
+    # of the others, one has other epochs, two are probes, two name an unknown source or target
     assert (data.transfer_entries.tolist(), data.transfer_tasks.tolist()) == ([0], [0])
     assert data.transfer_accuracy.tolist() == [0.75]
+    assert data.probe_means[2].tolist() == pytest.approx([NAN, 0.375, NAN], nan_ok=True)
+    assert int(data.probe_means.isfinite().sum()) == 1
     assert data.parts["topology"].tolist() == [[0, 1], [2, 3], [4, 5]]
     assert data.held_out[:10].sum() == 2
 
@@ -100,9 +106,11 @@ def test_without_a_family_nothing_of_it_remains() -> None:
         transfer_entries=torch.tensor([4, 8, 24, 8]),  # of tasks 1, 2, imagenet, 2
         transfer_tasks=torch.tensor([2, 1, 2, 5]),
         transfer_accuracy=torch.tensor([0.1, 0.2, 0.3, 0.4]),
+        probe_means=torch.arange(49.0).reshape(7, 7),
     )
     rest = data.without("family1")  # tasks 1 and 4
     assert rest.tasks == ("task0", "task2", "task3", "task5", "imagenet")
+    assert rest.probe_means[1].tolist() == [14, 16, 17, 19, 20]
     assert rest.transfer_accuracy.tolist() == pytest.approx([0.3, 0.4])
     for old, new in ((24, rest.transfer_entries[0]), (8, rest.transfer_entries[1])):
         assert rest.entries[int(new)] == data.entries[old]
@@ -169,3 +177,5 @@ def test_lengths_that_disagree_are_told() -> None:
         replace(data, labels=data.labels[1:])
     with pytest.raises(InputError, match="networks"):
         replace(data, accuracy=data.accuracy[1:])
+    with pytest.raises(InputError, match=r"probe_means has shape \(3, 3\)"):
+        replace(data, probe_means=torch.zeros(3, 3))

@@ -6,9 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tans.errors import InputError
-from tans.meta.encoders import ModelEncoder, QueryEncoder, Standardiser
+from tans.meta.encoders import (
+    AttentionPool,
+    ModelEncoder,
+    QueryEncoder,
+    Reduction,
+    Standardiser,
+)
 
-POOLINGS = ("mean", "classes")
+POOLINGS = ("mean", "classes", "attention")
 
 
 def make_query(images: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -24,7 +30,7 @@ def test_query_embedding_ignores_order_and_class_names(
     pooling: str, images: int, seed: int
 ) -> None:
     features, labels = make_query(images, seed)
-    encoder = QueryEncoder(6, 5, pooling, hidden=7)
+    encoder = QueryEncoder(6, 5, pooling, hidden=7, components=4)
     order = torch.randperm(images, generator=torch.Generator().manual_seed(seed))
     names = torch.tensor([30, 7, 9, 0])
     one = encoder(features, labels)
@@ -52,10 +58,43 @@ def test_a_subset_is_summarised_like_its_images_alone(pooling: str) -> None:
     features, labels = make_query(20, 1)
     encoder = QueryEncoder(6, 5, pooling)
     subsets = torch.stack([labels < 2, torch.arange(20) % 3 == 0])
-    rows = encoder.summarise(features, labels, subsets)
+    rows = encoder.embed(encoder.prepare(encoder.summarise(features, labels, subsets)))
     for row, subset in zip(rows, subsets, strict=True):
-        alone = encoder.summarise(features[subset], labels[subset])[0]
+        alone = encoder(features[subset], labels[subset])
         torch.testing.assert_close(row, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_attention_reads_what_its_query_asks_for_and_no_empty_places() -> None:
+    pool = AttentionPool(2, 2)
+    with torch.no_grad():
+        pool.queries.copy_(torch.tensor([[50.0, 0.0], [0.0, 0.0]]))
+    nan = float("nan")
+    sets = torch.tensor(
+        [[[1.0, 3.0], [0.0, 5.0], [nan, nan]], [[0.0, 1.0], [2.0, 1.0], [4.0, 1.0]]]
+    )
+    # the first query wants a large first number; the second takes the plain mean
+    expected = torch.tensor([[1.0, 3.0, 0.5, 4.0], [4.0, 1.0, 2.0, 1.0]])
+    torch.testing.assert_close(pool(sets), expected)
+
+
+def test_reduction_keeps_what_varies_most_and_commutes_with_the_mean() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(200, 5, generator=generator) * torch.tensor([0.1, 3.0, 0.1, 7.0, 0.1]) + 2
+    reduction = Reduction(5, 2)
+    reduction.fit(rows)
+    kept = rows[:, [3, 1]]
+    found = reduction(rows)
+    torch.testing.assert_close(torch.cdist(found, found), torch.cdist(kept, kept), atol=0.2, rtol=0)
+    torch.testing.assert_close(reduction(rows).mean(0), reduction(rows.mean(0)[None])[0])
+
+
+def test_reduction_to_more_components_than_features_keeps_all_distances() -> None:
+    rows = torch.rand(7, 3)
+    reduction = Reduction(3, 9)
+    reduction.fit(rows)
+    torch.testing.assert_close(
+        torch.cdist(reduction(rows), reduction(rows)), torch.cdist(rows, rows)
+    )
 
 
 def test_the_class_aware_summary_tells_apart_what_the_mean_does_not() -> None:

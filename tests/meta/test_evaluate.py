@@ -8,7 +8,7 @@ import torch
 import tans.meta.evaluate as evaluate
 from tans.errors import InputError
 from tans.meta.data import MetaData
-from tans.meta.evaluate import evaluate_retrieval, leave_one_family_out
+from tans.meta.evaluate import Target, evaluate_retrieval, judge_targets, leave_one_family_out
 from tans.meta.presets import MetaSettings
 from tans.meta.retriever import Retriever
 from tans.meta.train import meta_train
@@ -64,6 +64,43 @@ def test_own_family_and_its_networks_are_never_seen(monkeypatch: pytest.MonkeyPa
             assert scores[:, column].isfinite().tolist() == candidate
 
 
+def test_the_held_out_familys_measurements_have_no_influence_on_the_scores() -> None:
+    data = make_data()
+    truth = make_truth(data)
+    own = torch.tensor([family == "family1" for family in data.families])
+    changed = torch.where(own[:, None] | own[None], 0.123, truth).where(truth.isfinite(), NAN)
+    settings = replace(QUICK, steps=2)
+    before, after = (leave_one_family_out(data, settings, t) for t in (truth, changed))
+    columns = [data.families[data.tasks.index(name)] == "family1" for name in before.targets]
+    assert sum(columns) == 2
+    for name, scores in before.scores.items():
+        found, expected = after.scores[name][:, columns], scores[:, columns]
+        torch.testing.assert_close(found, expected, equal_nan=True)
+    assert not torch.equal(
+        after.scores["neighbours"].nan_to_num(), before.scores["neighbours"].nan_to_num()
+    )
+
+
+def test_targets_outside_the_zoo_find_their_siblings() -> None:
+    data = make_data(tasks=12, families=4)
+    measured = make_truth(data)
+    rows = data.image_tasks == 3
+    outside = Target(
+        "sibling of task3",
+        data.features[rows] + 0.05,
+        data.labels[rows],
+        truth=measured[:, 3].clone().index_fill(0, torch.tensor(3), 0.95),
+        probes=measured[:, 3],
+    )
+    found = judge_targets(data, meta_train(data, QUICK), [outside], measured)
+    assert found.targets == ("sibling of task3",)
+    assert found.choices["similarity"].regret == 0
+    assert found.choices["neighbours + own"].regret == 0
+    assert found.choices["nearest dataset"].top1 == 1
+    assert found.choices["probe"].regret == found.choices["oracle"].regret == 0
+    assert found.choices["random"].regret > 0.05
+
+
 def test_baselines_on_a_hand_case() -> None:
     data = make_data(tasks=4, families=4)
     data = replace(
@@ -94,6 +131,12 @@ def test_bad_input_is_told() -> None:
     with pytest.raises(InputError, match="no target"):
         leave_one_family_out(data, QUICK, torch.full((7, 7), NAN))
     retriever = meta_train(data, replace(QUICK, steps=1))
+    unknown = torch.full((7,), NAN)
+    target = Target("new", data.features, data.labels, unknown, unknown)
+    with pytest.raises(InputError, match="no source of this zoo"):
+        judge_targets(data, retriever, [target], torch.full((7, 7), NAN))
+    with pytest.raises(InputError, match=r"\(6,\)"):
+        judge_targets(data, retriever, [replace(target, truth=unknown[1:])], make_truth(data))
     with pytest.raises(InputError, match="held out"):
         evaluate_retrieval(retriever, replace(data, held_out=torch.zeros_like(data.held_out)))
     with pytest.raises(InputError, match="not the"):

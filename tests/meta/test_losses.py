@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tans.errors import InputError
-from tans.meta.losses import contrastive, cosine, equation3, hard, hinge, infonce
+from tans.meta.losses import contrastive, cosine, equation3, hard, hinge, infonce, listwise
 from tans.meta.presets import CHOICES
 
 SCORES = torch.tensor([[0.9, 0.8, -0.1], [0.2, 0.5, 0.6], [0.0, 0.1, 0.7]])
@@ -42,6 +42,22 @@ def test_infonce_is_cross_entropy_both_ways() -> None:
     by_row = entropy(1, 0) + entropy(1, 0.5)
     by_column = entropy(1, 0.5) + entropy(1, 0)
     assert infonce(scores, 0.5).item() == pytest.approx(by_row + by_column, abs=1e-5)
+
+
+def test_listwise_is_cross_entropy_over_the_measured_sources() -> None:
+    scores = torch.tensor([[0.0, 9.0, math.log(3)], [1.0, 2.0, 3.0]])
+    truth = torch.tensor([[0.5, torch.nan, 0.5], [torch.nan, 0.4, torch.nan]])
+    # row 0: both halves wanted, 1/4 and 3/4 given; row 1 has nothing to compare
+    expected = -0.5 * (math.log(0.25) + math.log(0.75))
+    assert listwise(scores, truth, 0.1).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_listwise_is_least_where_scores_say_what_truth_says() -> None:
+    truth = torch.tensor([[0.2, 0.5, torch.nan, 0.9]])
+    scores = (truth / 0.1).nan_to_num().requires_grad_()
+    listwise(scores, truth, 0.1).backward()
+    assert scores.grad is not None
+    torch.testing.assert_close(scores.grad, torch.zeros(1, 4), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("name", CHOICES["loss"])

@@ -30,6 +30,14 @@ def test_only_the_interaction_lets_the_order_of_models_depend_on_the_query() -> 
         assert len({tuple(row) for row in rows}) == orders
 
 
+def test_pairs_are_each_query_with_each_model() -> None:
+    predictor = Predictor(4, interaction=True)
+    queries, models = torch.randn(2, 4), torch.randn(3, 4)
+    found = predictor.pairs(queries, models)
+    assert found.shape == (2, 3)
+    torch.testing.assert_close(found[1], predictor(queries[1].expand(3, -1), models))
+
+
 def test_squared_error_leaves_out_what_was_not_measured() -> None:
     predicted = torch.tensor([0.5, 0.5, 0.9], requires_grad=True)
     error = squared_error(predicted, torch.tensor([0.7, torch.nan, 0.9]))

@@ -17,6 +17,7 @@ def test_the_paper_preset_keeps_the_published_settings() -> None:
     assert (paper.pooling, paper.normalisation, paper.loss) == ("mean", "joint", "hinge")
     assert paper.parts == ("topology", "functional")
     assert (paper.hidden, paper.transfer_weight, paper.interaction) == (0, 0, False)
+    assert (paper.components, paper.ranking_weight, paper.members) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -28,6 +29,9 @@ def test_settings_survive_json(name: str) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
+        {"members": 0},
+        {"components": -1},
+        {"ranking_on": "both"},
         {"loss": "triplet"},
         {"parts": ()},
         {"parts": ("weights",)},

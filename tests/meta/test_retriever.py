@@ -20,11 +20,14 @@ RICH = replace(
     normalisation="separate",
     parts=("similarities", "topology"),
     interaction=True,
+    components=5,
+    members=2,
     steps=5,
 )
+ATTENTIVE = replace(QUICK, pooling="attention", attention_queries=2, steps=5)
 
 
-@pytest.mark.parametrize("settings", [replace(QUICK, steps=5), RICH], ids=["linear", "rich"])
+@pytest.mark.parametrize("settings", [replace(QUICK, steps=5), RICH, ATTENTIVE])
 def test_what_is_loaded_embeds_as_what_was_saved(settings: MetaSettings, tmp_path: Path) -> None:
     data = make_data()
     before = meta_train(data, settings)
@@ -48,6 +51,23 @@ def test_the_stored_matrix_is_the_embedding_of_the_networks() -> None:
     torch.testing.assert_close(retriever.matrix.norm(dim=1), torch.ones(len(data.entries)))
 
 
+def test_an_ensemble_averages_cosines_and_predictions() -> None:
+    data = make_data()
+    both = meta_train(data, RICH)
+    rows = data.image_tasks == 1
+    query = both.encode_query(data.features[rows], data.labels[rows])
+    assert query.shape == (both.width,) == (2 * RICH.dim,)
+    assert query.norm().item() == pytest.approx(1, abs=1e-5)
+    single = [replace(both, members=(member,)) for member in both.members]
+    queries = [r.encode_query(data.features[rows], data.labels[rows]) for r in single]
+    models = [r.encode_models(data.parts) for r in single]
+    cosines = torch.stack([m @ q for m, q in zip(models, queries, strict=True)])
+    assert (cosines[0] - cosines[1]).abs().max() > 0.01
+    torch.testing.assert_close(both.matrix @ query, cosines.mean(0))
+    predicted = [r.predict(q, m) for r, q, m in zip(single, queries, models, strict=True)]
+    torch.testing.assert_close(both.predict(query, both.matrix), torch.stack(predicted).mean(0))
+
+
 def test_saving_again_leaves_one_model_and_no_rest(tmp_path: Path) -> None:
     data = make_data()
     for seed in (1, 2):
@@ -63,7 +83,7 @@ def test_damage_is_told(tmp_path: Path) -> None:
     meta_train(make_data(), replace(QUICK, steps=2)).save(tmp_path)
     manifest = tmp_path / MANIFEST
     text = manifest.read_text()
-    manifest.write_text(text.replace('"schema": 1', '"schema": 99'))
+    manifest.write_text(text.replace('"schema": 2', '"schema": 99'))
     with pytest.raises(ZooError, match="schema 99"):
         Retriever.load(tmp_path)
     manifest.write_text(text[:-20])

@@ -8,6 +8,7 @@ import torch
 from tans.errors import InputError
 from tans.meta.data import MetaData
 from tans.meta.evaluate import evaluate_retrieval
+from tans.meta.metrics import spearman
 from tans.meta.presets import CHOICES, PRESETS, MetaSettings
 from tans.meta.retriever import Retriever
 from tans.meta.train import Step, meta_train
@@ -126,6 +127,58 @@ def test_imagenet_is_embedded_and_predicted_through_transfers() -> None:
     error = [(f - data.transfer_accuracy).abs().max().item() for f in found]
     assert error[1] < 0.1
     assert error[1] < error[0]
+
+
+def test_members_count_their_steps_on_and_the_first_is_the_single_one() -> None:
+    data, steps = make_data(), []
+    single = meta_train(data, replace(QUICK, steps=3))
+    both = meta_train(data, replace(QUICK, steps=3, members=2), lambda s: steps.append(s.step))
+    assert steps == [1, 2, 3, 4, 5, 6]
+    first, second = both.matrix.chunk(2, 1)
+    torch.testing.assert_close(first * 2**0.5, single.matrix)
+    assert not torch.allclose(first, second)
+
+
+@pytest.mark.parametrize("ranking_on", CHOICES["ranking_on"])
+@pytest.mark.parametrize("ranking_truth", CHOICES["ranking_truth"])
+def test_ranking_puts_the_sources_in_the_measured_order(
+    ranking_truth: str, ranking_on: str
+) -> None:
+    data = make_data(tasks=4, families=4)
+    truth = 0.5 + 0.15 * torch.rand(5, 5, generator=torch.Generator().manual_seed(0))
+    truth.fill_diagonal_(0.7)  # the contrastive loss asks for it too
+    if ranking_truth == "probes":
+        data = replace(data, probe_means=truth)
+    else:
+        cells = torch.cartesian_prod(torch.arange(5), torch.arange(4))
+        data = replace(
+            data,
+            transfer_entries=cells[:, 0] * 4,
+            transfer_tasks=cells[:, 1],
+            transfer_accuracy=truth[cells[:, 0], cells[:, 1]],
+        )
+    settings = replace(
+        SMALL_DEFAULT,
+        predictor_weight=0.0,
+        ranking_truth=ranking_truth,
+        ranking_on=ranking_on,
+        steps=300,
+        dim=16,
+    )
+
+    def order(weight: float) -> float:
+        retriever = meta_train(data, replace(settings, ranking_weight=weight))
+        seen = [(data.image_tasks == task) & ~data.held_out for task in range(4)]
+        queries = torch.stack(
+            [retriever.encode_query(data.features[rows], data.labels[rows]) for rows in seen]
+        )
+        scores = retriever.matrix @ queries.T  # (e, 4)
+        if ranking_on == "predicted":
+            scores = torch.stack([retriever.predict(q, retriever.matrix) for q in queries], 1)
+        return spearman(scores.reshape(5, 4, 4).mean(1), truth[:, :4]).mean().item()
+
+    assert order(10.0) > 0.9
+    assert order(0.0) < 0.85
 
 
 def test_too_few_tasks_are_told() -> None:

@@ -55,19 +55,25 @@ class Page(HTMLParser):
 
 
 class FakeZoo:
-    """Keeps images of ``script`` and none of anything else."""
+    """Keeps images of ``script``, or those given, and none of anything else."""
+
+    base: str | None = "b" * 64
+
+    def __init__(self, **sheets: Tensor) -> None:
+        self.sheets = sheets or {"script": torch.zeros(64, 3, 64, 64, dtype=torch.uint8)}
 
     def entry(self, id: str) -> ZooEntry:
-        if not id.startswith("script"):
+        task = id.partition("-")[0]
+        if task not in ("script", "imagenet"):
             raise ZooError(f"no entry {id}")
         return ZooEntry(
             id=id,
-            task="script",
+            task=task,
             architecture=LITE0.smallest,
             resolution=64,
             params=1,
             flops=1,
-            weights="0" * 64,
+            weights="b" * 64 if id == "imagenet-base" else "0" * 64,
             licence="MIT",
             val_accuracy=None,
             accuracy=None,
@@ -77,9 +83,9 @@ class FakeZoo:
         )
 
     def thumbnails(self, task: str) -> Tensor:
-        if task != "script":
+        if task not in self.sheets:
             raise ZooError(f"no images of {task}")
-        return torch.zeros(64, 3, 64, 64, dtype=torch.uint8)
+        return self.sheets[task]
 
 
 def make_task(classes: Sequence[str], name: str = "my letters") -> Task:
@@ -101,12 +107,26 @@ def make_run(
     return Run(label, source, 1_234_567, 20_900_000, tuned, Recipe(epochs=2, seed=31))
 
 
+def make_match(id: str, task: str = "script", latency: float | None = None) -> Match:
+    return Match(
+        id=id,
+        task=task,
+        params=1_234_567,
+        flops=20_900_000,
+        resolution=64,
+        latency_ms=latency,
+        minutes=None,
+        predicted_accuracy=0.815,
+        low=None,
+        high=None,
+        similarity=0.7312,
+        licence="OFL-1.1",
+    )
+
+
 def make_result(latency: float | None = None, task: str = "script") -> SearchResult:
     ids = ["script-0badcafe", "icons-12345678"]
-    matches = tuple(
-        Match(id, task, 1_234_567, 20_900_000, 64, latency, 0.815, 0.7312, "OFL-1.1") for id in ids
-    )
-    return SearchResult(matches, 1.5, 0.002)
+    return SearchResult(tuple(make_match(id, task, latency) for id in ids), 1.5, 0.002)
 
 
 def render(path: Path, task: Task, runs: Sequence[Run], result: SearchResult | None = None) -> str:

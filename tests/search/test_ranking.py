@@ -92,7 +92,16 @@ def test_networks_that_joined_after_meta_training_are_found(small_zoo: Zoo, tmp_
     assert mine.similarity == pytest.approx(twin.similarity, abs=1e-5)
 
 
-@pytest.mark.parametrize("wrong", [{"top": 0}, {"max_params": -1}, {"max_flops": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"top": 0},
+        {"look": -1},
+        {"max_params": -1},
+        {"max_flops": float("nan")},
+        {"max_minutes": 0},
+    ],
+)
 def test_senseless_arguments_are_refused(small_zoo: Zoo, wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="expected"):
         search(QUERY, small_zoo, **wrong)  # type: ignore[arg-type]

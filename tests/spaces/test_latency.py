@@ -156,6 +156,7 @@ def test_each_resolution_and_number_of_threads_has_its_own_calibration(
         ('"schema": 1', '"schema": 0'),
         ('"charges": [', '"charges": [-1,'),
         ('"error": ', '"error": null, "was": '),
+        ('"error": ', '"error": 0.5, "was": '),
         ('"cpu": "', '"cpu": "another '),
     ],
 )
@@ -171,6 +172,14 @@ def test_damaged_or_foreign_cache_is_calibrated_again(
     assert device.calls == 2
     assert cached_latency(LITE0, 64, device) == first
     assert device.calls == 2
+
+
+def test_calibration_of_a_busy_machine_is_used_and_not_kept(cache: Path) -> None:
+    busy, idle = Device(0.4), Device()
+    assert cached_latency(LITE0, 64, busy).error > 0.15
+    assert not list(cache.iterdir())
+    assert cached_latency(LITE0, 64, idle) == cached_latency(LITE0, 64, busy)
+    assert (busy.calls, idle.calls) == (1, 1)
 
 
 def test_measuring_gives_positive_milliseconds_for_each_network() -> None:

@@ -62,9 +62,11 @@ def nearby(state: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
 def make_entry(
     weights: str, architecture: Architecture, task: str = "cutlery", seed: int = 0
 ) -> ZooEntry:
-    """An entry with measurements drawn from a seed."""
+    """An entry with measurements drawn from a seed, as float16 holds them."""
     costs = SPACE.costs(architecture, 0, 32)
     generator = torch.Generator().manual_seed(seed)
+    functional = torch.randn(SPACE.features, generator=generator).half()
+    similarities = torch.rand(PROBES * (PROBES - 1) // 2, generator=generator).half()
     return ZooEntry(
         id=entry_id(task, weights, architecture, 32),
         task=task,
@@ -77,8 +79,8 @@ def make_entry(
         val_accuracy=None,
         accuracy=0.1 + 0.01 * seed,
         topology=SPACE.topology(architecture),
-        functional=tuple(torch.randn(SPACE.features, generator=generator).tolist()),
-        similarities=tuple(torch.rand(PROBES * (PROBES - 1) // 2, generator=generator).tolist()),
+        functional=tuple(functional.tolist()),
+        similarities=tuple(similarities.tolist()),
     )
 
 

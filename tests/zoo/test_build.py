@@ -6,9 +6,10 @@ import pytest
 from tans.errors import ZooError
 from tans.tasks.task import Task
 from tans.training import accuracy
-from tans.zoo.build import BASE_SUBNETS, COSTS, BuildProgress, BuildSettings, build_zoo
+from tans.zoo.build import BASE_SUBNETS, COSTS, BuildSettings, build_zoo
 from tans.zoo.store import IMAGENET, Zoo
 from tans.zoo.verify import verify_zoo
+from tans.zoo.workers import BuildProgress
 from tests.conftest import SMALL
 
 
@@ -21,7 +22,7 @@ def test_every_task_has_its_networks(small_zoo: Zoo, small_tasks: list[Task]) ->
         assert {small_zoo.space.largest, small_zoo.space.smallest} <= architectures
         assert small_zoo.task(task.name).card["family"] == task.card.family
     base = [entry for entry in entries if entry.task == IMAGENET]
-    assert len(base) == BASE_SUBNETS + 1
+    assert len(base) == BASE_SUBNETS + 1 + len(SMALL.imagenet_resolutions)
     assert {entry.accuracy for entry in base} == {None}
 
 
@@ -73,3 +74,22 @@ def test_every_step_is_in_the_log_of_costs(small_zoo: Zoo, small_tasks: list[Tas
 def test_another_resolution_is_refused(small_zoo: Zoo, small_tasks: list[Task]) -> None:
     with pytest.raises(ZooError, match="32"):
         build_zoo(small_zoo.path, small_tasks, BuildSettings(resolution=64))
+
+
+def test_two_workers_build_what_one_builds(
+    small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path
+) -> None:
+    steps: list[BuildProgress] = []
+    zoo = build_zoo(
+        tmp_path / "zoo",
+        small_tasks,
+        SMALL,
+        base_from=small_zoo,
+        workers=2,
+        on_progress=steps.append,
+    )
+    assert {step.task for step in steps} == {task.name for task in small_tasks}
+    drawn = [(e.task, e.architecture, e.params) for e in zoo.entries()]
+    assert sorted(drawn, key=str) == sorted(
+        [(e.task, e.architecture, e.params) for e in small_zoo.entries()], key=str
+    )

@@ -1,28 +1,61 @@
 import shutil
-from pathlib import Path
 
+import pytest
+
+from tans.meta.evidence import Sources
 from tans.tasks.task import Task
 from tans.training import Recipe, finetune
-from tans.zoo.build import BuildProgress
 from tans.zoo.store import IMAGENET, Zoo
-from tans.zoo.transfers import measure_transfers
+from tans.zoo.transfers import TransferSettings, measure_transfers
+from tans.zoo.workers import BuildProgress
+
+SETTINGS = TransferSettings(Recipe(epochs=1, batch_size=8, seed=3), images=30, first=1, others=1)
 
 
-def test_every_other_source_is_measured_once(
-    small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path
+@pytest.fixture(scope="module")
+def measured(
+    small_zoo: Zoo, small_tasks: list[Task], tmp_path_factory: pytest.TempPathFactory
+) -> Zoo:
+    folder = tmp_path_factory.mktemp("transfers") / "zoo"
+    shutil.copytree(small_zoo.path, folder)
+    zoo = Zoo.open(folder)
+    measure_transfers(zoo, small_tasks, SETTINGS)
+    return Zoo.open(folder)
+
+
+def test_every_source_is_probed_on_every_other_task(measured: Zoo, small_tasks: list[Task]) -> None:
+    sources = Sources.of(measured)
+    probes = {(t.source, t.target) for t in measured.transfers() if not t.epochs}
+    for task in small_tasks:
+        others = [entry for name, entry in sources.largest.items() if name != task.name]
+        expected = {entry.id for entry in (*others, *sources.always)}
+        assert {source for source, target in probes if target == task.name} == expected
+
+
+def test_imagenet_and_the_first_source_are_fine_tuned(
+    measured: Zoo, small_tasks: list[Task]
 ) -> None:
-    shutil.copytree(small_zoo.path, tmp_path / "zoo")
-    zoo = Zoo.open(tmp_path / "zoo")
-    recipe = Recipe(epochs=1, batch_size=8, seed=3)
-    steps: list[BuildProgress] = []
-    for _ in range(2):
-        measure_transfers(zoo, small_tasks, recipe=recipe, images=12, on_progress=steps.append)
-    assert [step.done for step in steps] == [1, 2, 3, 4]
-    owner = {entry.id: entry.task for entry in zoo.entries(vectors=False)}
-    red, blue = (task.name for task in small_tasks)
-    pairs = {(owner[t.source], t.target) for t in zoo.transfers()}
-    assert pairs == {(IMAGENET, red), (IMAGENET, blue), (red, blue), (blue, red)}
-    first = zoo.transfers()[0]
+    sources = Sources.of(measured)
+    tuned = {(t.source, t.target) for t in measured.transfers() if t.epochs}
+    owner = {entry.id: entry.task for entry in measured.entries(vectors=False)}
+    for task in small_tasks:
+        own = {source for source, target in tuned if target == task.name}
+        assert {sources.base.id, sources.whole[0].id} <= own
+        assert {owner[source] for source in own} == {IMAGENET, *sources.largest} - {task.name}
+
+
+def test_a_measurement_can_be_made_again(measured: Zoo, small_tasks: list[Task]) -> None:
+    first = next(t for t in measured.transfers() if t.epochs)
     target = next(task for task in small_tasks if task.name == first.target)
-    again = finetune(zoo.load(first.source), target, 32, recipe, limit=12)
+    network = measured.load(first.source, len(target.classes))
+    again = finetune(network, target, 32, SETTINGS.recipe, limit=SETTINGS.images)
     assert again.test_accuracy == first.accuracy
+    assert all(transfer.seconds > 0 for transfer in measured.transfers())
+
+
+def test_nothing_is_measured_twice(measured: Zoo, small_tasks: list[Task]) -> None:
+    before = measured.transfers()
+    steps: list[BuildProgress] = []
+    measure_transfers(measured, small_tasks, SETTINGS, on_progress=steps.append)
+    assert Zoo.open(measured.path).transfers() == before
+    assert {step.step for step in steps} == {"probe", "transfer"}

@@ -30,6 +30,17 @@ def test_every_problem_is_listed(tiny: Tiny) -> None:
         assert expected in text
 
 
+def test_weights_without_a_head_are_sound(tiny: Tiny) -> None:
+    body = {n: t for n, t in random_state(4).items() if not n.startswith("classifier.")}
+    for architecture in (SPACE.largest, SPACE.smallest):
+        tiny.zoo.add_entry(make_entry(tiny.zoo.add_weights(body, base=None), architecture))
+    assert verify_zoo(tiny.zoo).ok
+    del body["stem.conv.weight"]
+    tiny.zoo.add_entry(make_entry(tiny.zoo.add_weights(body, base=None), SPACE.largest))
+    (problem,) = verify_zoo(tiny.zoo).problems
+    assert "stem.conv.weight" in problem
+
+
 def test_scores_that_are_not_finite_are_a_problem(tiny: Tiny) -> None:
     state = random_state(4)
     state["tail.norm.weight"] += 6e4

@@ -14,6 +14,7 @@ from tans.zoo.weights import (
     STEPS,
     assemble,
     from_bytes,
+    has_head,
     has_statistics,
     pack_difference,
     pack_whole,
@@ -149,6 +150,23 @@ def test_weights_of_another_network_are_refused() -> None:
         assemble({n: t for n, t in state.items() if n != "stem.conv.weight"}, SPACE, SPACE.largest)
     with pytest.raises(ZooError, match="do not fit"):
         assemble({**state, "stem.conv.weight": torch.zeros(8, 3, 3, 3)}, SPACE, SPACE.largest)
+    with pytest.raises(ZooError, match="classifier.weight"):  # half a head is none
+        assemble({n: t for n, t in state.items() if n != "classifier.weight"}, SPACE, SPACE.largest)
+
+
+def test_a_network_without_a_head_gets_one_of_a_single_output() -> None:
+    state = random_state(0)
+    body = {name: t for name, t in state.items() if not name.startswith("classifier.")}
+    assert has_head(state)
+    assert not has_head(body)
+    images = torch.linspace(-1, 1, 2 * 3 * 32 * 32).view(2, 3, 32, 32)
+    whole, headless = (assemble(s, SPACE, SPACE.smallest) for s in (state, body))
+    with torch.no_grad():
+        assert headless(images).shape == (2, 1)
+        assert torch.isfinite(headless(images)).all()
+        for network in (whole, headless):  # statistics of the smallest are not in the state
+            assert all(p.isfinite().all() for p in network.parameters())
+        assert torch.equal(whole.stem.conv.weight, headless.stem.conv.weight)
 
 
 def test_assembling_leaves_the_random_numbers_alone() -> None:

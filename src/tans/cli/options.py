@@ -40,6 +40,22 @@ MaxLatency = Annotated[
         help="Most time for one image on this device, which is calibrated once: 20ms, 0.02s.",
     ),
 ]
+MaxMinutes = Annotated[
+    float | None,
+    typer.Option(
+        metavar="M",
+        help="Most minutes for a fine-tune of 10 epochs on this device, which is calibrated once.",
+    ),
+]
+Look = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=0,
+        help="Sources, beside ImageNet, that are probed on the images for a second look; 0 for "
+        "none.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 

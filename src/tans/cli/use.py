@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tans.cli import console, views
-from tans.cli.options import Data, Json, MaxFlops, MaxLatency, MaxParams, Seed, ZooPath, read_task
+from tans.cli.options import (
+    Data,
+    Json,
+    Look,
+    MaxFlops,
+    MaxLatency,
+    MaxMinutes,
+    MaxParams,
+    Seed,
+    ZooPath,
+    read_task,
+)
 from tans.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +37,8 @@ def search(
     max_params: MaxParams = None,
     max_flops: MaxFlops = None,
     max_latency: MaxLatency = None,
+    max_minutes: MaxMinutes = None,
+    look: Look = 5,
     top: Annotated[int, typer.Option(min=1, help="Networks to list.")] = 10,
     zoo: ZooPath = None,
     as_json: Json = False,
@@ -41,13 +54,12 @@ def search(
         max_params=max_params,
         max_flops=max_flops,
         max_latency_ms=max_latency,
+        max_minutes=max_minutes,
         top=top,
+        look=look,
     )
     if as_json:
-        times = {"embedding_s": result.embedding_s, "search_s": result.search_s}
-        if result.latency_error is not None:
-            times["latency_error"] = result.latency_error
-        console.emit({"matches": [asdict(match) for match in result], **times})
+        console.emit(asdict(result))
         return
     views.show_matches(result, task.name)
     where = f" --zoo {shlex.quote(str(zoo))}" if zoo else ""
@@ -69,14 +81,16 @@ def finetune(
         list[str] | None,
         typer.Option(
             metavar="ID",
-            help="Also fine-tune this network, for comparison; the name of a source task, such "
-            "as imagenet, means its largest. Repeatable.",
+            help="Also fine-tune this network, for comparison; the name of a source task means its "
+            "largest, and imagenet the network as published. Repeatable.",
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 10,
     max_params: MaxParams = None,
     max_flops: MaxFlops = None,
     max_latency: MaxLatency = None,
+    max_minutes: MaxMinutes = None,
+    look: Look = 5,
     seed: Seed = 0,
     zoo: ZooPath = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder in use.")] = False,
@@ -95,7 +109,13 @@ def finetune(
     chosen = {_label(name): _named(opened, name) for name in asked}
     task = read_task(data)
     result = search(
-        task, opened, max_params=max_params, max_flops=max_flops, max_latency_ms=max_latency
+        task,
+        opened,
+        max_params=max_params,
+        max_flops=max_flops,
+        max_latency_ms=max_latency,
+        max_minutes=max_minutes,
+        look=look,
     )
     if not network:
         chosen = {"Best match": opened.entry(result[0].id), **chosen}
@@ -116,9 +136,11 @@ def finetune(
     if as_json:
         folder, report = str(output), str(output / "report.html")
         described = [views.describe_run(run) for run in runs]
-        console.emit({"folder": folder, "report": report, "runs": described})
+        found = asdict(result)
+        console.emit({"folder": folder, "report": report, "runs": described, "search": found})
         return
     views.show_runs(runs, task.name)
+    views.say_related(result)
     console.say(f"Wrote {output}/model.safetensors, model.json and report.html")
     console.say(f"Next: tans predict {shlex.quote(str(output))} IMAGES")
 
@@ -161,13 +183,14 @@ def _label(name: str) -> str:
 
 
 def _named(zoo: Zoo, name: str) -> ZooEntry:
-    """The entry of that id, or the largest of the source task of that name."""
-    for task in zoo.tasks():
-        if task.name == name:
-            own = [entry for entry in zoo.entries(vectors=False) if entry.task == name]
-            # of two largest, the one trained whole rather than as a slice of the supernet
-            return max(own, key=lambda entry: (entry.params, entry.weights != task.weights))
-    return zoo.entry(name)
+    """The entry of that id, or the network that stands for the source task of that name."""
+    from tans.meta.evidence import Sources
+    from tans.zoo.store import IMAGENET
+
+    if name not in {task.name for task in zoo.tasks()}:
+        return zoo.entry(name)
+    sources = Sources.of(zoo)
+    return sources.whole[0] if name == IMAGENET else sources.largest[name]
 
 
 def _tune(label: str, task: Task, zoo: Zoo, entry: ZooEntry, recipe: Recipe) -> Run:
@@ -179,7 +202,7 @@ def _tune(label: str, task: Task, zoo: Zoo, entry: ZooEntry, recipe: Recipe) -> 
     costs = space.costs(entry.architecture, len(task.classes), entry.resolution)
     with console.progress(f"{label} ({entry.id})") as advance:
         tuned = finetune(
-            zoo.load(entry.id),
+            zoo.load(entry.id, len(task.classes), recipe.seed),
             task,
             entry.resolution,
             recipe,

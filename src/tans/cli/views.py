@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,10 @@ from tans.cli import console
 if TYPE_CHECKING:
     from tans.report import Run
     from tans.search import SearchResult
-    from tans.types import ZooEntry
+    from tans.types import Match, ZooEntry
     from tans.zoo.store import Zoo
+
+    Cell = Callable[[int, Match], str]
 
 LICENCE_WIDTH = 20
 """Letters of a licence in a table; JSON and `tans zoo show` have the whole."""
@@ -55,36 +57,67 @@ def describe_entries(zoo: Zoo, entries: Sequence[ZooEntry]) -> Iterator[dict[str
 
 
 def show_matches(result: SearchResult, name: str) -> None:
-    timed = any(match.latency_ms is not None for match in result)
-    columns = ["", "network", "trained on", ">params", ">MFLOPs", *([">latency"] if timed else [])]
-    rows = [
-        [
-            str(rank),
-            match.id,
-            match.task,
-            console.millions(match.params),
-            f"{match.flops / 1e6:.1f}",
-            *([f"{match.latency_ms:.1f} ms"] if match.latency_ms is not None else []),
-            console.percent(match.predicted_accuracy),
-            f"{match.similarity:.2f}",
-            textwrap.shorten(
-                match.licence, LICENCE_WIDTH, placeholder=" …", break_on_hyphens=False
-            ),
-        ]
-        for rank, match in enumerate(result, 1)
-    ]
-    columns += [">predicted", ">similarity", "licence"]
-    console.show_table(f"Networks for {name}, best first", columns, rows)
-    console.say(
-        f"Embedded the images in {result.embedding_s:.2f} s, "
-        f"searched in {result.search_s * 1e3:.1f} ms."
-    )
+    columns = dict(_columns(result))
+    rows = [[cell(k, match) for cell in columns.values()] for k, match in enumerate(result, 1)]
+    console.show_table(f"Networks for {name}, best first", list(columns), rows)
+    console.say(_times(result))
     if result.latency_error is not None:
         console.say(
             f"Latency is predicted for this device, {console.percent(result.latency_error)} off "
             "on average."
         )
-    console.say("Predicted: accuracy after a fine-tune of 10 epochs on these images.")
+    brackets = "; in brackets the interval that holds it for nine tasks in ten"
+    console.say(
+        "Predicted: accuracy after a fine-tune of 10 epochs on these images"
+        f"{brackets if result[0].low is not None else ''}."
+    )
+    say_related(result)
+
+
+def say_related(result: SearchResult) -> None:
+    """Say so when the zoo has nothing to offer but ImageNet."""
+    if result.related is False:
+        console.say(
+            "Nothing in this zoo is related to your data, so an ImageNet network is proposed."
+        )
+
+
+def _columns(result: SearchResult) -> Iterator[tuple[str, Cell]]:
+    """Columns of the table of matches that have something to say."""
+    yield "", lambda rank, _: str(rank)
+    yield "network", lambda _, match: match.id
+    yield "trained on", lambda _, match: match.task
+    yield ">params", lambda _, match: console.millions(match.params)
+    yield ">MFLOPs", lambda _, match: f"{match.flops / 1e6:.1f}"
+    if len({match.resolution for match in result}) > 1:
+        yield ">pixels", lambda _, match: str(match.resolution)
+    if result[0].latency_ms is not None:
+        yield ">latency", lambda _, match: f"{match.latency_ms:.1f} ms"
+    if result[0].minutes is not None:
+        yield ">minutes", lambda _, match: f"{match.minutes:.1f}"
+    yield ">predicted", lambda _, match: _predicted(match)
+    yield ">similarity", lambda _, match: f"{match.similarity:.2f}"
+    yield "licence", lambda _, match: _shortened(match.licence)
+
+
+def _predicted(match: Match) -> str:
+    """As in ``87.1 % (80-92)``."""
+    share = console.percent(match.predicted_accuracy)
+    if match.low is None or match.high is None:
+        return share
+    return f"{share} ({100 * match.low:.0f}-{100 * match.high:.0f})"
+
+
+def _shortened(licence: str) -> str:
+    return textwrap.shorten(licence, LICENCE_WIDTH, placeholder=" …", break_on_hyphens=False)
+
+
+def _times(result: SearchResult) -> str:
+    times = f"Embedded the images in {result.embedding_s:.2f} s, "
+    times += f"searched in {result.search_s * 1e3:.1f} ms"
+    if result.looks:
+        times += f", looked again at {len(result.looks)} sources in {result.look_s:.1f} s"
+    return f"{times}."
 
 
 def show_runs(runs: Sequence[Run], name: str) -> None:

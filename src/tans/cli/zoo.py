@@ -1,4 +1,4 @@
-"""Commands for those who look into a zoo or make one: list, show, build, verify, train."""
+"""Commands for those who look into a zoo or make one: list, show, build, copy, verify, train."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from tans.errors import InputError
 
 if TYPE_CHECKING:
     from tans.tasks.task import Task
-    from tans.zoo.build import BuildProgress
+    from tans.zoo.workers import BuildProgress
+
+Workers = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Processes side by side, sharing the cores.")
+]
 
 app = typer.Typer(no_args_is_help=True, help="Look into a zoo, build one, or check one.")
 
@@ -75,8 +79,8 @@ def zoo_build(
         list[str],
         typer.Option(
             metavar="NAME|FOLDER",
-            help="A packaged source, as `tans tasks list` names it, or a folder of datasets. "
-            "Repeatable.",
+            help="A packaged source, as `tans tasks list` names it, `train` for all that are "
+            "for training, or a folder of datasets. Repeatable.",
         ),
     ],
     subnets: Annotated[int, typer.Option(min=2, help="Networks for each task.")] = 100,
@@ -89,6 +93,7 @@ def zoo_build(
             "instead of sharing the shipped zoo's.",
         ),
     ] = False,
+    workers: Workers = 1,
     seed: Seed = 0,
 ) -> None:
     """Build a zoo, or go on with one that was stopped."""
@@ -104,10 +109,58 @@ def zoo_build(
             advance(step.done, step.total, f"{step.task}: {step.step}")
 
         base = None if new_base else Zoo.open()
-        made = build_zoo(path, _tasks(tasks), settings, base_from=base, on_progress=on_progress)
+        made = build_zoo(
+            path,
+            _tasks(tasks),
+            settings,
+            base_from=base,
+            workers=workers,
+            on_progress=on_progress,
+        )
     console.say(
         f"{path} holds {len(made.entries(vectors=False))} networks of {len(made.tasks())} tasks "
         f"after {time.perf_counter() - began:.0f} s"
+    )
+    console.say(f"Next: tans train --zoo {path}")
+
+
+@app.command("copy")
+def zoo_copy(
+    path: Annotated[
+        Path, typer.Argument(metavar="DIR", help="New or empty folder, or a copy to go on with.")
+    ],
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME", help="Source tasks to copy, as `tans zoo list` names them."
+        ),
+    ] = None,
+    diverse: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Copy this many source tasks, those that differ most."
+        ),
+    ] = None,
+    zoo: ZooPath = None,
+) -> None:
+    """Copy a zoo, or some of its source tasks; its ImageNet networks always come along."""
+    from tans.zoo.store import Zoo
+    from tans.zoo.subset import copy_tasks, diverse_tasks
+
+    if tasks is not None and diverse is not None:
+        raise InputError("--tasks and --diverse were both given; expected one of them, or neither")
+    opened = Zoo.open(zoo)
+    if diverse is not None:
+        names = diverse_tasks(opened, diverse)
+    elif tasks is not None:
+        names = [name.strip() for name in tasks.split(",")]
+    else:
+        names = [stored.name for stored in opened.tasks()]
+    made = copy_tasks(opened, path, names)
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    console.say(
+        f"{path} holds {len(made.entries(vectors=False))} networks of {len(made.tasks())} tasks "
+        f"in {size / 1e6:.1f} MB"
     )
     console.say(f"Next: tans train --zoo {path}")
 
@@ -120,22 +173,23 @@ def zoo_transfers(
     ],
     images: Annotated[int, typer.Option(min=2, help="Training images of each task.")] = 200,
     epochs: Annotated[int, typer.Option(min=1, help="Of each fine-tune.")] = 10,
+    workers: Workers = 1,
     seed: Seed = 0,
     zoo: ZooPath = None,
 ) -> None:
     """Measure how networks do on other tasks, for `tans train` to learn from."""
     from tans.training import Recipe
     from tans.zoo.store import Zoo
-    from tans.zoo.transfers import measure_transfers
+    from tans.zoo.transfers import TransferSettings, measure_transfers
 
     opened = Zoo.open(zoo)
     with console.progress("transfers") as advance:
         measure_transfers(
             opened,
             list(_tasks(tasks)),
-            recipe=Recipe(epochs=epochs, seed=seed),
-            images=images,
-            on_progress=lambda step: advance(step.done, step.total, step.task),
+            TransferSettings(recipe=Recipe(epochs=epochs, seed=seed), images=images),
+            workers=workers,
+            on_progress=lambda step: advance(step.done, step.total, f"{step.task}: {step.step}"),
         )
     console.say(f"{opened.path} holds {len(opened.transfers())} measured transfers")
 
@@ -174,6 +228,7 @@ def train(
     """Meta-train the retrieval model of a zoo on its tasks and networks."""
     from tans.meta.data import MetaData
     from tans.meta.evaluate import evaluate_retrieval
+    from tans.meta.judge import judge_zoo
     from tans.meta.presets import get_preset
     from tans.meta.train import meta_train
     from tans.zoo.store import Zoo
@@ -182,13 +237,15 @@ def train(
     settings = settings if seed is None else replace(settings, seed=seed)
     opened = Zoo.open(zoo)
     data = MetaData.from_zoo(opened)
+    steps = settings.steps * settings.members
     with console.progress(f"preset {preset}") as advance:
         retriever = meta_train(
             data,
             settings,
-            lambda step: advance(step.step, settings.steps, f"loss {step.loss:.3f}"),
+            lambda step: advance(step.step, steps, f"loss {step.loss:.3f}"),
         )
     retriever.save(opened.retrieval)
+    judge = judge_zoo(opened)
     found = evaluate_retrieval(retriever, data)
     if as_json:
         console.emit({"folder": str(opened.retrieval), "retrieval": asdict(found)})
@@ -197,16 +254,25 @@ def train(
         f"A known task's own network ranks first for {found.tasks.r1:.0%} of {found.queries} "
         f"held-out queries (chance {found.tasks_chance.r1:.0%})"
     )
+    if judge is None:
+        console.say(
+            "No second look: too few transfers were measured to learn from; "
+            "run 'tans zoo transfers' on tasks of three kinds or more"
+        )
+    else:
+        console.say(f"Accuracies are predicted from {judge.trials} fine-tunes on other tasks")
     console.say(f"Wrote {opened.retrieval}")
 
 
 def _tasks(names: Sequence[str]) -> Iterator[Task]:
-    """Each packaged source, and each dataset in each folder."""
-    from tans.tasks.sources.registry import fetch
+    """Each packaged source, all of a role, and each dataset in each folder."""
+    from tans.tasks.sources.registry import fetch, sources
 
     for name in names:
         if Path(name).is_dir():
             yield from map(read_task, _datasets(Path(name)))
+        elif name in ("train", "dev"):
+            yield from (fetch(source.name) for source in sources() if source.role == name)
         else:
             yield fetch(name)
 

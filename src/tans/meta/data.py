@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tans.types import Transfer
     from tans.zoo.store import Zoo
 
+PROBE = 0
+"""Epochs of a transfer that is a linear probe on frozen features."""
+
 
 @dataclass(frozen=True, eq=False)
 class MetaData:
@@ -52,6 +55,9 @@ class MetaData:
     """int64 (r,), the task it was fine-tuned on."""
     transfer_accuracy: Tensor
     """float32 (r,), test accuracy after the fine-tune, in [0, 1]."""
+    probe_means: Tensor
+    """float32 (t, t), accuracy of linear probes on frozen features, source by target; mean over
+    the source's networks, NaN where none was measured."""
 
     def __post_init__(self) -> None:
         lengths = {
@@ -61,6 +67,11 @@ class MetaData:
             | {len(part) for part in self.parts.values()},
             "transfers": {len(x) for x in _transfers(self)},
         }
+        size = len(self.tasks)
+        if self.probe_means.shape != (size, size):
+            raise InputError(
+                f"probe_means has shape {tuple(self.probe_means.shape)}; expected ({size}, {size})"
+            )
         for what, found in lengths.items():
             if len(found) > 1:
                 raise InputError(f"meta data names {sorted(found)} {what}; expected one number")
@@ -85,11 +96,10 @@ class MetaData:
         names = {task.name: i for i, task in enumerate(tasks)}
         ids = {entry.id: i for i, entry in enumerate(entries)}
         features, labels, image_tasks = _read_features(zoo, [task.name for task in tasks])
-        transfers = [
-            t
-            for t in zoo.transfers()
-            if t.epochs == transfer_epochs and t.source in ids and t.target in names
-        ]
+        known = [t for t in zoo.transfers() if t.source in ids and t.target in names]
+        entry_tasks = torch.tensor([names[entry.task] for entry in entries])  # (e,)
+        probes = _transfer_tensors(known, PROBE, ids, names)
+        transfers = _transfer_tensors(known, transfer_epochs, ids, names)
         accuracy = [float("nan") if e.accuracy is None else e.accuracy for e in entries]
         return cls(
             tasks=tuple(names),
@@ -99,10 +109,13 @@ class MetaData:
             image_tasks=image_tasks,
             held_out=_hold_out(labels, image_tasks, held_out, seed),
             entries=tuple(ids),
-            entry_tasks=torch.tensor([names[entry.task] for entry in entries]),
+            entry_tasks=entry_tasks,
             accuracy=torch.tensor(accuracy),
             parts={name: torch.from_numpy(zoo.matrix(name)) for name in PARTS},
-            **_transfer_tensors(transfers, ids, names),
+            transfer_entries=transfers[0],
+            transfer_tasks=transfers[1],
+            transfer_accuracy=transfers[2],
+            probe_means=_cell_means(entry_tasks, len(names), *probes),
         )
 
     @property
@@ -143,15 +156,12 @@ class MetaData:
             transfer_entries=(networks.cumsum(0) - 1)[self.transfer_entries[transfers]],
             transfer_tasks=number[self.transfer_tasks[transfers]],
             transfer_accuracy=self.transfer_accuracy[transfers],
+            probe_means=self.probe_means[kept][:, kept],
         )
 
     def transfer_means(self) -> Tensor:
         """Mean measured transfer (t, t), source task by target task; NaN where not measured."""
-        size = len(self.tasks)
-        cell = self.entry_tasks[self.transfer_entries] * size + self.transfer_tasks  # (r,)
-        total = torch.bincount(cell, self.transfer_accuracy.double(), minlength=size * size)
-        count = torch.bincount(cell, minlength=size * size)
-        return (total / count).float().reshape(size, size)
+        return _cell_means(self.entry_tasks, len(self.tasks), *_transfers(self))
 
     def imageless_positives(self) -> Tensor:
         """Pairs (k, 2) of a target task and the source without images that transfers best to it.
@@ -188,7 +198,7 @@ def _images(data: MetaData) -> tuple[Tensor, ...]:
     return data.labels, data.image_tasks, data.held_out
 
 
-def _transfers(data: MetaData) -> tuple[Tensor, ...]:
+def _transfers(data: MetaData) -> tuple[Tensor, Tensor, Tensor]:
     return data.transfer_entries, data.transfer_tasks, data.transfer_accuracy
 
 
@@ -222,13 +232,25 @@ def _hold_out(labels: Tensor, image_tasks: Tensor, share: float, seed: int) -> T
 
 
 def _transfer_tensors(
-    transfers: list[Transfer], ids: Mapping[str, int], names: Mapping[str, int]
-) -> dict[str, Tensor]:
-    return {
-        "transfer_entries": torch.tensor([ids[t.source] for t in transfers], dtype=torch.long),
-        "transfer_tasks": torch.tensor([names[t.target] for t in transfers], dtype=torch.long),
-        "transfer_accuracy": torch.tensor([t.accuracy for t in transfers], dtype=torch.float32),
-    }
+    transfers: list[Transfer], epochs: int, ids: Mapping[str, int], names: Mapping[str, int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Network, target and accuracy of each transfer of so many epochs, (r,) all three."""
+    transfers = [t for t in transfers if t.epochs == epochs]
+    return (
+        torch.tensor([ids[t.source] for t in transfers], dtype=torch.long),
+        torch.tensor([names[t.target] for t in transfers], dtype=torch.long),
+        torch.tensor([t.accuracy for t in transfers], dtype=torch.float32),
+    )
+
+
+def _cell_means(
+    entry_tasks: Tensor, size: int, entries: Tensor, targets: Tensor, accuracy: Tensor
+) -> Tensor:
+    """Mean accuracy (size, size), source task by target task; NaN where there is none."""
+    cell = entry_tasks[entries] * size + targets  # (r,)
+    total = torch.bincount(cell, accuracy.double(), minlength=size * size)
+    count = torch.bincount(cell, minlength=size * size)
+    return (total / count).float().reshape(size, size)
 
 
 def _family_index(families: tuple[str, ...]) -> Tensor:

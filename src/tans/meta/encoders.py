@@ -45,24 +45,91 @@ class Standardiser(nn.Module):
         return (rows - self.shift) * self.scale
 
 
+class Reduction(nn.Module):
+    """A fixed projection on the principal components of the zoo's image features.
+
+    It commutes with means, and makes all that is learnt after it small.
+    """
+
+    centre: Tensor
+    basis: Tensor
+
+    def __init__(self, features: int, components: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(features))
+        self.register_buffer("basis", torch.eye(features, components))
+
+    def fit(self, rows: Tensor) -> None:
+        """Take the leading components of rows (n, features); missing ones stay zero."""
+        self.centre.copy_(rows.mean(0))
+        centred = rows - self.centre
+        _, vectors = torch.linalg.eigh(centred.T @ centred)  # (features, features), ascending
+        found = vectors.flip(1)[:, : self.basis.shape[1]]  # (features, components at most)
+        self.basis.zero_()[:, : found.shape[1]] = found
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Rows (n, features) as (n, components)."""
+        return (rows - self.centre) @ self.basis
+
+
+class AttentionPool(nn.Module):
+    """Learned queries, each a softmax-weighted mean over a set (Set Transformer, Lee et al. 2019).
+
+    Keys and values are the set's own rows: a linear map of either can be learnt in the query, or
+    after the pooling.
+    """
+
+    def __init__(self, width: int, queries: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(queries, width))
+
+    def forward(self, sets: Tensor) -> Tensor:
+        """Pooled (b, queries * width) from sets (b, m, width); a row of NaN is no image."""
+        absent = sets[..., :1].isnan()  # (b, m, 1)
+        rows = sets.nan_to_num()
+        weights = (rows @ self.queries.T).masked_fill(absent, -torch.inf).softmax(1)  # (b, m, h)
+        return (weights.mT @ rows).flatten(1)
+
+
 class QueryEncoder(nn.Module):
     """From a set of image features to a query embedding of unit length.
 
     ``mean`` pools as the paper does (a linear map commutes with the mean, so the mean comes
     first); ``classes`` reads the mean of the class means, their spread, and the spread within
-    classes, each class counting alike.
+    classes, each class counting alike; ``attention`` learns which images to read.
     """
 
-    def __init__(self, features: int, dim: int, pooling: str = "mean", hidden: int = 0) -> None:
+    def __init__(
+        self,
+        features: int,
+        dim: int,
+        pooling: str = "mean",
+        hidden: int = 0,
+        components: int = 0,
+        attention_queries: int = 4,
+    ) -> None:
         super().__init__()
+        width = components or features
         self.features = features
         self.pooling = pooling
-        self.widths = (features,) if pooling == "mean" else (features,) * 3
+        self.widths = (width,) * (3 if pooling == "classes" else 1)
+        self.reduction = Reduction(features, components) if components else None
         self.standardise = Standardiser(sum(self.widths))
-        self.project = _projection(sum(self.widths), dim, hidden)
+        attends = pooling == "attention"
+        self.pool = AttentionPool(width, attention_queries) if attends else nn.Identity()
+        self.project = _projection(
+            sum(self.widths) * (attention_queries if attends else 1), dim, hidden
+        )
+
+    def fit_reduction(self, features: Tensor) -> None:
+        """Take the principal components of image features (n, features), if it has any."""
+        if self.reduction is not None:
+            self.reduction.fit(features)
 
     def summarise(self, features: Tensor, labels: Tensor, subsets: Tensor | None = None) -> Tensor:
-        """Summaries (b, w) of subsets of one task's images.
+        """Summaries (b, w) of subsets of one task's images, or the sets (b, m, w) themselves.
+
+        Attention reads sets; there a row of NaN fills up a subset smaller than the largest.
 
         Args:
             features: (n, features), one row an image.
@@ -73,20 +140,24 @@ class QueryEncoder(nn.Module):
             InputError: the features are not of the expected shape, or not finite.
         """
         self._check(features, labels)
+        if self.reduction is not None:
+            features = self.reduction(features)  # (n, components)
         if subsets is None:
             subsets = torch.ones(1, len(features), dtype=torch.bool)
+        if self.pooling == "attention":
+            return _sets(features, subsets)
         weights = subsets.to(features.dtype)  # (b, n)
         if self.pooling == "mean":
             return weights @ features / weights.sum(1, keepdim=True)
         return _class_summary(features, labels, weights)
 
     def prepare(self, summaries: Tensor) -> Tensor:
-        """Standardised summaries (b, w)."""
+        """Standardised summaries (b, w), or sets (b, m, w)."""
         return self.standardise(summaries)
 
     def embed(self, prepared: Tensor) -> Tensor:
-        """Embeddings (b, d) of unit length from prepared summaries (b, w)."""
-        return F.normalize(self.project(prepared), dim=1)
+        """Embeddings (b, d) of unit length from what ``prepare`` gave."""
+        return F.normalize(self.project(self.pool(prepared)), dim=1)
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """Embedding (d,) of the images' features (n, features) with labels (n,)."""
@@ -155,6 +226,15 @@ def _projection(width: int, dim: int, hidden: int) -> nn.Module:
     if not hidden:
         return nn.Linear(width, dim)
     return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, dim))
+
+
+def _sets(features: Tensor, subsets: Tensor) -> Tensor:
+    """The subsets' images (b, m, w), m of the largest; a row of NaN where there is none."""
+    members_first = (~subsets).int().argsort(dim=1, stable=True)  # (b, n)
+    sizes = subsets.sum(1)  # (b,)
+    largest = int(sizes.max())
+    absent = torch.arange(largest) >= sizes[:, None]  # (b, m)
+    return features[members_first[:, :largest]].masked_fill(absent[..., None], torch.nan)
 
 
 def _class_summary(features: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

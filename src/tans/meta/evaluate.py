@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tans.errors import InputError
+from tans.meta.baselines import baseline_scores, strangers
 from tans.meta.data import MetaData
 from tans.meta.metrics import Retrieval, chosen, regret, retrieval, spearman
 from tans.meta.presets import MetaSettings
@@ -32,8 +32,8 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class LeaveOut:
-    """Leave-one-family-out over all families: every target was unseen when it was scored."""
+class Judged:
+    """Choices of sources for targets that were unseen when they were scored."""
 
     targets: tuple[str, ...]
     """Names of the targets (k) that had candidates with a known truth."""
@@ -43,6 +43,21 @@ class LeaveOut:
     """Accuracy (tasks, k) of the candidates; NaN elsewhere."""
     choices: Mapping[str, Choice]
     """Per method, and for ``random`` and ``oracle``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A task outside the zoo, with what each source task of the zoo gave there."""
+
+    name: str
+    features: Tensor
+    """float32 (n, f), of its training images."""
+    labels: Tensor
+    """int64 (n,)."""
+    truth: Tensor
+    """(t,), accuracy by source task; NaN where not measured."""
+    probes: Tensor
+    """(t,), accuracy of a linear probe by source task; NaN where not measured."""
 
 
 def evaluate_retrieval(retriever: Retriever, data: MetaData) -> Retrieval:
@@ -59,16 +74,19 @@ def evaluate_retrieval(retriever: Retriever, data: MetaData) -> Retrieval:
     own = data.judged  # (h,)
     if not len(own):
         raise InputError("no image is held out; read the zoo with held_out above 0")
-    queries = torch.stack([_query(retriever, data, t, data.held_out) for t in own.tolist()])
+    held = [(data.image_tasks == task) & data.held_out for task in own.tolist()]
+    queries = torch.stack(
+        [retriever.encode_query(data.features[rows], data.labels[rows]) for rows in held]
+    )
     return retrieval(queries @ retriever.matrix.T, data.entry_tasks, own)
 
 
-def leave_one_family_out(data: MetaData, settings: MetaSettings, truth: Tensor) -> LeaveOut:
+def leave_one_family_out(data: MetaData, settings: MetaSettings, truth: Tensor) -> Judged:
     """Train without each family in turn and choose sources for its tasks among the others'.
 
-    Methods: ``similarity`` (a source counts as its most similar network, equation 6) and
-    ``predicted`` (its best predicted network), beside ``nearest dataset`` (cosine of mean
-    features), ``best on average`` (over targets of neither family), ``random`` and ``oracle``.
+    Methods: ``similarity`` (a source counts as its most similar network, equation 6),
+    ``predicted`` (its best predicted network), ``probe`` (what a linear probe on the target's own
+    images says), and those of ``tans.meta.baselines``.
 
     Args:
         data: the whole zoo.
@@ -79,95 +97,113 @@ def leave_one_family_out(data: MetaData, settings: MetaSettings, truth: Tensor) 
     Raises:
         InputError: truth has another shape, or no target has a measured candidate.
     """
-    size = len(data.tasks)
-    if truth.shape != (size, size):
-        raise InputError(
-            f"truth has shape {tuple(truth.shape)}; expected ({size}, {size}), "
-            "source tasks by target tasks"
-        )
-    allowed = _candidates(data, truth)  # (t, t)
-    targets = allowed.any(0).nonzero().squeeze(1)  # (k,)
-    if not len(targets):
+    _check_shape(truth, (len(data.tasks), len(data.tasks)))
+    apart = strangers(data)  # (t, t)
+    allowed = truth.isfinite() & apart & _owned(data)[:, None] & data.has_images[None]
+    targets = allowed.any(0).nonzero().squeeze(1).tolist()  # (k,)
+    if not targets:
         raise InputError("no target with images has a source of another family measured on it")
-    scores = _learned_scores(data, settings, targets)
-    scores["nearest dataset"] = _nearest(data)
-    scores["best on average"] = _best_on_average(data, truth)
+    size = len(data.tasks)
+    scores: dict[str, Tensor] = {"probe": data.probe_means[:, targets]}
+    for family in dict.fromkeys(data.families[target] for target in targets):
+        columns = [i for i, target in enumerate(targets) if data.families[target] == family]
+        kept = torch.tensor([name != family for name in data.families])  # (t,)
+        rest = data.without(family)
+        images = [_images(data, targets[i]) for i in columns]
+        found = _scores(meta_train(rest, settings), rest, truth[kept][:, kept], images)
+        for name, score in found.items():
+            full = scores.setdefault(name, torch.full((size, len(targets)), torch.nan))
+            full[kept.nonzero(), torch.tensor(columns)] = score
     measured = truth.masked_fill(~allowed, torch.nan)[:, targets]  # (t, k)
+    return _judged(tuple(data.tasks[i] for i in targets), scores, measured)
+
+
+def judge_targets(
+    data: MetaData, retriever: Retriever, targets: Sequence[Target], measured: Tensor
+) -> Judged:
+    """Choose sources for tasks outside the zoo, whose families may occur in it.
+
+    Args:
+        data: the zoo that the retriever was trained on.
+        retriever: from ``meta_train``.
+        targets: tasks whose best source is known.
+        measured: (t, t), accuracy of source task on target task within the zoo, which the
+            baselines read; NaN where not measured.
+
+    Raises:
+        InputError: a truth has another shape, or no target has a measured candidate.
+    """
+    size = len(data.tasks)
+    _check_shape(measured, (size, size))
+    for target in targets:
+        _check_shape(target.truth, (size,))
+        _check_shape(target.probes, (size,))
+    truth = torch.stack([t.truth for t in targets], 1)  # (t, k)
+    truth = truth.masked_fill(~_owned(data)[:, None], torch.nan)
+    if not bool(truth.isfinite().any(0).all()):
+        raise InputError("a target has no source of this zoo measured on it; leave it out")
+    scores = {
+        "probe": torch.stack([t.probes for t in targets], 1),
+        **_scores(retriever, data, measured, [(t.features, t.labels) for t in targets]),
+    }
+    return _judged(tuple(t.name for t in targets), scores, truth)
+
+
+def _check_shape(truth: Tensor, expected: tuple[int, ...]) -> None:
+    if truth.shape != expected:
+        raise InputError(
+            f"measured accuracies have shape {tuple(truth.shape)}; expected {expected}, "
+            "source tasks (by target tasks)"
+        )
+
+
+def _owned(data: MetaData) -> Tensor:
+    """bool (t,): tasks that have networks."""
+    return torch.bincount(data.entry_tasks, minlength=len(data.tasks)) > 0
+
+
+def _judged(names: tuple[str, ...], scores: Mapping[str, Tensor], truth: Tensor) -> Judged:
+    candidates = truth.isfinite()  # (t, k)
     # a method that cannot score a candidate ranks it last, it does not drop it
     shown = {
-        name: score[:, targets].nan_to_num(nan=-2.0).masked_fill(~allowed[:, targets], torch.nan)
+        name: score.nan_to_num(nan=-2.0).masked_fill(~candidates, torch.nan)
         for name, score in scores.items()
+        if bool((score.isfinite() & candidates).any())
     }
-    choices = {name: _choice(score, measured) for name, score in shown.items()}
-    choices["random"] = _random_choice(measured)
-    choices["oracle"] = _choice(measured, measured)
-    names = tuple(data.tasks[i] for i in targets.tolist())
-    return LeaveOut(names, shown, measured, choices)
+    choices = {name: _choice(score, truth) for name, score in shown.items()}
+    choices["random"] = _random_choice(truth)
+    choices["oracle"] = _choice(truth, truth)
+    return Judged(names, shown, truth, choices)
 
 
-def _candidates(data: MetaData, truth: Tensor) -> Tensor:
-    """bool (t, t): measured, the target has images, the source has networks, families differ."""
-    owned = torch.bincount(data.entry_tasks, minlength=len(data.tasks)) > 0  # (t,)
-    return truth.isfinite() & _strangers(data) & owned[:, None] & data.has_images[None]
+def _scores(
+    retriever: Retriever,
+    data: MetaData,
+    measured: Tensor,
+    images: Sequence[tuple[Tensor, Tensor]],
+) -> dict[str, Tensor]:
+    """Scores (t, k) of a zoo's tasks for targets, each given as features (n, f) and labels (n,)."""
+    queries = torch.stack([retriever.encode_query(*pair) for pair in images])  # (k, width)
+    cosines = retriever.matrix @ queries.T  # (e, k)
+    accuracy = torch.stack([retriever.predict(q, retriever.matrix) for q in queries], 1)  # (e, k)
+    means = torch.stack([features.mean(0) for features, _ in images])  # (k, f)
+    return {
+        "similarity": _best_by_task(cosines, data),
+        "predicted": _best_by_task(accuracy, data),
+        **baseline_scores(data, means, measured),
+    }
 
 
-def _strangers(data: MetaData) -> Tensor:
-    return torch.tensor([[a != b for b in data.families] for a in data.families])  # (t, t)
-
-
-def _learned_scores(data: MetaData, settings: MetaSettings, targets: Tensor) -> dict[str, Tensor]:
-    size = len(data.tasks)
-    similarity, predicted = torch.full((2, size, size), torch.nan)  # (t, t) each
-    for family in dict.fromkeys(data.families[i] for i in targets.tolist()):
-        rest = data.without(family)
-        retriever = meta_train(rest, settings)
-        sources = torch.tensor([data.tasks.index(name) for name in rest.tasks])  # (s,)
-        for target in targets.tolist():
-            if data.families[target] != family:
-                continue
-            query = _query(retriever, data, target, torch.ones_like(data.held_out))
-            cosine = retriever.matrix @ query  # (e,)
-            accuracy = retriever.predict(query, retriever.matrix)  # (e,)
-            similarity[sources, target] = _best_by_task(cosine, rest)
-            predicted[sources, target] = _best_by_task(accuracy, rest)
-    return {"similarity": similarity, "predicted": predicted}
+def _images(data: MetaData, task: int) -> tuple[Tensor, Tensor]:
+    rows = data.image_tasks == task
+    return data.features[rows], data.labels[rows]
 
 
 def _best_by_task(scores: Tensor, data: MetaData) -> Tensor:
-    """Highest score (t,) among each task's networks (e,); NaN for a task without any."""
-    best = torch.full((len(data.tasks),), -torch.inf)
-    best.scatter_reduce_(0, data.entry_tasks, scores, "amax")
+    """Highest score (t, k) among each task's networks (e, k); NaN for a task without any."""
+    best = torch.full((len(data.tasks), scores.shape[1]), -torch.inf)
+    best.scatter_reduce_(0, data.entry_tasks[:, None].expand_as(scores), scores, "amax")
     return best.masked_fill(best.isinf(), torch.nan)
-
-
-def _query(retriever: Retriever, data: MetaData, task: int, images: Tensor) -> Tensor:
-    rows = (data.image_tasks == task) & images
-    return retriever.encode_query(data.features[rows], data.labels[rows])  # (dim,)
-
-
-def _nearest(data: MetaData) -> Tensor:
-    """Cosines (t, t) of mean features; NaN for tasks without images."""
-    size = len(data.tasks)
-    total = torch.zeros(size, data.features.shape[1])
-    total.index_add_(0, data.image_tasks, data.features)  # (t, f), as good as the mean in a cosine
-    unit = F.normalize(total, dim=1).masked_fill(~data.has_images[:, None], torch.nan)
-    return unit @ unit.T
-
-
-def _best_on_average(data: MetaData, truth: Tensor) -> Tensor:
-    """For each target (t, t), each source's mean advantage on targets of neither's family.
-
-    An advantage is against the other sources on the same target, because sources are not all
-    measured on the same targets.
-    """
-    strangers = _strangers(data)
-    known = truth.isfinite() & strangers  # (t, t)
-    filled = truth.nan_to_num().masked_fill(~known, 0.0)
-    target_mean = filled.sum(0) / known.sum(0).clamp_min(1)  # (t,)
-    advantage = (filled - target_mean) * known  # (t, t)
-    total = advantage @ strangers.float()  # (t, t), column j leaves out j's family
-    count = known.float() @ strangers.float()
-    return torch.where(count > 0, total / count.clamp_min(1), torch.nan)
 
 
 def _choice(scores: Tensor, truth: Tensor) -> Choice:

@@ -1,8 +1,8 @@
-"""Contrastive losses on a batch of query-model pairs (TANS, Jeong et al., NeurIPS 2021, eq. 2-4).
+"""Contrastive losses on query-model pairs (TANS, Jeong et al., NeurIPS 2021), and ranking.
 
-Each takes the cosine scores (t, t), queries in rows and models in columns, whose diagonal holds
-the positive pairs, and returns a scalar: the sum over tasks of both directions, query against
-models (L_m) and model against queries (L_q).
+Each contrastive loss takes the cosine scores (t, t), queries in rows and models in columns, whose
+diagonal holds the positive pairs, and returns a scalar: the sum over tasks of both directions,
+query against models (L_m) and model against queries (L_q).
 """
 
 from __future__ import annotations
@@ -49,6 +49,22 @@ def infonce(scores: Tensor, temperature: float) -> Tensor:
     target = torch.arange(len(scores), device=scores.device)  # (t,)
     by_model = F.cross_entropy(logits, target, reduction="sum")
     return by_model + F.cross_entropy(logits.T, target, reduction="sum")
+
+
+def listwise(scores: Tensor, truth: Tensor, temperature: float) -> Tensor:
+    """Cross-entropy of two softmaxes down the sources (ListNet, Cao et al. 2007), over targets.
+
+    Args:
+        scores: (q, s) of targets with sources, divided by their own temperature.
+        truth: (q, s) measured accuracies, NaN where not measured.
+        temperature: accuracy that makes a source e times as right as another.
+    """
+    known = truth.isfinite()
+    compared = known.sum(1) > 1  # (q,)
+    known, scores = known[compared], scores[compared]
+    right = (truth[compared] / temperature).masked_fill(~known, -torch.inf).softmax(1)
+    log = scores.masked_fill(~known, -torch.inf).log_softmax(1)
+    return -(right * log.masked_fill(~known, 0)).sum()
 
 
 def contrastive(name: str, scores: Tensor, margin: float, temperature: float) -> Tensor:

@@ -25,6 +25,12 @@ class Predictor(nn.Module):
             pieces.append(queries * models)
         return torch.sigmoid(self.linear(torch.cat(pieces, 1))).squeeze(1)  # (n,)
 
+    def pairs(self, queries: Tensor, models: Tensor) -> Tensor:
+        """Accuracies (q, n) of each query (q, d) with each model (n, d)."""
+        q, n = len(queries), len(models)
+        each = self(queries.repeat_interleave(n, 0), models.repeat(q, 1))  # (q * n,)
+        return each.reshape(q, n)
+
 
 def squared_error(predicted: Tensor, measured: Tensor) -> Tensor:
     """L_s summed over the pairs (n,) that were measured; NaN means not measured."""

@@ -9,13 +9,36 @@ from typing import Any
 from tans.errors import InputError
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "pooling": ("mean", "classes"),
+    "pooling": ("mean", "classes", "attention"),
     "normalisation": ("joint", "separate"),
     "loss": ("equation3", "hinge", "hard", "cosine", "infonce"),
+    "ranking_truth": ("transfers", "probes"),
+    "ranking_on": ("cosine", "predicted"),
     "schedule": ("constant", "cosine"),
 }
 PARTS = ("topology", "functional", "similarities")
 """What a model encoder may read of a network."""
+
+_COUNTS = (
+    "dim",
+    "attention_queries",
+    "query_images",
+    "query_least",
+    "query_subsets",
+    "steps",
+    "members",
+    "top",
+)
+_NOT_NEGATIVE = (
+    "hidden",
+    "components",
+    "margin",
+    "predictor_weight",
+    "transfer_weight",
+    "ranking_weight",
+    "weight_decay",
+    "evaluate_every",
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +50,12 @@ class MetaSettings:
     hidden: int = 0
     """Width of the encoders' hidden layer; 0 means linear encoders."""
     pooling: str = "mean"
-    """``mean`` of the images' features, or ``classes``: class means and their spread."""
+    """``mean`` of the images' features, ``classes``: class means and their spread, or
+    ``attention``."""
+    components: int = 0
+    """Principal components that image features are first reduced to; 0 keeps them as they are."""
+    attention_queries: int = 4
+    """Learned queries of attention pooling; unused by the others."""
     parts: tuple[str, ...] = ("topology", "functional")
     """Parts of the model encoder's input, from ``PARTS``."""
     normalisation: str = "joint"
@@ -50,6 +78,12 @@ class MetaSettings:
     """Lambda of equation 5."""
     transfer_weight: float = 0.0
     """Weight of the squared error on measured transfers beside own pairs; 0 leaves them out."""
+    ranking_weight: float = 0.0
+    """Weight of the listwise ranking loss over the measured sources of each task; 0: none."""
+    ranking_truth: str = "transfers"
+    """Ranking follows measured fine-tunes (``transfers``) or linear ``probes``."""
+    ranking_on: str = "cosine"
+    """The score that is to rank them: ``cosine`` of the embeddings, or ``predicted``."""
     interaction: bool = False
     """Give the predictor q * m as well; without it, it orders models alike for every query."""
     learning_rate: float = 1e-2
@@ -62,6 +96,8 @@ class MetaSettings:
     """Optimiser steps, each over all tasks with one random network each."""
     evaluate_every: int = 500
     """Steps between two retrieval evaluations on held-out images; 0 means never."""
+    members: int = 1
+    """Retrievers of different seeds whose cosines and predictions are averaged."""
     top: int = 10
     """Candidates that the predictor re-ranks."""
     seed: int = 777
@@ -73,14 +109,13 @@ class MetaSettings:
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected one of {allowed}")
         if not self.parts or not set(self.parts) <= set(PARTS):
             raise InputError(f"parts are {self.parts}; expected one or more of {PARTS}")
-        for name in ("dim", "query_images", "query_least", "query_subsets", "steps", "top"):
+        for name in _COUNTS:
             if not getattr(self, name) >= 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least 1")
         for name in ("learning_rate", "temperature"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected a positive number")
-        not_negative = ("hidden", "margin", "predictor_weight", "transfer_weight", "weight_decay")
-        for name in (*not_negative, "evaluate_every"):
+        for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least 0")
         if self.query_least > self.query_images:
@@ -109,6 +144,7 @@ PRESETS: dict[str, MetaSettings] = {
     "paper": MetaSettings(),
     "default": MetaSettings(
         pooling="classes",
+        components=128,
         parts=("topology", "similarities"),
         normalisation="separate",
         query_least=32,

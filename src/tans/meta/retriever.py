@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,57 +22,83 @@ from tans.meta.encoders import ModelEncoder, QueryEncoder
 from tans.meta.predictor import Predictor
 from tans.meta.presets import MetaSettings
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "retriever.json"
+
+
+class Member(nn.Module):
+    """One trained pair of encoders with its predictor; an ensemble has several."""
+
+    def __init__(self, query: QueryEncoder, model: ModelEncoder, predictor: Predictor) -> None:
+        super().__init__()
+        self.query = query
+        self.model = model
+        self.predictor = predictor
 
 
 @dataclass(frozen=True, eq=False)
 class Retriever:
-    """Embeds a query, embeds networks, and predicts accuracies; holds the zoo's embeddings."""
+    """Embeds a query, embeds networks, and predicts accuracies; holds the zoo's embeddings.
 
-    query_encoder: QueryEncoder
-    model_encoder: ModelEncoder
-    predictor: Predictor
+    The embeddings of its members stand side by side, so that a dot product of two such rows is
+    the mean of the members' cosines; ``width`` is the length of a row, members times dim.
+    """
+
+    members: tuple[Member, ...]
     settings: MetaSettings
     data_hash: str
     """SHA-256 of the data it was trained on."""
     entries: tuple[str, ...]
     """Ids of the networks in ``matrix``."""
     matrix: Tensor
-    """float32 (e, dim), their embeddings, each of unit length; memory-mapped after loading."""
+    """float32 (e, width), their embeddings, each of unit length; memory-mapped after loading."""
+
+    @property
+    def width(self) -> int:
+        """Length of an embedding."""
+        return len(self.members) * self.settings.dim
 
     @torch.inference_mode()
     def encode_query(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Embedding (dim,) of unit length of images' features (n, f) with labels (n,).
+        """Embedding (width,) of unit length of images' features (n, f) with labels (n,).
 
         Raises:
             InputError: shapes do not fit, or a feature is not finite.
         """
-        return self.query_encoder(features.float(), labels)
+        return _side_by_side([m.query(features.float(), labels) for m in self.members])
 
     @torch.inference_mode()
     def encode_models(self, parts: Mapping[str, Tensor]) -> Tensor:
-        """Embeddings (n, dim) of unit length of networks' parts, each (n, width).
+        """Embeddings (n, width) of unit length of networks' parts, each (n, its own width).
 
         Raises:
             InputError: a part is missing or of another width.
         """
-        return self.model_encoder(parts)
+        return embed_models(self.members, parts)
 
     @torch.inference_mode()
     def predict(self, query: Tensor, models: Tensor) -> Tensor:
-        """Accuracies (n,) in [0, 1] after the default fine-tune, for query (dim,), models (n, dim).
+        """Accuracies (n,) in [0, 1] after the default fine-tune, the members' mean.
+
+        Args:
+            query: (width,), as embedded.
+            models: (n, width), likewise.
 
         Raises:
             InputError: shapes do not fit.
         """
-        dim = self.settings.dim
-        if query.shape != (dim,) or models.ndim != 2 or models.shape[1] != dim:
+        if query.shape != (self.width,) or models.shape[1:] != (self.width,):
             raise InputError(
                 f"query {tuple(query.shape)} and models {tuple(models.shape)} were given; "
-                f"expected ({dim},) and (models, {dim})"
+                f"expected ({self.width},) and (models, {self.width})"
             )
-        return self.predictor(query.expand(len(models), -1), models)
+        parts = zip(
+            self.members,
+            _apart(query[None], len(self.members)),
+            _apart(models, len(self.members)),
+            strict=True,
+        )
+        return torch.stack([m.predictor.pairs(q, n)[0] for m, q, n in parts]).mean(0)
 
     def save(self, folder: str | Path) -> None:
         """Write it below a folder: two safetensors and a JSON that names them by content.
@@ -82,7 +109,7 @@ class Retriever:
             ZooError: the folder cannot be written.
         """
         folder = Path(folder)
-        weights = {k: v.contiguous() for k, v in _modules(self).state_dict().items()}
+        weights = {k: v.contiguous() for k, v in nn.ModuleList(self.members).state_dict().items()}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             files = {
@@ -115,19 +142,22 @@ class Retriever:
         try:
             settings = MetaSettings.from_json(manifest["settings"])
             retriever = cls(
-                *build(settings, manifest["features"], manifest["parts"]),
+                members=tuple(
+                    build(settings, manifest["features"], manifest["parts"])
+                    for _ in range(settings.members)
+                ),
                 settings=settings,
                 data_hash=manifest["data_hash"],
                 entries=tuple(manifest["entries"]),
                 matrix=_read(folder, manifest["files"]["models"])["matrix"],
             )
             state = _read(folder, manifest["files"]["weights"])
-            _modules(retriever).load_state_dict(state)
+            nn.ModuleList(retriever.members).load_state_dict(state)
         except (KeyError, TypeError, AttributeError, RuntimeError, InputError) as error:
             raise ZooError(
                 f"the retriever in {folder} is damaged: {error}; train it anew"
             ) from error
-        if retriever.matrix.shape != (len(retriever.entries), settings.dim):
+        if retriever.matrix.shape != (len(retriever.entries), retriever.width):
             raise ZooError(
                 f"the retriever in {folder} names {len(retriever.entries)} networks and embeds "
                 f"{tuple(retriever.matrix.shape)}; train it anew"
@@ -135,27 +165,40 @@ class Retriever:
         return retriever
 
 
-def build(
-    settings: MetaSettings, features: int, parts: Mapping[str, int]
-) -> tuple[QueryEncoder, ModelEncoder, Predictor]:
-    """Untrained encoders and predictor, seeded, for features and parts of these widths."""
+def build(settings: MetaSettings, features: int, parts: Mapping[str, int]) -> Member:
+    """An untrained member, seeded, for features and parts of these widths."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        return (
-            QueryEncoder(features, settings.dim, settings.pooling, settings.hidden),
-            ModelEncoder(parts, settings.dim, settings.normalisation, settings.hidden),
-            Predictor(settings.dim, settings.interaction),
+        query = QueryEncoder(
+            features,
+            settings.dim,
+            settings.pooling,
+            settings.hidden,
+            settings.components,
+            settings.attention_queries,
         )
+        model = ModelEncoder(parts, settings.dim, settings.normalisation, settings.hidden)
+        return Member(query, model, Predictor(settings.dim, settings.interaction)).eval()
 
 
-def _modules(retriever: Retriever) -> nn.ModuleDict:
-    return nn.ModuleDict(
-        {
-            "query": retriever.query_encoder,
-            "model": retriever.model_encoder,
-            "predictor": retriever.predictor,
-        }
-    )
+@torch.no_grad()
+def embed_models(members: Sequence[Member], parts: Mapping[str, Tensor]) -> Tensor:
+    """Embeddings (n, members * dim) of unit length of networks' parts.
+
+    Raises:
+        InputError: a part is missing or of another width.
+    """
+    return _side_by_side([member.model(parts) for member in members])
+
+
+def _side_by_side(embeddings: Sequence[Tensor]) -> Tensor:
+    """Unit embeddings (..., dim) of each member as one of unit length (..., members * dim)."""
+    return torch.cat(list(embeddings), -1) / math.sqrt(len(embeddings))
+
+
+def _apart(embeddings: Tensor, members: int) -> list[Tensor]:
+    """Inverse of ``_side_by_side``: (n, dim) for each member."""
+    return [part * math.sqrt(members) for part in embeddings.chunk(members, 1)]
 
 
 def _manifest(retriever: Retriever, files: Mapping[str, str]) -> dict[str, Any]:
@@ -163,8 +206,8 @@ def _manifest(retriever: Retriever, files: Mapping[str, str]) -> dict[str, Any]:
         "schema": SCHEMA,
         "settings": asdict(retriever.settings),
         "data_hash": retriever.data_hash,
-        "features": retriever.query_encoder.features,
-        "parts": retriever.model_encoder.widths,
+        "features": retriever.members[0].query.features,
+        "parts": retriever.members[0].model.widths,
         "files": dict(files),
         "entries": list(retriever.entries),
     }

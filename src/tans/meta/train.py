@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from tans.errors import InputError
 from tans.meta.data import MetaData
-from tans.meta.encoders import ModelEncoder, QueryEncoder
-from tans.meta.losses import contrastive
+from tans.meta.encoders import QueryEncoder
+from tans.meta.losses import contrastive, listwise
 from tans.meta.metrics import Retrieval, retrieval
-from tans.meta.predictor import Predictor, squared_error
+from tans.meta.predictor import squared_error
 from tans.meta.presets import MetaSettings
-from tans.meta.retriever import Retriever, build
+from tans.meta.retriever import Member, Retriever, build, embed_models
+
+_SEEDS_APART = 1000
+"""Between the members of an ensemble, far enough for seeds in a row to share none."""
+_ALIKE = 0.05
+"""Accuracy that makes a source e times as right as another, in ranking."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Step:
     """What one optimiser step reports."""
 
     step: int
-    """From 1."""
+    """From 1 on; an ensemble's members are trained one after the other."""
     loss: float
     """Of this batch, before the update."""
     retrieval: Retrieval | None
@@ -36,20 +42,10 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class _Learner:
-    query: QueryEncoder
-    model: ModelEncoder
-    predictor: Predictor
-
-    def parameters(self) -> list[torch.nn.Parameter]:
-        return [p for m in (self.query, self.model, self.predictor) for p in m.parameters()]
-
-
-@dataclass(frozen=True, eq=False)
 class _Inputs:
     """Everything a step draws from, prepared."""
 
-    bank: Tensor  # (q, b, s) query summaries
+    bank: Tensor  # (q, b, s) query summaries, or (q, b, m, s) sets
     models: Tensor  # (e, w) network rows
     accuracy: Tensor  # (e,)
     queried: Tensor  # (q,) task of each bank row
@@ -59,11 +55,13 @@ class _Inputs:
     imageless: Tensor  # (k, 2) bank row and source task of positives without images
     transfers: Tensor  # (r, 2) bank row and network
     transfer_accuracy: Tensor  # (r,)
+    sources: Tensor  # (s,) tasks with networks
+    measured: Tensor  # (q, s) accuracy of sources on queried tasks, NaN where unknown
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    queries: Tensor  # (p, s)
+    queries: Tensor  # (p, s), or (p, m, s)
     models: Tensor  # (p, w)
     accuracy: Tensor  # (p,), NaN where unknown
 
@@ -85,58 +83,70 @@ def meta_train(
         raise InputError(
             f"{len(data.queried)} tasks have both images and networks; contrasting needs at least 2"
         )
-    generator = torch.Generator().manual_seed(settings.seed)
-    widths = {name: data.parts[name].shape[1] for name in settings.parts}
-    learner = _Learner(*build(settings, data.features.shape[1], widths))
-    inputs = _prepare(data, settings, learner, generator)
-    judge = _judge(data, learner, inputs.models)
-    _optimise(inputs, settings, learner, generator, judge, on_step)
-    with torch.no_grad():
-        matrix = learner.model.embed(inputs.models)  # (e, dim)
+    members = []
+    for place in range(settings.members):
+        report = _counted(on_step, place * settings.steps)
+        own = replace(settings, seed=settings.seed + place * _SEEDS_APART)
+        members.append(_train_member(data, own, report))
     return Retriever(
-        query_encoder=learner.query.eval(),
-        model_encoder=learner.model.eval(),
-        predictor=learner.predictor.eval(),
+        members=tuple(members),
         settings=settings,
         data_hash=data.digest(),
         entries=data.entries,
-        matrix=matrix,
+        matrix=embed_models(members, data.parts),
     )
 
 
-def _optimise(
-    inputs: _Inputs,
-    settings: MetaSettings,
-    learner: _Learner,
-    generator: torch.Generator,
-    judge: Callable[[], Retrieval | None],
-    on_step: Callable[[Step], None] | None,
-) -> None:
+def _counted(on_step: Callable[[Step], None] | None, before: int) -> Callable[[Step], None]:
+    def report(step: Step) -> None:
+        if on_step is not None:
+            on_step(replace(step, step=before + step.step))
+
+    return report
+
+
+def _train_member(
+    data: MetaData, settings: MetaSettings, on_step: Callable[[Step], None]
+) -> Member:
+    generator = torch.Generator().manual_seed(settings.seed)
+    widths = {name: data.parts[name].shape[1] for name in settings.parts}
+    learner = build(settings, data.features.shape[1], widths)
+    inputs = _prepare(data, settings, learner, generator)
+    judge = _judge(data, learner, inputs.models)
     optimiser = torch.optim.AdamW(
         learner.parameters(),
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    transferring = settings.transfer_weight > 0 and len(inputs.transfers) > 0
     for step in range(1, settings.steps + 1):
-        loss = _loss(_draw(inputs, generator), settings, learner)
-        if transferring:
-            error = _predictor_error(_draw_transfers(inputs, generator), learner)
-            loss = loss + settings.predictor_weight * settings.transfer_weight * error
+        loss = _loss(inputs, settings, learner, generator)
         optimiser.zero_grad()
         loss.backward()
         for group in optimiser.param_groups:
             group["lr"] = _learning_rate(settings, step)
         optimiser.step()
         due = settings.evaluate_every and step % settings.evaluate_every == 0
-        found = judge() if due else None
-        if on_step is not None:
-            on_step(Step(step, loss.item(), found))
+        on_step(Step(step, loss.item(), judge() if due else None))
+    return learner
 
 
-def _loss(batch: _Batch, settings: MetaSettings, learner: _Learner) -> Tensor:
-    """Equation 5 on one batch."""
+def _loss(
+    inputs: _Inputs, settings: MetaSettings, learner: Member, generator: torch.Generator
+) -> Tensor:
+    """Equation 5 on one batch, and what measured transfer adds to it."""
+    loss = _own_loss(_draw(inputs, generator), settings, learner)
+    if settings.transfer_weight > 0 and len(inputs.transfers) > 0:
+        error = _predictor_error(_draw_transfers(inputs, generator), learner)
+        loss = loss + settings.predictor_weight * settings.transfer_weight * error
+    if settings.ranking_weight > 0:
+        ranking = _ranking_loss(inputs, settings, learner, generator)
+        loss = loss + settings.ranking_weight * ranking
+    return loss
+
+
+def _own_loss(batch: _Batch, settings: MetaSettings, learner: Member) -> Tensor:
+    """Equation 5."""
     queries = learner.query.embed(batch.queries)  # (p, dim)
     models = learner.model.embed(batch.models)  # (p, dim)
     retrieving = contrastive(
@@ -146,9 +156,24 @@ def _loss(batch: _Batch, settings: MetaSettings, learner: _Learner) -> Tensor:
     return retrieving + settings.predictor_weight * error
 
 
-def _predictor_error(batch: _Batch, learner: _Learner) -> Tensor:
+def _predictor_error(batch: _Batch, learner: Member) -> Tensor:
     queries, models = learner.query.embed(batch.queries), learner.model.embed(batch.models)
     return squared_error(learner.predictor(queries, models), batch.accuracy)
+
+
+def _ranking_loss(
+    inputs: _Inputs, settings: MetaSettings, learner: Member, generator: torch.Generator
+) -> Tensor:
+    """Do the measured sources of each task rank as measured, each by a random network of it?"""
+    rows = torch.arange(len(inputs.queried))  # (q,)
+    networks = _draw_networks(inputs, inputs.sources, generator)  # (s,)
+    queries = learner.query.embed(_draw_queries(inputs, rows, generator))  # (q, dim)
+    models = learner.model.embed(inputs.models[networks])  # (s, dim)
+    if settings.ranking_on == "cosine":
+        scores = queries @ models.T / settings.temperature  # (q, s)
+    else:
+        scores = learner.predictor.pairs(queries, models) / _ALIKE
+    return listwise(scores, inputs.measured, _ALIKE)
 
 
 def _learning_rate(settings: MetaSettings, step: int) -> float:
@@ -189,7 +214,7 @@ def _draw_transfers(inputs: _Inputs, generator: torch.Generator) -> _Batch:
 
 
 def _draw_queries(inputs: _Inputs, rows: Tensor, generator: torch.Generator) -> Tensor:
-    return inputs.bank[rows, _integers(inputs.bank.shape[1], len(rows), generator)]  # (p, s)
+    return inputs.bank[rows, _integers(inputs.bank.shape[1], len(rows), generator)]  # (p, ...)
 
 
 def _draw_networks(inputs: _Inputs, sources: Tensor, generator: torch.Generator) -> Tensor:
@@ -206,19 +231,24 @@ def _integers(below: int, n: int, generator: torch.Generator) -> Tensor:
 
 
 def _prepare(
-    data: MetaData, settings: MetaSettings, learner: _Learner, generator: torch.Generator
+    data: MetaData, settings: MetaSettings, learner: Member, generator: torch.Generator
 ) -> _Inputs:
-    """Draw the bank of queries, fit the standardisers, and index the networks."""
+    """Draw the bank of queries, fit what is fixed, and index the networks."""
+    learner.query.fit_reduction(data.features[~data.held_out])
     bank = _query_bank(data, settings, learner.query, generator)  # (q, b, s)
     rows = learner.model.concatenate(data.parts)  # (e, w)
     if settings.normalisation == "separate":
-        learner.query.standardise.fit(bank.flatten(0, 1), learner.query.widths)
+        images = bank.flatten(0, -2)
+        images = images[images[:, 0].isfinite()]
+        learner.query.standardise.fit(images, learner.query.widths)
         learner.model.standardise.fit(rows, list(learner.model.widths.values()))
     counts = torch.bincount(data.entry_tasks, minlength=len(data.tasks))
     row_of = torch.full((len(data.tasks),), -1)  # (t,)
     row_of[data.queried] = torch.arange(len(data.queried))
     imageless = data.imageless_positives()
     targets = row_of[data.transfer_tasks]  # (r,)
+    sources = counts.nonzero().squeeze(1)  # (s,)
+    measured = data.transfer_means() if settings.ranking_truth == "transfers" else data.probe_means
     return _Inputs(
         bank=learner.query.prepare(bank),
         models=learner.model.prepare(rows),
@@ -230,19 +260,29 @@ def _prepare(
         imageless=torch.stack([row_of[imageless[:, 0]], imageless[:, 1]], 1),
         transfers=torch.stack([targets, data.transfer_entries], 1)[targets >= 0],
         transfer_accuracy=data.transfer_accuracy[targets >= 0],
+        sources=sources,
+        measured=measured.T[data.queried][:, sources],
     )
 
 
 def _query_bank(
     data: MetaData, settings: MetaSettings, encoder: QueryEncoder, generator: torch.Generator
 ) -> Tensor:
-    """Summaries (q, b, s) of random subsets of each task's training images."""
+    """Summaries (q, b, s), or sets (q, b, m, s), of random subsets of each task's images."""
     banks = []
     for task in data.queried.tolist():
         chosen = (data.image_tasks == task) & ~data.held_out
         features, labels = data.features[chosen], data.labels[chosen]
         banks.append(encoder.summarise(features, labels, _subsets(labels, settings, generator)))
-    return torch.stack(banks)
+    return _stack(banks)
+
+
+def _stack(banks: list[Tensor]) -> Tensor:
+    """One tensor of all tasks' (b, s), or of their sets (b, m, s) filled up with rows of NaN."""
+    if banks[0].ndim == 2:
+        return torch.stack(banks)
+    by_image = [bank.transpose(0, 1) for bank in banks]  # (m, b, s) each
+    return pad_sequence(by_image, batch_first=True, padding_value=torch.nan).transpose(1, 2)
 
 
 def _subsets(labels: Tensor, settings: MetaSettings, generator: torch.Generator) -> Tensor:
@@ -267,7 +307,7 @@ def _first(allowed: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
     return allowed & (place < size[:, None])
 
 
-def _judge(data: MetaData, learner: _Learner, models: Tensor) -> Callable[[], Retrieval | None]:
+def _judge(data: MetaData, learner: Member, models: Tensor) -> Callable[[], Retrieval | None]:
     """A function that ranks all networks for each task's held-out images, as learnt so far."""
     own = data.judged  # (h,)
     if not len(own):
@@ -276,7 +316,7 @@ def _judge(data: MetaData, learner: _Learner, models: Tensor) -> Callable[[], Re
     for task in own.tolist():
         images = (data.image_tasks == task) & data.held_out
         summaries.append(learner.query.summarise(data.features[images], data.labels[images]))
-    prepared = learner.query.prepare(torch.cat(summaries))  # (h, s)
+    prepared = learner.query.prepare(_stack(summaries)[:, 0])  # (h, ...)
 
     @torch.inference_mode()
     def judge() -> Retrieval:

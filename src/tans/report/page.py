@@ -7,24 +7,17 @@ import secrets
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Protocol
 
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
 from tans.report import sections
 from tans.report.markup import Html, tag
+from tans.report.pictures import Pictures, pictures_of
 from tans.report.runs import Run
+from tans.report.why import why
 from tans.search import SearchResult
 from tans.tasks.task import Task
-from tans.types import ZooEntry
-
-
-class Pictures(Protocol):
-    """What the page asks of a zoo."""
-
-    def entry(self, id: str) -> ZooEntry: ...
-    def thumbnails(self, task: str) -> Tensor: ...
 
 
 def write_report(
@@ -64,6 +57,7 @@ def _page(task: Task, zoo: Pictures, result: SearchResult, runs: Sequence[Run]) 
         "main",
         sections.heading(task, runs),
         sections.images(task, source, thumbnails),
+        why(result, zoo, runs),
         sections.ranking(result, chosen=runs[0].source),
         sections.curves(runs),
         sections.run_table(runs),
@@ -89,6 +83,6 @@ def _source_pictures(
     task = next((match.task for match in result.matches if match.id == run.source), None)
     try:
         task = task or zoo.entry(run.source).task
-        return task, zoo.thumbnails(task)
     except ZooError:
-        return task, None
+        return None, None
+    return task, pictures_of(zoo, task)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tans.export import tans_version
+from tans.report.blocks import bar, figure, millions, percent, section, table
 from tans.report.charts import Line, confusion_chart, line_chart, line_class
 from tans.report.markup import Html, join, picture, tag
 from tans.report.runs import Run, difference, wilson
@@ -31,6 +32,8 @@ MATRIX_CLASSES = 24
 """Classes that the confusion matrix shows: of more, those with the most mistakes."""
 MIX_UPS = 6
 SHOWN_MATCHES = 20
+TIMES = {"latency_ms": ("Latency", "ms"), "minutes": ("Fine-tune", "min")}
+"""Fields of a match that are only known where they were asked for: their title and unit."""
 
 
 def heading(task: Task, runs: Sequence[Run]) -> Html:
@@ -60,26 +63,27 @@ def images(task: Task, source: str | None, thumbnails: Tensor | None) -> Html:
         "div", tag("h3", "Yours"), tag("div", *strips, class_="strips"), more if rest else ""
     )
     theirs = tag("div", tag("h3", _learnt_from(source)), _sheet(source, thumbnails))
-    return _section("The images", tag("div", yours, theirs, class_="beside"))
+    return section("The images", tag("div", yours, theirs, class_="beside"))
 
 
 def ranking(result: SearchResult, chosen: str) -> Html:
     """The networks proposed, with what each costs."""
     matches = result.matches[:SHOWN_MATCHES]
-    timed = any(match.latency_ms is not None for match in matches)
+    asked = [name for name in TIMES if any(getattr(m, name) is not None for m in matches)]
     head = ["", "Network", "Source task", "Parameters", "MFLOPs", "Input"]
-    head += ["Latency"] * timed + ["Predicted accuracy", "Similarity", "Licence"]
-    rows = [_ranked(place, match, timed) for place, match in enumerate(matches, 1)]
+    head += [TIMES[name][0] for name in asked] + ["Predicted accuracy", "Similarity", "Licence"]
+    rows = [_ranked(place, match, asked) for place, match in enumerate(matches, 1)]
     classes = ["chosen" if match.id == chosen else None for match in matches]
-    return _section(
+    note = (
+        "Parameters and multiply-adds include a head for these classes. Predicted accuracy is that "
+        "expected on the test images after the default 10-epoch fine-tune"
+    )
+    if any(match.low is not None for match in matches):
+        note += "; in brackets the interval that holds it for nine tasks in ten"
+    return section(
         "The ranking",
-        _table(head, rows, text={1, 2, len(head) - 1}, row_classes=classes),
-        tag(
-            "p",
-            "Parameters and multiply-adds include a head for these classes. Predicted accuracy "
-            "is that expected on the test images after the default 10-epoch fine-tune.",
-            class_="note",
-        ),
+        table(head, rows, text={1, 2, len(head) - 1}, row_classes=classes),
+        tag("p", f"{note}.", class_="note"),
     )
 
 
@@ -93,13 +97,13 @@ def curves(runs: Sequence[Run]) -> Html:
     ]
     epochs = "Validation accuracy against epochs"
     seconds = "Validation accuracy against seconds of training"
-    return _section(
+    return section(
         "Learning",
         tag("p", *legend, class_="legend"),
         tag(
             "div",
-            _figure(epochs, line_chart(by_epoch, "epoch", epochs, whole=True)),
-            _figure(seconds, line_chart(by_second, "seconds", seconds)),
+            figure(epochs, line_chart(by_epoch, "epoch", epochs, whole=True)),
+            figure(seconds, line_chart(by_second, "seconds", seconds)),
             class_="charts",
         ),
         tag("p", "The large dot is the epoch that was kept.", class_="note"),
@@ -111,14 +115,14 @@ def run_table(runs: Sequence[Run]) -> Html:
     head = ["Run", "Began from", "Parameters", "MFLOPs", "Epochs", "Seconds"]
     head += ["Best validation", "Test accuracy", "95% interval", "Test images"]
     rows = [_run_row(index, run) for index, run in enumerate(runs)]
-    return _section("The runs", _table(head, rows, text={0, 1}))
+    return section("The runs", table(head, rows, text={0, 1}))
 
 
 def confusion(task: Task, run: Run) -> Html:
     """What the best run takes for what on the test images."""
     counts = run.tuned.confusion.numpy()
     if not counts.sum():
-        return _section("What is taken for what", tag("p", "There were no test images."))
+        return section("What is taken for what", tag("p", "There were no test images."))
     wrong = counts - np.diag(np.diag(counts))
     shown = np.arange(len(counts))
     if len(counts) > MATRIX_CLASSES:
@@ -126,7 +130,7 @@ def confusion(task: Task, run: Run) -> Html:
         shown = np.sort(np.argsort(-mistakes, kind="stable")[:MATRIX_CLASSES])
     names = [task.classes[index] for index in shown]
     title = f"Confusion matrix of {run.label}"
-    return _section(
+    return section(
         "What is taken for what",
         tag("p", _matrix_note(run, len(counts)), class_="note"),
         tag(
@@ -146,11 +150,7 @@ def making(task: Task, result: SearchResult, runs: Sequence[Run]) -> Html:
             f"tans {tans_version()}, torch {torch.__version__}, Python {platform.python_version()}",
         ),
         ("Device", f"{platform.machine()}, {torch.get_num_threads()} threads"),
-        (
-            "Search",
-            f"{result.embedding_s:.2f} s to embed the images, "
-            f"{1e3 * result.search_s:.1f} ms to rank the networks",
-        ),
+        ("Search", _search_times(result)),
         ("Training images", f"read from {task.card.source}; licence {task.card.licence}"),
     ]
     recipes = {run.label: run.recipe for run in runs if run.recipe is not None}
@@ -170,7 +170,7 @@ def making(task: Task, result: SearchResult, runs: Sequence[Run]) -> Html:
         "Each network was fine-tuned under a new head by SGD with one cosine decay; the epoch was "
         "chosen on the validation images, and the test images were looked at once, at the end."
     )
-    return _section("How it was made", tag("p", method), tag("dl", *terms))
+    return section("How it was made", tag("p", method), tag("dl", *terms))
 
 
 def _tile(index: int, run: Run) -> Html:
@@ -183,7 +183,7 @@ def _tile(index: int, run: Run) -> Html:
         tag("p", tag("i", class_=f"swatch {line_class(index)}"), run.label, class_="name"),
         tag("p", number, class_="number"),
         tag("p", interval if total else "", class_="note"),
-        tag("p", f"{run.source}, {_millions(run.params)} parameters", class_="note"),
+        tag("p", f"{run.source}, {millions(run.params)} parameters", class_="note"),
         class_="tile chosen" if index == 0 else "tile",
     )
 
@@ -226,22 +226,28 @@ def _sheet(source: str | None, thumbnails: Tensor | None) -> Html:
     return picture(pixels, 8, f"64 images of {source}", class_="sheet")
 
 
-def _ranked(place: int, match: Match, timed: bool) -> list[object]:
-    latency = "" if match.latency_ms is None else f"{match.latency_ms:.1f} ms"
-    share = min(1.0, max(0.0, match.predicted_accuracy))
-    bar = tag("span", style=f"--share:{100 * share:.0f}%", class_="bar")
+def _ranked(place: int, match: Match, asked: Sequence[str]) -> list[object]:
+    known = [(getattr(match, name), TIMES[name][1]) for name in asked]
     return [
         place,
         tag("code", match.id),
         match.task,
-        _millions(match.params),
+        millions(match.params),
         f"{match.flops / 1e6:.1f}",
         f"{match.resolution} px",
-        *([latency] if timed else []),
-        join(bar, f"{100 * match.predicted_accuracy:.1f}%"),
+        *("" if value is None else f"{value:.1f} {unit}" for value, unit in known),
+        join(bar(match.predicted_accuracy), _expected(match)),
         f"{match.similarity:.3f}",
         match.licence,
     ]
+
+
+def _expected(match: Match) -> str:
+    """Predicted accuracy, with its interval where there is one."""
+    if match.low is None or match.high is None:
+        return percent(match.predicted_accuracy)
+    interval = f"{100 * match.low:.0f} to {100 * match.high:.0f}"
+    return f"{percent(match.predicted_accuracy)} ({interval})"
 
 
 def _run_row(index: int, run: Run) -> list[object]:
@@ -250,7 +256,7 @@ def _run_row(index: int, run: Run) -> list[object]:
     return [
         join(tag("i", class_=f"swatch {line_class(index)}"), run.label),
         tag("code", run.source),
-        _millions(run.params),
+        millions(run.params),
         f"{run.flops / 1e6:.1f}",
         f"{len(run.tuned.history)} (kept {run.tuned.best_epoch})",
         f"{run.tuned.seconds:.1f}",
@@ -265,6 +271,16 @@ def _line(run: Run, across: Sequence[float]) -> Line:
     heights = [epoch.val_accuracy for epoch in run.tuned.history]
     kept = [epoch.epoch for epoch in run.tuned.history].index(run.tuned.best_epoch)
     return Line(run.label, tuple(zip(across, heights, strict=True)), kept)
+
+
+def _search_times(result: SearchResult) -> str:
+    times = (
+        f"{result.embedding_s:.2f} s to embed the images, "
+        f"{1e3 * result.search_s:.1f} ms to rank the networks"
+    )
+    if result.looks:
+        times += f", {result.look_s:.1f} s for a second look at {len(result.looks)} of them"
+    return times
 
 
 def _matrix_note(run: Run, classes: int) -> str:
@@ -288,38 +304,5 @@ def _mix_ups(wrong: np.ndarray, totals: np.ndarray, classes: Sequence[str]) -> H
     ]
     if not rows:
         return tag("p", "No test image was mistaken.", class_="note")
-    table = _table(["True", "Taken for", "Images"], rows, text={0, 1})
-    return tag("div", tag("h3", "Most frequent mistakes"), table)
-
-
-def _table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    text: set[int],
-    row_classes: Sequence[str | None] | None = None,
-) -> Html:
-    """A table; the columns in ``text`` are set as text, the others as numbers."""
-    kinds = [None if column in text else "number" for column in range(len(head))]
-    titles = [tag("th", cell, class_=kind) for cell, kind in zip(head, kinds, strict=True)]
-    lines = [
-        tag(
-            "tr",
-            *(tag("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)),
-            class_=name,
-        )
-        for row, name in zip(rows, row_classes or [None] * len(rows), strict=True)
-    ]
-    table = tag("table", tag("thead", tag("tr", *titles)), tag("tbody", *lines))
-    return tag("div", table, class_="wide")
-
-
-def _section(title: str, *content: Html) -> Html:
-    return tag("section", tag("h2", title), *content)
-
-
-def _figure(caption: str, chart: Html) -> Html:
-    return tag("figure", tag("figcaption", caption), chart)
-
-
-def _millions(count: int) -> str:
-    return f"{count / 1e6:.2f} M"
+    mistakes = table(["True", "Taken for", "Images"], rows, text={0, 1})
+    return tag("div", tag("h3", "Most frequent mistakes"), mistakes)

@@ -1,8 +1,9 @@
-"""Retrieve the best stored networks for a task within limits.
+"""Rank the stored networks for a task.
 
 Reference: Jeong et al., TANS, NeurIPS 2021, section 3.1.2 and equation 6. Limits come before
 ranking here, where the paper sorts first and filters afterwards: a limit then never empties the
-list while something fits.
+list while something fits. And the best few sources are looked at twice: the predictor that ranks
+in the end has seen the user's own images through their features.
 """
 
 from __future__ import annotations
@@ -17,27 +18,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tans.errors import InputError, LimitError
+from tans.errors import InputError
+from tans.meta.evidence import Sources, Subject
+from tans.meta.judge import Judge
 from tans.meta.retriever import Retriever
+from tans.search.limits import Array, costs_of, fits
+from tans.search.look import Look, second_look
 from tans.spaces.embedding import image_features
-from tans.spaces.latency import cached_latency
-from tans.spaces.specification import get_space
+from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
-from tans.zoo.store import QUERY_IMAGES, VECTORS, Zoo
-
-Array = NDArray[np.float64]
+from tans.zoo.store import IMAGENET, QUERY_IMAGES, VECTORS, Zoo
 
 
 @dataclass(frozen=True)
 class SearchResult(Sequence[Match]):
-    """Matches, best first, and the time they took."""
+    """Matches, best first, what speaks for them, and the time they took."""
 
     matches: tuple[Match, ...]
     embedding_s: float
     """Seconds from images to the query embedding: decode, features, encoder."""
     search_s: float
-    """Seconds from the query embedding to the ranked list; calibrating latency not counted."""
+    """Seconds from the query embedding to the ranked list, calibrations and looks not counted."""
+    look_s: float = 0.0
+    """Seconds of the second look."""
+    looks: tuple[Look, ...] = ()
+    """Sources that were looked at, the most similar first, then ImageNet's."""
+    related: bool | None = None
+    """Whether a source is expected to beat ImageNet; None when that was not looked into."""
     latency_error: float | None = None
     """Mean relative error of the predicted latencies; None where they were not asked for."""
 
@@ -55,6 +63,33 @@ class SearchResult(Sequence[Match]):
         return self.matches[index]
 
 
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """Stored networks that fit, with all that is known of them."""
+
+    entries: tuple[ZooEntry, ...]
+    costs: dict[str, Array]
+    """Per limit, (n,)."""
+    similarity: Array
+    """(n,)."""
+    predicted: Array
+    """(n,)."""
+    low: Array | None = None
+    high: Array | None = None
+
+    def take(self, rows: Sequence[int] | NDArray[np.int_]) -> _Candidates:
+        """Some of them, in the order of the rows."""
+        kept = np.asarray(rows, dtype=int)
+        return _Candidates(
+            tuple(self.entries[row] for row in kept),
+            {name: values[kept] for name, values in self.costs.items()},
+            self.similarity[kept],
+            self.predicted[kept],
+            None if self.low is None else self.low[kept],
+            None if self.high is None else self.high[kept],
+        )
+
+
 def search(
     task: Task,
     zoo: Zoo,
@@ -62,47 +97,65 @@ def search(
     max_params: float | None = None,
     max_flops: float | None = None,
     max_latency_ms: float | None = None,
+    max_minutes: float | None = None,
     top: int = 10,
+    look: int = 5,
 ) -> SearchResult:
     """Embed a task in one forward pass and rank the networks that fit the limits (equation 6).
 
-    The most similar, at least ``top`` and at least as many as the retrieval model was set to, are
-    re-ranked by predicted accuracy.
+    The most similar sources, and ImageNet, are probed on the task's own images, and their
+    networks are ranked by the accuracy that this lets expect.
 
     Args:
         max_params: parameters, with a head for the task's classes.
         max_flops: multiply-adds for one image, likewise.
         max_latency_ms: for one image on this device, calibrated on first use.
+        max_minutes: for a fine-tune of 10 epochs on this device, likewise.
+        top: matches to return, at most.
+        look: sources beside ImageNet that get the second look; with 0 the embeddings alone rank.
 
     Raises:
-        InputError: a limit or ``top`` is not positive.
+        InputError: a limit or ``top`` is not positive, or ``look`` is negative.
         LimitError: no stored network fits; names the nearest limit that one would.
         ZooError: the zoo holds no retrieval model.
     """
-    if top < 1:
-        raise InputError(f"top is {top}; expected at least 1")
-    limits = Constraints(max_params, max_flops, max_latency_ms)
-    retriever = Retriever.load(zoo.retrieval)
+    if top < 1 or look < 0:
+        raise InputError(f"top is {top} and look {look}; expected at least 1 and at least 0")
+    limits = Constraints(max_params, max_flops, max_latency_ms, max_minutes)
+    retriever, judge = Retriever.load(zoo.retrieval), Judge.load(zoo.retrieval)
     entries = zoo.entries(vectors=False)
     models = _embeddings(retriever, zoo, entries)  # (N, d)
     network = zoo.query_network()
-    timing = max_latency_ms is not None
-    latencies, error = _latencies(entries, len(task.classes)) if timing else (None, None)
+    costs, error = costs_of(entries, task, limits)
     began = time.perf_counter()
     images, labels = task.sample(QUERY_IMAGES, zoo.resolution)
     query = retriever.encode_query(image_features(network, images), labels)  # (d,)
     embedded = time.perf_counter()
-    costs = _costs(entries, len(task.classes), latencies)
-    rows = np.flatnonzero(_fits(costs, limits))
-    similarity = (models[rows] @ query).numpy()  # (fitting,)
-    nearest = np.argsort(-similarity, kind="stable")[: max(top, retriever.settings.top)]
-    rows, similarity = rows[nearest], similarity[nearest]  # (candidates,)
-    predicted = retriever.predict(query, models[rows]).numpy()  # (candidates,)
-    matches = tuple(
-        _match(entries[rows[k]], costs, rows[k], predicted[k], similarity[k])
-        for k in np.argsort(-predicted, kind="stable")[:top]
+    fitting = np.flatnonzero(fits(costs, limits))
+    everything = _Candidates(
+        tuple(entries),
+        costs,
+        (models @ query).numpy(),
+        retriever.predict(query, models).numpy(),
+    ).take(fitting)
+    found = _most_similar(everything, max(top, retriever.settings.top))
+    ranked = time.perf_counter()
+    looks: tuple[Look, ...] = ()
+    if judge is not None and look:
+        sources = Sources.of(zoo)
+        looks = second_look(task, zoo, _worth_a_look(everything, sources, look))
+        found = _judged(everything, looks, sources, judge, _subject(task, looks))
+    looked = time.perf_counter()
+    best = found.take(np.argsort(-found.predicted, kind="stable")[:top])
+    return SearchResult(
+        _matches(best),
+        embedding_s=embedded - began,
+        search_s=ranked - embedded,
+        look_s=looked - ranked if looks else 0.0,
+        looks=looks,
+        related=best.entries[0].task != IMAGENET if looks else None,
+        latency_error=error,
     )
-    return SearchResult(matches, embedded - began, time.perf_counter() - embedded, error)
 
 
 def _embeddings(retriever: Retriever, zoo: Zoo, entries: Sequence[ZooEntry]) -> Tensor:
@@ -113,80 +166,66 @@ def _embeddings(retriever: Retriever, zoo: Zoo, entries: Sequence[ZooEntry]) -> 
     return retriever.encode_models(parts)
 
 
-def _costs(entries: Sequence[ZooEntry], classes: int, latencies: Array | None) -> dict[str, Array]:
-    """Per limit, what each entry needs (N,); latency only where it is known."""
-    features = np.array([get_space(e.architecture.space).features for e in entries])
-    costs = {
-        "max_params": np.array([e.params for e in entries]) + (features + 1.0) * classes,
-        "max_flops": np.array([e.flops for e in entries]) + features * float(classes),
-    }
-    return costs if latencies is None else {**costs, "max_latency_ms": latencies}
+def _most_similar(candidates: _Candidates, count: int) -> _Candidates:
+    return candidates.take(np.argsort(-candidates.similarity, kind="stable")[:count])
 
 
-def _latencies(entries: Sequence[ZooEntry], classes: int) -> tuple[Array, float]:
-    """Milliseconds (N,) on this device, calibrated on first use, and their relative error."""
-    models = {
-        key: cached_latency(get_space(key[0]), key[1])
-        for key in {(e.architecture.space, e.resolution) for e in entries}
-    }
-    predicted = [
-        models[e.architecture.space, e.resolution].predict(e.architecture, classes, e.resolution)
-        for e in entries
-    ]
-    return np.array(predicted), max(model.error for model in models.values())
+def _worth_a_look(candidates: _Candidates, sources: Sources, count: int) -> list[ZooEntry]:
+    """The sources with the most similar networks, then the base and ImageNet where it fits."""
+    similar = np.argsort(-candidates.similarity, kind="stable")
+    tasks = dict.fromkeys(candidates.entries[row].task for row in similar)
+    nearest = [sources.largest[task] for task in tasks if task != IMAGENET][:count]
+    whole = [e for e in sources.whole[1:] if e in candidates.entries]
+    return [*nearest, sources.base, sources.whole[0], *whole]
 
 
-def _fits(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:
-    """Mask of entries within every limit.
-
-    Raises:
-        LimitError: the mask would be empty.
-    """
-    within = {
-        name: costs[name] <= limit for name, limit in vars(limits).items() if limit is not None
-    }
-    everyone = np.ones(len(costs["max_params"]), dtype=bool)
-    fits = np.logical_and.reduce([everyone, *within.values()])
-    if fits.any():
-        return fits
-    asked = ", ".join(f"{name} {vars(limits)[name]:g}" for name in within)
-    raise LimitError(f"no network in the zoo fits {asked}; {_nearest_limit(costs, within)}")
+def _subject(task: Task, looks: Sequence[Look]) -> Subject:
+    images = int((task.splits == TRAIN).sum())
+    return Subject(len(task.classes), images, {look.id: look.accuracy for look in looks})
 
 
-def _nearest_limit(costs: dict[str, Array], within: dict[str, NDArray[np.bool_]]) -> str:
-    """What to raise: one limit where that is enough, else all to those of the smallest network."""
-    enough = []
-    for name in within:
-        others = np.logical_and.reduce(
-            [np.ones(len(costs[name]), dtype=bool), *(m for n, m in within.items() if n != name)]
+def _judged(
+    candidates: _Candidates,
+    looks: Sequence[Look],
+    sources: Sources,
+    judge: Judge,
+    subject: Subject,
+) -> _Candidates:
+    """The networks of the sources that were looked at, with the accuracies to be expected."""
+    seen = {look.id for look in looks}
+    rows = [k for k, e in enumerate(candidates.entries) if sources.stand_in(e).id in seen]
+    kept = candidates.take(rows)
+    evidence = sources.evidence(kept.entries, subject)
+    low, high = judge.interval(evidence)
+    return _Candidates(
+        kept.entries,
+        kept.costs,
+        kept.similarity,
+        judge.predict(evidence).numpy(),
+        low.numpy(),
+        high.numpy(),
+    )
+
+
+def _matches(best: _Candidates) -> tuple[Match, ...]:
+    return tuple(
+        Match(
+            id=entry.id,
+            task=entry.task,
+            params=int(best.costs["max_params"][row]),
+            flops=int(best.costs["max_flops"][row]),
+            resolution=entry.resolution,
+            latency_ms=_known(best.costs.get("max_latency_ms"), row),
+            minutes=_known(best.costs.get("max_minutes"), row),
+            predicted_accuracy=float(best.predicted[row]),
+            low=_known(best.low, row),
+            high=_known(best.high, row),
+            similarity=float(best.similarity[row]),
+            licence=entry.licence,
         )
-        if others.any():
-            enough.append(f"{name} {_round_up(costs[name][others].min()):g}")
-    if enough:
-        return f"the nearest limit that one would fit is {' or '.join(enough)}"
-    smallest = int(costs["max_params"].argmin())
-    return "the smallest needs " + ", ".join(
-        f"{name} {_round_up(costs[name][smallest]):g}" for name in within
+        for row, entry in enumerate(best.entries)
     )
 
 
-def _round_up(value: float) -> float:
-    """Four digits, never below ``value``, so that the limit named is one that works."""
-    step = 10.0 ** (np.floor(np.log10(value)) - 3)
-    return float(np.ceil(value / step) * step)
-
-
-def _match(
-    entry: ZooEntry, costs: dict[str, Array], row: int, predicted: float, similarity: float
-) -> Match:
-    return Match(
-        id=entry.id,
-        task=entry.task,
-        params=int(costs["max_params"][row]),
-        flops=int(costs["max_flops"][row]),
-        resolution=entry.resolution,
-        latency_ms=float(costs["max_latency_ms"][row]) if "max_latency_ms" in costs else None,
-        predicted_accuracy=float(predicted),
-        similarity=float(similarity),
-        licence=entry.licence,
-    )
+def _known(values: Array | None, row: int) -> float | None:
+    return None if values is None else float(values[row])

@@ -1,11 +1,14 @@
-"""Running statistics of batch-norm layers."""
+"""Batch-norm layers: their running statistics, and doing without them."""
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
 
-from tans.spaces.network import normalise
+from tans.spaces.network import Network, NormedConv, normalise
 
 
 @torch.no_grad()
@@ -26,3 +29,15 @@ def recalibrate(network: nn.Module, images: Tensor) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()
+
+
+def folded(network: Network) -> Network:
+    """A copy in evaluation mode whose convolutions have taken their batch-norms in.
+
+    It computes the same in two thirds of the time; only for looking, not for training on.
+    """
+    copied = copy.deepcopy(network).eval()
+    for module in [m for m in copied.modules() if isinstance(m, NormedConv)]:
+        module.conv = fuse_conv_bn_eval(module.conv, module.norm)
+        module.norm = nn.Identity()  # type: ignore[assignment]
+    return copied

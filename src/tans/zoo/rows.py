@@ -55,7 +55,7 @@ def schemas(space: Specification) -> dict[str, pa.Schema]:
     text, number, real = pa.string(), pa.int64(), pa.float64()
     sizes = (space.topology_size, space.features, PROBES * (PROBES - 1) // 2)
     texts = dict.fromkeys(("id", "task", "architecture", "weights", "licence"), text)
-    vectors = {n: pa.list_(pa.float32(), size) for n, size in zip(VECTORS, sizes, strict=True)}
+    vectors = {n: pa.list_(pa.float16(), size) for n, size in zip(VECTORS, sizes, strict=True)}
     measured = dict.fromkeys(("resolution", "params", "flops"), number)
     measured |= dict.fromkeys(("val_accuracy", "accuracy"), real)
     files = dict.fromkeys(("sheet", "features", "weights"), text)
@@ -64,7 +64,7 @@ def schemas(space: Specification) -> dict[str, pa.Schema]:
         "entries": texts | measured | vectors,
         "tasks": tasks | {"train_images": number, "cost_s": real},
         "transfers": {"source": text, "target": text, "epochs": number, "images": number}
-        | {"accuracy": real, "seed": number},
+        | {"accuracy": real, "seed": number, "seconds": real},
     }
     return {name: pa.schema(list(types.items())) for name, types in columns.items()}
 
@@ -98,7 +98,7 @@ def from_entries(entries: Sequence[ZooEntry], space: Specification) -> pa.Table:
     """A row for each entry.
 
     Raises:
-        ZooError: a vector has another size than the space's, or is not finite.
+        ZooError: a vector has another size than the space's, or is not finite as float16.
     """
     schema = schemas(space)["entries"]
     columns = {name: [getattr(entry, name) for entry in entries] for name in schema.names}
@@ -136,7 +136,10 @@ def _from_vectors(name: str, vectors: Sequence[Sequence[float]], size: int) -> p
     wrong = {len(vector) for vector in vectors} - {size}
     if wrong:
         raise ZooError(f"{name} has {wrong.pop()} numbers; expected {size} in this zoo")
-    matrix = np.array(vectors, dtype=np.float32)  # (n, size)
+    with np.errstate(over="ignore"):  # what overflows is refused below
+        matrix = np.array(vectors, dtype=np.float32).astype(np.float16)  # (n, size)
     if not np.isfinite(matrix).all():
-        raise ZooError(f"{name} holds values that are not finite; measure the network again")
+        raise ZooError(
+            f"{name} holds values that are not finite or beyond 65504; measure the network again"
+        )
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), size)

@@ -10,7 +10,7 @@ from tans.errors import InputError, ZooError
 from tans.spaces.specification import Specification, get_space
 from tans.zoo.files import damaged, write_file
 
-SCHEMA = 1
+SCHEMA = 2
 SETTINGS = "zoo.json"
 
 

@@ -13,12 +13,13 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from tans.errors import ZooError
-from tans.zoo.weights import to_half
 
 TILES = 8
 """Thumbnails a side of the sheet."""
 SIDE = 64
 """Pixels a side of a thumbnail."""
+STEPS = 255
+"""Steps from the least value of a feature to its greatest."""
 
 
 def sheet_to_bytes(thumbnails: Tensor) -> bytes:
@@ -66,18 +67,29 @@ def resize(images: Tensor, side: int) -> Tensor:
 
 
 def features_to_bytes(features: Tensor, labels: Tensor) -> bytes:
-    """A safetensors file of features (n, d), kept as float16, and labels (n,).
+    """A safetensors file of features (n, d), kept in 8 bits, and labels (n,).
+
+    Each of the d features has an offset, its least value, and a scale, so that no value is off by
+    more than half a step.
 
     Raises:
-        ZooError: the shapes do not match, or a feature is not finite.
+        ZooError: the shapes do not match, there are no rows, a feature is not finite, or a label
+            is negative or beyond 32767.
     """
-    if features.dim() != 2 or labels.shape != features.shape[:1]:
+    if features.dim() != 2 or not len(features) or labels.shape != features.shape[:1]:
         raise ZooError(
             f"features are {tuple(features.shape)} and labels {tuple(labels.shape)}; "
-            "expected (n, d) and (n,)"
+            "expected (n, d) and (n,), n at least 1"
         )
-    half = to_half("features", features.float())
-    return safetensors.torch.save({"features": half, "labels": labels.long().cpu().contiguous()})
+    values = features.detach().float().cpu()
+    if not torch.isfinite(values).all():
+        raise ZooError("features hold values that are not finite; look at the network they are of")
+    offset, most = values.double().aminmax(dim=0)  # (d,)
+    smallest = torch.finfo(torch.float32).tiny  # keeps constant features from dividing by 0
+    scale = ((most - offset) / STEPS).clamp_min(smallest).float()  # (d,)
+    steps = ((values - offset) / scale).round().clamp(0, STEPS).to(torch.uint8)  # (n, d)
+    stored = {"steps": steps, "scale": scale, "offset": offset.float(), "labels": _narrow(labels)}
+    return safetensors.torch.save(stored)
 
 
 def features_from_bytes(data: bytes) -> tuple[Tensor, Tensor]:
@@ -88,6 +100,16 @@ def features_from_bytes(data: bytes) -> tuple[Tensor, Tensor]:
     """
     try:
         stored = safetensors.torch.load(data)
-        return stored["features"].float(), stored["labels"]
+        # in float64, because all steps of a huge scale may be beyond float32 where the sum is not
+        values = stored["steps"] * stored["scale"].double() + stored["offset"]
+        return values.float(), stored["labels"].long()
     except (SafetensorError, KeyError) as error:
         raise ZooError(f"not a features file ({error}); expected one written by tans") from error
+
+
+def _narrow(labels: Tensor) -> Tensor:
+    """Labels (n,) as the least type that holds them, uint8 or int16."""
+    least, most = (int(value) for value in labels.aminmax())
+    if least < 0 or most > torch.iinfo(torch.int16).max:
+        raise ZooError(f"labels go from {least} to {most}; expected 0 to 32767")
+    return labels.cpu().to(torch.uint8 if most < 256 else torch.int16)

@@ -36,7 +36,7 @@ from tans.zoo.rows import VECTORS, ZooTask
 from tans.zoo.settings import SETTINGS, Settings, read_settings
 from tans.zoo.states import States
 from tans.zoo.tables import FAILURES, Tables
-from tans.zoo.weights import assemble, has_statistics
+from tans.zoo.weights import assemble, has_head, has_statistics
 
 IMAGENET = "imagenet"
 """Task of the entries whose weights are the shared base or its ImageNet origin."""
@@ -132,15 +132,17 @@ class Zoo:
             raise ZooError(f"no task {name!r} in {self.path}; {_nearest(name, tasks)}")
         return tasks[name]
 
-    def entries(self, vectors: bool = True) -> list[ZooEntry]:
+    def entries(self, vectors: bool = True, task: str | None = None) -> list[ZooEntry]:
         """Entries in order of id.
 
         Args:
+            task: whose entries; those of all tasks when None.
             vectors: without them, the three vectors of each entry are empty; ``matrix`` reads
                 those of all entries in much less time and memory.
         """
         names = [f.name for f in fields(ZooEntry) if vectors or f.name not in VECTORS]
-        return rows.to_entries(self._tables.read("entries", names))
+        where = None if task is None else _equals("task", task)
+        return rows.to_entries(self._tables.read("entries", names, where))
 
     def entry(self, id: str) -> ZooEntry:
         """The entry of that id.
@@ -148,8 +150,7 @@ class Zoo:
         Raises:
             ZooError: there is none; the message names the nearest.
         """
-        quoted = id.replace("'", "''")
-        found = rows.to_entries(self._tables.read("entries", where=f"id = '{quoted}'"))
+        found = rows.to_entries(self._tables.read("entries", where=_equals("id", id)))
         if not found:
             ids = self._tables.read("entries", ["id"])["id"].to_pylist()
             raise ZooError(f"no entry {id!r} in {self.path}; {_nearest(id, ids)}")
@@ -204,21 +205,34 @@ class Zoo:
             seed: of the new head.
 
         Raises:
-            ZooError: there is no such entry, or its files are damaged.
+            ZooError: there is no such entry, its files are damaged, or it is stored without a
+                head and no number of classes is given.
         """
         entry = self.entry(id)
         network = self.load_subnet(entry.task, entry.weights, entry.architecture, entry.resolution)
         if classes is not None:
             network.replace_head(classes, seed)
-        elif "classifier.bias" not in self._states.get(entry.weights):
+        elif not self.has_head(entry.weights):
             raise ZooError(f"{id} is stored without a head; load it with a number of classes")
         return network
+
+    def has_head(self, weights: str) -> bool:
+        """Whether stored weights hold a classifier.
+
+        Args:
+            weights: SHA-256 of them.
+
+        Raises:
+            ZooError: there are none, or they are damaged.
+        """
+        return has_head(self._states.get(weights))
 
     def load_subnet(
         self, task: str, weights: str, architecture: Architecture, resolution: int | None = None
     ) -> Network:
-        """A subnet of stored weights with their head, in evaluation mode.
+        """A subnet of stored weights, in evaluation mode.
 
+        Weights that were stored without a head get one of a single output, which means nothing.
         Its batch-norm statistics are those of the task's thumbnails, unless the weights hold
         statistics of their own and the subnet is the largest.
 
@@ -289,15 +303,23 @@ class Zoo:
                 f"the zoo in {other.path} has space {other.space.name!r} and base {other.base}; "
                 f"expected a base of space {self.space.name!r}"
             )
-        task = other.task(IMAGENET)
-        entries = [entry for entry in other.entries() if entry.task == IMAGENET]
-        for digest in {other.base, *(entry.weights for entry in entries)}:
+        self.files.put("weights", other.files.get("weights", other.base))
+        self.copy_task(other, IMAGENET)
+        self.set_base(other.base)
+
+    def copy_task(self, other: Zoo, name: str) -> None:
+        """Take over a task of another zoo of the same base, with its files and all its entries.
+
+        Raises:
+            ZooError: the other has no such task, is of another space, or is damaged.
+        """
+        task, entries = other.task(name), other.entries(task=name)
+        for digest in {entry.weights for entry in entries}:
             self.files.put("weights", other.files.get("weights", digest))
         for folder, digest in task.files.items():
             self.files.put(folder, other.files.get(folder, digest))
         self._tables.merge("tasks", rows.from_tasks([task], self.space))
         self.add_entries(entries)
-        self.set_base(other.base)
 
     def add_task(
         self,
@@ -316,7 +338,7 @@ class Zoo:
         Args:
             card: provenance, as ``ZooTask.card``.
             thumbnails: uint8 (64, 3, 64, 64).
-            features: query features (n, d), kept as float16, and labels (n,).
+            features: query features (n, d), kept in 8 bits, and labels (n,).
             weights: SHA-256 of stored weights.
             cost_s: seconds that training took.
 
@@ -366,6 +388,12 @@ class Zoo:
         """
         self._tables.compact()
         self.files.clean()
+
+
+def _equals(column: str, value: str) -> str:
+    """An SQL condition."""
+    quoted = value.replace("'", "''")
+    return f"{column} = '{quoted}'"
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

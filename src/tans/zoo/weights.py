@@ -95,6 +95,11 @@ def has_statistics(state: Mapping[str, Tensor]) -> bool:
     return any(map(_is_statistic, state))
 
 
+def has_head(state: Mapping[str, Tensor]) -> bool:
+    """Whether a state holds a classifier."""
+    return "classifier.bias" in state
+
+
 def assemble(state: Mapping[str, Tensor], space: Specification, subnet: Architecture) -> Network:
     """A subnet with its slice of a supernet's state, in evaluation mode.
 
@@ -104,19 +109,20 @@ def assemble(state: Mapping[str, Tensor], space: Specification, subnet: Architec
     Raises:
         ZooError: the state is not of this space.
     """
-    head = state.get("classifier.bias")
+    classes = len(state["classifier.bias"]) if has_head(state) else 1
     with torch.device("meta"):  # no time for random weights that are about to be replaced
-        network = Network(space, subnet, classes=1 if head is None else len(head))
+        network = Network(space, subnet, classes)
     network.to_empty(device="cpu")
     try:
         missing, _ = network.load_state_dict(slice_state(state, space, subnet), strict=False)
     except (RuntimeError, InputError) as error:
         raise ZooError(f"the weights do not fit {subnet}: {error}; {RESTORE}") from error
-    if head is None:
+    lost = {name for name in missing if not _is_statistic(name)}
+    if not has_head(state):
         network.replace_head(1)
-    lost = [n for n in missing if not (_is_statistic(n) or n.startswith("classifier."))]
+        lost -= {"classifier.weight", "classifier.bias"}
     if lost:
-        raise ZooError(f"the weights lack {', '.join(lost[:3])} of {subnet}; {RESTORE}")
+        raise ZooError(f"the weights lack {', '.join(sorted(lost)[:3])} of {subnet}; {RESTORE}")
     return network.eval()
 
 

@@ -1,0 +1,240 @@
+"""How well a network will do after fine-tuning, with an interval, judged by the evidence.
+
+A probe says most, but not in the same unit for every source: it flatters networks whose features
+are broad, such as ImageNet's, and wrongs those that fine-tuning still has to bend. So a ridge
+regression on the evidence is fitted to real fine-tunes of stored networks on tasks of other
+families. Its errors on families that were left out give the interval.
+
+Reference: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005 (conformal
+prediction).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tans.errors import InputError, ZooError
+from tans.meta.evidence import COLUMNS, Sources, Subject, logit
+from tans.types import Transfer
+from tans.zoo.store import Zoo
+
+FILE = "judge.json"
+SCHEMA = 1
+COVERAGE = 0.9
+"""Share of tasks whose accuracy the interval holds."""
+FEWEST_FAMILIES = 3
+"""Kinds of task from which on leaving one out says something."""
+STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
+"""Ridge penalties that are tried, in rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Real fine-tunes, and the evidence there was before them."""
+
+    evidence: Tensor
+    """float64 (n, len(COLUMNS))."""
+    accuracy: Tensor
+    """float64 (n,), test accuracy after the fine-tune, in [0, 1]."""
+    targets: tuple[str, ...]
+    """Per row, the task."""
+    families: tuple[str, ...]
+    """Per row, the task's kind of image."""
+
+    @classmethod
+    def from_zoo(cls, zoo: Zoo, epochs: int = 10) -> Trials:
+        """Read the transfers of a zoo onto its own tasks, where the sources were probed too."""
+        sources, tasks = Sources.of(zoo), {task.name: task for task in zoo.tasks()}
+        entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
+        transfers = [t for t in zoo.transfers() if t.target in tasks and t.source in entries]
+        probes = _by_setting([t for t in transfers if not t.epochs])
+        rows, kept = [], []
+        for transfer in (t for t in transfers if t.epochs == epochs):
+            seen = probes.get((transfer.target, transfer.images), {})
+            subject = Subject(len(tasks[transfer.target].classes), transfer.images, seen)
+            if sources.stand_in(entries[transfer.source]).id in seen:
+                rows.append(sources.evidence([entries[transfer.source]], subject))
+                kept.append(transfer)
+        return cls(
+            torch.cat([torch.empty(0, len(COLUMNS), dtype=torch.float64), *rows]),
+            torch.tensor([t.accuracy for t in kept], dtype=torch.float64),
+            tuple(t.target for t in kept),
+            tuple(tasks[t.target].card.get("family") or t.target for t in kept),
+        )
+
+    def rows(self, chosen: Tensor) -> Trials:
+        """The trials where a mask (n,) holds."""
+        kept = chosen.nonzero().flatten().tolist()
+        return Trials(
+            self.evidence[chosen],
+            self.accuracy[chosen],
+            tuple(self.targets[row] for row in kept),
+            tuple(self.families[row] for row in kept),
+        )
+
+    def of_family(self, family: str) -> Tensor:
+        """Mask (n,) of a family's rows."""
+        return torch.tensor([name == family for name in self.families], dtype=torch.bool)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A linear rule from evidence to log odds of the accuracy."""
+
+    mean: tuple[float, ...]
+    """Of each column of the evidence."""
+    weights: tuple[float, ...]
+    """A unit of each column, in log odds."""
+    bias: float
+    strength: float
+    """Ridge penalty, in rows."""
+    margin: float = math.inf
+    """Half width of the interval, in log odds."""
+    trials: int = 0
+    """Fine-tunes it was fitted to."""
+
+    def predict(self, evidence: Tensor) -> Tensor:
+        """Accuracies (n,) in [0, 1] from evidence (n, len(COLUMNS))."""
+        return torch.sigmoid(self._odds(evidence))
+
+    def interval(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower and upper bounds (n,) that hold the accuracy at the rate ``COVERAGE``."""
+        odds = self._odds(evidence)
+        return torch.sigmoid(odds - self.margin), torch.sigmoid(odds + self.margin)
+
+    def save(self, folder: Path) -> None:
+        """Write ``judge.json`` as a whole.
+
+        Raises:
+            ZooError: the folder cannot be written.
+        """
+        temporary = folder / f".{FILE}.tmp"
+        text = json.dumps({"schema": SCHEMA, "columns": COLUMNS, **asdict(self)}, indent=1)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(text + "\n")
+            temporary.replace(folder / FILE)
+        except OSError as error:
+            raise ZooError(f"cannot write {folder / FILE}: {error}; check its rights") from error
+
+    @classmethod
+    def load(cls, folder: Path) -> Judge | None:
+        """Inverse of ``save``; None where there is none.
+
+        Raises:
+            ZooError: it is damaged, or of another schema.
+        """
+        path = folder / FILE
+        if not path.exists():
+            return None
+        try:
+            stored = json.loads(path.read_text())
+            if stored.pop("schema") == SCHEMA and tuple(stored.pop("columns")) == COLUMNS:
+                mean, weights = (tuple(map(float, stored.pop(k))) for k in ("mean", "weights"))
+                return cls(mean, weights, **stored)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ZooError(f"{path} is damaged ({error}); run 'tans train' again") from error
+        raise ZooError(f"{path} is of another version of tans; run 'tans train' again")
+
+    def _odds(self, evidence: Tensor) -> Tensor:
+        weights = torch.tensor(self.weights, dtype=torch.float64)
+        return (evidence - torch.tensor(self.mean, dtype=torch.float64)) @ weights + self.bias
+
+
+def judge_zoo(zoo: Zoo) -> Judge | None:
+    """Fit to a zoo's transfers and store it beside the retriever; None where they are too few.
+
+    Raises:
+        ZooError: the zoo cannot be read, or written to.
+    """
+    trials = Trials.from_zoo(zoo)
+    if len(set(trials.families)) < FEWEST_FAMILIES:
+        (zoo.retrieval / FILE).unlink(missing_ok=True)
+        return None
+    judge = fit_judge(trials)
+    judge.save(zoo.retrieval)
+    return judge
+
+
+def fit_judge(trials: Trials) -> Judge:
+    """Fit to trials; penalty and interval come from leaving each family out in turn.
+
+    Raises:
+        InputError: the trials are of fewer than three families.
+    """
+    families = dict.fromkeys(trials.families)
+    if len(families) < FEWEST_FAMILIES:
+        raise InputError(
+            f"the trials are of {len(families)} families of tasks; expected at least "
+            f"{FEWEST_FAMILIES}: measure more with 'tans zoo transfers'"
+        )
+    strength = min(STRENGTHS, key=lambda s: _left_out(trials, s).square().mean().item())
+    fitted = _ridge(trials, strength)
+    margin = _conformal(_errors_of_best(trials, strength))
+    return replace(fitted, margin=margin, trials=len(trials.accuracy))
+
+
+def leave_one_family_out(trials: Trials, strength: float) -> Tensor:
+    """Predicted accuracies (n,), each by a rule that saw no trial of the family."""
+    predicted = torch.empty_like(trials.accuracy)
+    for family in dict.fromkeys(trials.families):
+        own = trials.of_family(family)
+        predicted[own] = _ridge(trials.rows(~own), strength).predict(trials.evidence[own])
+    return predicted
+
+
+def _errors_of_best(trials: Trials, strength: float) -> list[float]:
+    """Per target, the error in log odds where the prediction was best: what a user would take."""
+    predicted, errors = leave_one_family_out(trials, strength), _left_out(trials, strength).abs()
+    names = {name: _of(trials.targets, name) for name in dict.fromkeys(trials.targets)}
+    return [errors[own][predicted[own].argmax()].item() for own in names.values()]
+
+
+def _left_out(trials: Trials, strength: float) -> Tensor:
+    """Errors (n,) in log odds on families left out."""
+    return _logits(leave_one_family_out(trials, strength)) - _logits(trials.accuracy)
+
+
+def _ridge(trials: Trials, strength: float) -> Judge:
+    """Least squares in log odds, a target counting alike however many trials it has."""
+    counts = {name: trials.targets.count(name) for name in set(trials.targets)}
+    share = torch.tensor([1 / counts[name] for name in trials.targets], dtype=torch.float64)
+    share = share * len(share) / share.sum()  # (n,)
+    mean = share @ trials.evidence / share.sum()
+    centred = trials.evidence - mean  # (n, k)
+    spread = (share @ centred.square() / share.sum()).sqrt().clamp_min(1e-6)  # (k,)
+    x = centred / spread
+    y = _logits(trials.accuracy)
+    bias = share @ y / share.sum()
+    gram = x.T @ (share[:, None] * x) + strength * torch.eye(x.shape[1], dtype=torch.float64)
+    weights = torch.linalg.solve(gram, x.T @ (share * (y - bias))) / spread
+    return Judge(tuple(mean.tolist()), tuple(weights.tolist()), bias.item(), strength)
+
+
+def _conformal(errors: Sequence[float]) -> float:
+    """The error that a new task's stays below at the rate ``COVERAGE``; infinite for too few."""
+    place = math.ceil(COVERAGE * (len(errors) + 1))
+    return sorted(errors)[place - 1] if place <= len(errors) else math.inf
+
+
+def _logits(accuracy: Tensor) -> Tensor:
+    return torch.tensor([logit(value) for value in accuracy.tolist()], dtype=torch.float64)
+
+
+def _of(names: Sequence[str], name: str) -> Tensor:
+    return torch.tensor([each == name for each in names], dtype=torch.bool)
+
+
+def _by_setting(probes: Sequence[Transfer]) -> dict[tuple[str, int], dict[str, float]]:
+    """Probe accuracies by target and number of images, then by entry."""
+    found: dict[tuple[str, int], dict[str, float]] = {}
+    for probe in probes:
+        found.setdefault((probe.target, probe.images), {})[probe.source] = probe.accuracy
+    return found

@@ -1,0 +1,6 @@
+"""Retrieve the best stored networks for a task within limits."""
+
+from tans.search.look import Look
+from tans.search.ranking import SearchResult, search
+
+__all__ = ["Look", "SearchResult", "search"]

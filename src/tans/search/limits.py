@@ -1,0 +1,107 @@
+"""Which networks fit the limits, and what to ask for when none does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tans.errors import LimitError
+from tans.pace import cached_pace
+from tans.spaces.latency import cached_latency
+from tans.spaces.specification import get_space
+from tans.tasks.splits import SPLITS
+from tans.tasks.task import Task
+from tans.types import Constraints, ZooEntry
+
+Array = NDArray[np.float64]
+EPOCHS = 10
+"""Of the fine-tune that ``max_minutes`` limits, and that accuracies are predicted for."""
+
+
+def costs_of(
+    entries: Sequence[ZooEntry], task: Task, limits: Constraints
+) -> tuple[dict[str, Array], float | None]:
+    """Per limit, what each entry needs (N,), and the mean relative error of the latencies.
+
+    Latency and minutes are only there when they are limited, as both are measured on first use.
+    """
+    classes = len(task.classes)
+    features = np.array([get_space(e.architecture.space).features for e in entries])
+    costs = {
+        "max_params": np.array([e.params for e in entries]) + (features + 1.0) * classes,
+        "max_flops": np.array([e.flops for e in entries]) + features * float(classes),
+    }
+    error = None
+    if limits.max_latency_ms is not None:
+        costs["max_latency_ms"], error = _latencies(entries, classes)
+    if limits.max_minutes is not None:
+        costs["max_minutes"] = _minutes(entries, costs["max_flops"], task)
+    return costs, error
+
+
+def _minutes(entries: Sequence[ZooEntry], flops: Array, task: Task) -> Array:
+    """Minutes (N,) of a fine-tune on this device, its validation and its test included."""
+    train, val, test = torch.bincount(task.splits, minlength=len(SPLITS)).tolist()
+    spaces = np.array([entry.architecture.space for entry in entries])
+    minutes = np.zeros(len(entries))
+    for space in set(spaces.tolist()):
+        own = spaces == space
+        looked_at = EPOCHS * val + test
+        minutes[own] = cached_pace(space).minutes(flops[own], train, EPOCHS, looked_at)
+    return minutes
+
+
+def _latencies(entries: Sequence[ZooEntry], classes: int) -> tuple[Array, float]:
+    """Milliseconds (N,) on this device, calibrated on first use, and their relative error."""
+    models = {
+        key: cached_latency(get_space(key[0]), key[1])
+        for key in {(e.architecture.space, e.resolution) for e in entries}
+    }
+    predicted = [
+        models[e.architecture.space, e.resolution].predict(e.architecture, classes, e.resolution)
+        for e in entries
+    ]
+    return np.array(predicted), max(model.error for model in models.values())
+
+
+def fits(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:
+    """Mask of entries within every limit.
+
+    Raises:
+        LimitError: the mask would be empty.
+    """
+    within = {
+        name: costs[name] <= limit for name, limit in vars(limits).items() if limit is not None
+    }
+    everyone = np.ones(len(costs["max_params"]), dtype=bool)
+    fits = np.logical_and.reduce([everyone, *within.values()])
+    if fits.any():
+        return fits
+    asked = ", ".join(f"{name} {vars(limits)[name]:g}" for name in within)
+    raise LimitError(f"no network in the zoo fits {asked}; {_nearest_limit(costs, within)}")
+
+
+def _nearest_limit(costs: dict[str, Array], within: dict[str, NDArray[np.bool_]]) -> str:
+    """What to raise: one limit where that is enough, else all to those of the smallest network."""
+    enough = []
+    for name in within:
+        others = np.logical_and.reduce(
+            [np.ones(len(costs[name]), dtype=bool), *(m for n, m in within.items() if n != name)]
+        )
+        if others.any():
+            enough.append(f"{name} {_round_up(costs[name][others].min()):g}")
+    if enough:
+        return f"the nearest limit that one would fit is {' or '.join(enough)}"
+    smallest = int(costs["max_params"].argmin())
+    return "the smallest needs " + ", ".join(
+        f"{name} {_round_up(costs[name][smallest]):g}" for name in within
+    )
+
+
+def _round_up(value: float) -> float:
+    """Four digits, never below ``value``, so that the limit named is one that works."""
+    step = 10.0 ** (np.floor(np.log10(value)) - 3)
+    return float(np.ceil(value / step) * step)

@@ -1,0 +1,59 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tans.errors import InputError
+from tans.spaces.probe import probe_accuracy
+
+
+def _clusters(apart: float, n: int = 90, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Three clouds of points (n, 8), their centres so many spreads apart, and their labels."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % 3
+    points = torch.randn(n, 8, generator=generator)
+    points[torch.arange(n), labels] += apart
+    return points, labels
+
+
+def _folds(n: int, seed: int = 1) -> torch.Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed)) % 5
+
+
+def test_separable_classes_are_told_apart_and_noise_is_not() -> None:
+    points, labels = _clusters(apart=8.0)
+    assert probe_accuracy(points, labels, _folds(90)) > 0.97
+    noise, labels = _clusters(apart=0.0)
+    assert 0.15 < probe_accuracy(noise, labels, _folds(90)) < 0.55
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), scale=st.floats(0.01, 100), shift=st.floats(-5, 5))
+def test_neither_scale_nor_origin_nor_order_matters(seed: int, scale: float, shift: float) -> None:
+    points, labels = _clusters(apart=1.5, seed=seed)
+    folds = _folds(90)
+    found = probe_accuracy(points, labels, folds)
+    assert probe_accuracy(points * scale + shift, labels, folds) == pytest.approx(found, abs=0.025)
+    order = torch.randperm(90, generator=torch.Generator().manual_seed(seed))
+    shuffled = probe_accuracy(points[order], labels[order], folds[order])
+    assert shuffled == pytest.approx(found, abs=1e-6)
+
+
+def test_a_fold_is_judged_by_the_others_only() -> None:
+    """A class that only one fold holds cannot be known where it is judged."""
+    points, labels = _clusters(apart=8.0)
+    assert probe_accuracy(points, labels, labels) == 0.0
+
+
+def test_constant_features_do_no_harm() -> None:
+    points, labels = _clusters(apart=8.0)
+    padded = torch.cat([points, torch.ones(90, 3)], 1)
+    assert probe_accuracy(padded, labels, _folds(90)) > 0.97
+
+
+def test_a_single_fold_or_other_lengths_are_refused() -> None:
+    points, labels = _clusters(apart=1.0)
+    with pytest.raises(InputError, match="one fold"):
+        probe_accuracy(points, labels, torch.zeros(90, dtype=torch.int64))
+    with pytest.raises(InputError, match="expected one of each"):
+        probe_accuracy(points, labels[:-1], _folds(90))
