@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from tans.errors import InputError, ZooError
 from tans.spaces.embedding import functional_embedding
 from tans.types import Transfer
-from tans.zoo.store import IMAGENET, Zoo
+from tans.zoo.store import IMAGENET, JUDGE, Zoo
 from tans.zoo.subset import copy_tasks, diverse_tasks
 from tans.zoo.verify import verify_zoo
 from tests.zoo.conftest import CARD, CLASSES, SPACE, Tiny, make_entry, nearby
@@ -137,3 +138,12 @@ def test_what_is_not_there_is_refused_before_anything_is_written(
     with pytest.raises(ZooError, match=IMAGENET):
         copy_tasks(empty, tmp_path / "copy", [])
     assert not (tmp_path / "copy").exists()
+
+
+def test_the_judge_comes_with_a_copy(small_zoo: Zoo, tmp_path: Path) -> None:
+    shutil.copytree(small_zoo.path, tmp_path / "whole")
+    whole = Zoo.open(tmp_path / "whole")
+    (whole.retrieval / JUDGE).write_text("fitted to many trials")
+    copied = copy_tasks(whole, tmp_path / "copy", ["red"])
+    assert (copied.retrieval / JUDGE).read_text() == "fitted to many trials"
+    assert [path.name for path in copied.retrieval.iterdir()] == [JUDGE]

@@ -23,14 +23,16 @@ from torch import Tensor
 from tans.errors import InputError, ZooError
 from tans.meta.evidence import COLUMNS, Sources, Subject, logit
 from tans.types import Transfer
-from tans.zoo.store import Zoo
+from tans.zoo.store import JUDGE, Zoo
 
-FILE = "judge.json"
+FILE = JUDGE
 SCHEMA = 1
 COVERAGE = 0.9
 """Share of tasks whose accuracy the interval holds."""
 FEWEST_FAMILIES = 3
 """Kinds of task from which on leaving one out says something."""
+LUCK = 1.0
+"""Variance of a target's own level, as a multiple of a trial's noise."""
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 """Ridge penalties that are tried, in rows."""
 
@@ -151,10 +153,14 @@ class Judge:
 def judge_zoo(zoo: Zoo) -> Judge | None:
     """Fit to a zoo's transfers and store it beside the retriever; None where they are too few.
 
+    A stored judge of more trials stays: it came with a copy of some tasks of a larger zoo.
+
     Raises:
         ZooError: the zoo cannot be read, or written to.
     """
-    trials = Trials.from_zoo(zoo)
+    trials, stored = Trials.from_zoo(zoo), Judge.load(zoo.retrieval)
+    if stored is not None and stored.trials > len(trials.accuracy):
+        return stored
     if len(set(trials.families)) < FEWEST_FAMILIES:
         (zoo.retrieval / FILE).unlink(missing_ok=True)
         return None
@@ -203,18 +209,19 @@ def _left_out(trials: Trials, strength: float) -> Tensor:
 
 
 def _ridge(trials: Trials, strength: float) -> Judge:
-    """Least squares in log odds, a target counting alike however many trials it has."""
-    counts = {name: trials.targets.count(name) for name in set(trials.targets)}
-    share = torch.tensor([1 / counts[name] for name in trials.targets], dtype=torch.float64)
-    share = share * len(share) / share.sum()  # (n,)
-    mean = share @ trials.evidence / share.sum()
-    centred = trials.evidence - mean  # (n, k)
-    spread = (share @ centred.square() / share.sum()).sqrt().clamp_min(1e-6)  # (k,)
-    x = centred / spread
-    y = _logits(trials.accuracy)
-    bias = share @ y / share.sum()
-    gram = x.T @ (share[:, None] * x) + strength * torch.eye(x.shape[1], dtype=torch.float64)
-    weights = torch.linalg.solve(gram, x.T @ (share * (y - bias))) / spread
+    """Least squares in log odds, where each target has a level of its own (a random intercept).
+
+    So the weights come mostly from comparing trials on the same target, as a user will.
+    """
+    x, y = trials.evidence, _logits(trials.accuracy)  # (n, k), (n,)
+    names = list(dict.fromkeys(trials.targets))
+    own = torch.stack([_of(trials.targets, name) for name in names], 1).double()  # (n, t)
+    mean, spread = x.mean(0), x.std(0).clamp_min(1e-6)  # (k,)
+    design = torch.cat([torch.ones_like(y)[:, None], (x - mean) / spread, own], 1)  # (n, 1+k+t)
+    penalty = torch.tensor([0.0, *[strength] * x.shape[1], *[1 / LUCK] * len(names)])
+    gram = design.T @ design + penalty.double().diag()
+    bias, *solved = torch.linalg.solve(gram, design.T @ y)
+    weights = torch.stack(solved[: x.shape[1]]) / spread
     return Judge(tuple(mean.tolist()), tuple(weights.tolist()), bias.item(), strength)
 
 

@@ -40,6 +40,8 @@ from tans.zoo.weights import assemble, has_head, has_statistics
 
 IMAGENET = "imagenet"
 """Task of the entries whose weights are the shared base or its ImageNet origin."""
+JUDGE = "judge.json"
+"""In a zoo's folder ``retrieval``: the rule that was fitted to all its transfers."""
 QUERY_IMAGES = 240
 """Images that describe a task in a query, at most."""
 

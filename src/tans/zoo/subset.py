@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
+from tans.zoo.files import write_file
 from tans.zoo.rows import ZooTask
 from tans.zoo.settings import SETTINGS
-from tans.zoo.store import IMAGENET, Zoo
+from tans.zoo.store import IMAGENET, JUDGE, Zoo
 
 
 def diverse_tasks(zoo: Zoo, count: int) -> list[str]:
@@ -39,8 +40,9 @@ def diverse_tasks(zoo: Zoo, count: int) -> list[str]:
 def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
     """Copy the shared base, the task ``imagenet`` and the named source tasks to another folder.
 
-    A task brings its files, its entries, and the transfers measured from these on any target;
-    retrieval models are to be learnt anew. A copy that was stopped goes on when asked for again.
+    A task brings its files, its entries, and the transfers measured from these on any target. The
+    judge comes too, as it was fitted to more than is copied; the retriever is to be learnt anew.
+    A copy that was stopped goes on when asked for again.
 
     Args:
         zoo: to copy from.
@@ -59,6 +61,9 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
         copy.copy_task(zoo, task.name)
     ids = {entry.id for entry in copy.entries(vectors=False)}
     copy.add_transfers([transfer for transfer in zoo.transfers() if transfer.source in ids])
+    if (zoo.retrieval / JUDGE).is_file():
+        copy.retrieval.mkdir(exist_ok=True)
+        write_file(copy.retrieval / JUDGE, (zoo.retrieval / JUDGE).read_bytes())
     copy.compact()
     return copy
 
