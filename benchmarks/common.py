@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
-from tans.tasks.task import SPLITS, Task
+from tans.tasks.images import ArrayPixels
+from tans.tasks.splits import SPLITS, stratified_subset
+from tans.tasks.task import Task
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -39,14 +41,23 @@ class Ledger:
         return line
 
 
-def limited(task: Task, train_images: int, resolution: int = 64) -> Task:
+def limited(task: Task, train_images: int) -> Task:
     """The task with only so many training images; validation and test images stay."""
-    limits = (train_images, None, None)
-    parts = [task.split(s, resolution, n) for s, n in zip(SPLITS, limits, strict=True)]
-    counts = torch.tensor([len(labels) for _, labels in parts])
-    splits = torch.arange(len(SPLITS)).repeat_interleave(counts).to(torch.uint8)  # (n,)
-    images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Task.from_arrays(task.name, images, labels, task.classes, task.card, splits=splits)
+    train, val, test = ((task.splits == k).nonzero().flatten() for k in range(len(SPLITS)))
+    kept = train[stratified_subset(task.labels[train], train_images, seed=0)]
+    rows = torch.cat([kept, val, test])  # (n,)
+    pixels = task.pixels
+    if not isinstance(pixels, ArrayPixels):
+        raise TypeError("packaged tasks have their images in memory")
+    return Task(
+        task.name,
+        task.classes,
+        ArrayPixels(pixels.images[rows]),
+        task.labels[rows],
+        task.splits[rows],
+        task.card,
+        task.groups and tuple(task.groups[row] for row in rows.tolist()),
+    )
 
 
 def environment() -> Line:

@@ -53,7 +53,7 @@ class BuildSettings:
     """Pixels a side of further entries of the whole ImageNet network, beside the zoo's own."""
     recipe: Recipe = field(default_factory=lambda: Recipe(epochs=6))
     """For each task's supernet."""
-    least_seen: int = 7200
+    least_seen: int = 6000
     """Images that training a supernet goes through at least: small tasks get more epochs."""
     base_recipe: Recipe = field(
         default_factory=lambda: Recipe(epochs=12, learning_rate=1e-3, batch_size=64, flip=True)
