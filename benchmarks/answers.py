@@ -23,7 +23,6 @@ import torch
 
 import answers_report
 from common import RESULTS, Ledger, Line, environment, limited
-from tans.meta.evidence import Sources
 from tans.search import SearchResult, search
 from tans.spaces.embedding import image_features
 from tans.spaces.probe import logme, probe_accuracy
@@ -31,6 +30,7 @@ from tans.tasks.sources.registry import fetch, sources
 from tans.tasks.task import Task
 from tans.training import Recipe, finetune
 from tans.types import ZooEntry
+from tans.zoo.sources import Sources
 from tans.zoo.store import QUERY_IMAGES, Zoo
 from tans.zoo.workers import BuildProgress, Listener, side_by_side
 

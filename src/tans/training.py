@@ -24,7 +24,9 @@ from torch import Tensor, nn
 from tans.errors import InputError
 from tans.spaces.batchnorm import folded
 from tans.spaces.elastic import Supernet
+from tans.spaces.embedding import image_features
 from tans.spaces.network import Network, normalise
+from tans.spaces.probe import probe_accuracy
 from tans.spaces.specification import Specification
 from tans.tasks.task import Task
 from tans.types import Architecture
@@ -143,6 +145,19 @@ def finetune(
         confusion=confusion,
         seconds=time.perf_counter() - began,
     )
+
+
+def probe(
+    network: Network, task: Task, resolution: int, limit: int | None = None, seed: int = 0
+) -> float:
+    """Accuracy of a linear classifier on a network's frozen features, cross-validated, in [0, 1].
+
+    Args:
+        resolution: pixels a side.
+        limit: at most this many of the training images, which alone are looked at.
+    """
+    images, labels, folds = task.folds(resolution, limit, seed)
+    return probe_accuracy(image_features(network, images), labels, folds)
 
 
 def train_supernet(

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tans.errors import InputError
-from tans.meta.evidence import COLUMNS, EDGE, Sources, Subject, logit
+from tans.meta.evidence import COLUMNS, EDGE, Subject, evidence, logit
+from tans.zoo.sources import Sources
 from tans.zoo.store import IMAGENET, Zoo
 
 
@@ -34,7 +35,7 @@ def test_a_network_is_compared_with_the_one_that_was_probed(
 ) -> None:
     entries = small_zoo.entries(vectors=False)
     subject = _subject(sources)
-    rows = sources.evidence(entries, subject)
+    rows = evidence(sources, entries, subject)
     assert rows.shape == (len(entries), len(COLUMNS))
     assert rows.isfinite().all()
     column = {name: rows[:, k] for k, name in enumerate(COLUMNS)}
@@ -49,7 +50,7 @@ def test_a_network_is_compared_with_the_one_that_was_probed(
 def test_a_source_that_was_not_probed_is_an_error(small_zoo: Zoo, sources: Sources) -> None:
     probes = {e.id: 0.5 for e in sources.always}
     with pytest.raises(InputError, match="was not probed"):
-        sources.evidence(small_zoo.entries(vectors=False), Subject(3, 30, probes))
+        evidence(sources, small_zoo.entries(vectors=False), Subject(3, 30, probes))
 
 
 def test_log_odds_have_bounds() -> None:

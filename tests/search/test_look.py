@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tans.errors import ZooError
-from tans.meta.evidence import COLUMNS, EDGE, Sources
+from tans.meta.evidence import COLUMNS, EDGE
 from tans.meta.judge import FILE, Judge
 from tans.search import SearchResult, search
 from tans.search.look import second_look
+from tans.zoo.sources import Sources
 from tans.zoo.store import IMAGENET, Zoo
 from tests.conftest import drawn_task
 

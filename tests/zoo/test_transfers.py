@@ -2,9 +2,9 @@ import shutil
 
 import pytest
 
-from tans.meta.evidence import Sources
 from tans.tasks.task import Task
 from tans.training import Recipe, finetune
+from tans.zoo.sources import Sources
 from tans.zoo.store import IMAGENET, Zoo
 from tans.zoo.transfers import TransferSettings, measure_transfers
 from tans.zoo.workers import BuildProgress

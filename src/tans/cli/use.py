@@ -184,7 +184,7 @@ def _label(name: str) -> str:
 
 def _named(zoo: Zoo, name: str) -> ZooEntry:
     """The entry of that id, or the network that stands for the source task of that name."""
-    from tans.meta.evidence import Sources
+    from tans.zoo.sources import Sources
     from tans.zoo.store import IMAGENET
 
     if name not in {task.name for task in zoo.tasks()}:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tans.errors import InputError, ZooError
+from tans.errors import InputError
 from tans.types import ZooEntry
-from tans.zoo.store import IMAGENET, Zoo
+from tans.zoo.sources import Sources
 
 COLUMNS = ("probe", "whole imagenet", "elastic base", "size", "images a class")
 """Columns of the evidence: the source's probe in log odds, whether it is ImageNet's, the logarithm
@@ -31,69 +31,30 @@ class Subject:
     """Entry id to probe accuracy, in [0, 1]."""
 
 
-@dataclass(frozen=True)
-class Sources:
-    """The networks of a zoo that are probed, each for all of its source."""
+def evidence(sources: Sources, entries: Sequence[ZooEntry], subject: Subject) -> Tensor:
+    """What speaks for each entry, float64 (n, len(COLUMNS)).
 
-    largest: Mapping[str, ZooEntry]
-    """The largest network of each source task."""
-    base: ZooEntry
-    """The elastic base at full size."""
-    whole: tuple[ZooEntry, ...]
-    """The ImageNet network as published, an entry for each resolution, lowest first."""
-
-    @classmethod
-    def of(cls, zoo: Zoo) -> Sources:
-        """Find them among a zoo's entries.
-
-        Raises:
-            ZooError: the zoo lacks the elastic base or the ImageNet network.
-        """
-        entries = sorted(zoo.entries(vectors=False), key=lambda e: (e.params, -e.resolution))
-        base = [e for e in entries if e.task == IMAGENET and e.weights == zoo.base]
-        whole = [e for e in entries if e.task == IMAGENET and e.weights != zoo.base]
-        if not base or not whole:
-            raise ZooError(
-                f"the zoo in {zoo.path} lacks the elastic base or the ImageNet network; expected "
-                f"both as entries of {IMAGENET!r}, as 'tans zoo build' makes them"
-            )
-        largest = {e.task: e for e in entries if e.task != IMAGENET}
-        return cls(largest, base[-1], tuple(reversed(whole)))
-
-    @property
-    def always(self) -> tuple[ZooEntry, ...]:
-        """Those that are probed whatever was retrieved."""
-        return (self.base, *self.whole)
-
-    def stand_in(self, entry: ZooEntry) -> ZooEntry:
-        """The network whose probe counts for an entry."""
-        if entry.task != IMAGENET:
-            return self.largest[entry.task]
-        return self.base if entry.weights == self.base.weights else entry
-
-    def evidence(self, entries: Sequence[ZooEntry], subject: Subject) -> Tensor:
-        """What speaks for each entry, float64 (n, len(COLUMNS)).
-
-        Raises:
-            InputError: the source of an entry was not probed.
-        """
-        if missing := {self.stand_in(e).id for e in entries} - subject.probes.keys():
-            raise InputError(
-                f"{sorted(missing)[0]} was not probed on the task; expected a probe of the "
-                "largest network of every source that is judged"
-            )
-        rows = [self._row(entry, subject) for entry in entries]
-        return torch.tensor(rows, dtype=torch.float64).view(-1, len(COLUMNS))
-
-    def _row(self, entry: ZooEntry, subject: Subject) -> tuple[float, ...]:
-        own = self.stand_in(entry)
-        return (
-            logit(subject.probes[own.id]),
-            float(entry in self.whole),
-            float(own == self.base),
-            math.log(entry.params / own.params),
-            math.log(subject.images / subject.classes),
+    Raises:
+        InputError: the source of an entry was not probed.
+    """
+    if missing := {sources.stand_in(e).id for e in entries} - subject.probes.keys():
+        raise InputError(
+            f"{sorted(missing)[0]} was not probed on the task; expected a probe of the "
+            "largest network of every source that is judged"
         )
+    rows = [_row(sources, entry, subject) for entry in entries]
+    return torch.tensor(rows, dtype=torch.float64).view(-1, len(COLUMNS))
+
+
+def _row(sources: Sources, entry: ZooEntry, subject: Subject) -> tuple[float, ...]:
+    own = sources.stand_in(entry)
+    return (
+        logit(subject.probes[own.id]),
+        float(entry in sources.whole),
+        float(own == sources.base),
+        math.log(entry.params / own.params),
+        math.log(subject.images / subject.classes),
+    )
 
 
 def logit(accuracy: float) -> float:

@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
-from tans.meta.evidence import COLUMNS, Sources, Subject, logit
+from tans.meta.evidence import COLUMNS, Subject, evidence, logit
 from tans.types import Transfer
+from tans.zoo.sources import Sources
 from tans.zoo.store import JUDGE, Zoo
 
 FILE = JUDGE
@@ -62,7 +63,7 @@ class Trials:
             seen = probes.get((transfer.target, transfer.images), {})
             subject = Subject(len(tasks[transfer.target].classes), transfer.images, seen)
             if sources.stand_in(entries[transfer.source]).id in seen:
-                rows.append(sources.evidence([entries[transfer.source]], subject))
+                rows.append(evidence(sources, [entries[transfer.source]], subject))
                 kept.append(transfer)
         return cls(
             torch.cat([torch.empty(0, len(COLUMNS), dtype=torch.float64), *rows]),
@@ -80,10 +81,6 @@ class Trials:
             tuple(self.targets[row] for row in kept),
             tuple(self.families[row] for row in kept),
         )
-
-    def of_family(self, family: str) -> Tensor:
-        """Mask (n,) of a family's rows."""
-        return torch.tensor([name == family for name in self.families], dtype=torch.bool)
 
 
 @dataclass(frozen=True)
@@ -181,31 +178,26 @@ def fit_judge(trials: Trials) -> Judge:
             f"the trials are of {len(families)} families of tasks; expected at least "
             f"{FEWEST_FAMILIES}: measure more with 'tans zoo transfers'"
         )
-    strength = min(STRENGTHS, key=lambda s: _left_out(trials, s).square().mean().item())
-    fitted = _ridge(trials, strength)
-    margin = _conformal(_errors_of_best(trials, strength))
-    return replace(fitted, margin=margin, trials=len(trials.accuracy))
+    left_out = {strength: predict_left_out(trials, strength) for strength in STRENGTHS}
+    errors = {s: _logits(found) - _logits(trials.accuracy) for s, found in left_out.items()}
+    best = min(STRENGTHS, key=lambda strength: errors[strength].square().mean().item())
+    margin = _conformal(_of_best(trials, left_out[best], errors[best].abs()))
+    return replace(_ridge(trials, best), margin=margin, trials=len(trials.accuracy))
 
 
-def leave_one_family_out(trials: Trials, strength: float) -> Tensor:
+def predict_left_out(trials: Trials, strength: float) -> Tensor:
     """Predicted accuracies (n,), each by a rule that saw no trial of the family."""
     predicted = torch.empty_like(trials.accuracy)
     for family in dict.fromkeys(trials.families):
-        own = trials.of_family(family)
+        own = _of(trials.families, family)
         predicted[own] = _ridge(trials.rows(~own), strength).predict(trials.evidence[own])
     return predicted
 
 
-def _errors_of_best(trials: Trials, strength: float) -> list[float]:
-    """Per target, the error in log odds where the prediction was best: what a user would take."""
-    predicted, errors = leave_one_family_out(trials, strength), _left_out(trials, strength).abs()
-    names = {name: _of(trials.targets, name) for name in dict.fromkeys(trials.targets)}
-    return [errors[own][predicted[own].argmax()].item() for own in names.values()]
-
-
-def _left_out(trials: Trials, strength: float) -> Tensor:
-    """Errors (n,) in log odds on families left out."""
-    return _logits(leave_one_family_out(trials, strength)) - _logits(trials.accuracy)
+def _of_best(trials: Trials, predicted: Tensor, errors: Tensor) -> list[float]:
+    """Per target, the error (n,) where the prediction (n,) was best: what a user would take."""
+    rows = [_of(trials.targets, name) for name in dict.fromkeys(trials.targets)]
+    return [errors[own][predicted[own].argmax()].item() for own in rows]
 
 
 def _ridge(trials: Trials, strength: float) -> Judge:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tans.spaces.embedding import image_features
-from tans.spaces.probe import probe_accuracy
 from tans.tasks.task import Task
+from tans.training import probe
 from tans.types import ZooEntry
 from tans.zoo.store import Zoo
 
@@ -35,7 +34,6 @@ def second_look(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> tuple[Look
 
 
 def _look(task: Task, zoo: Zoo, entry: ZooEntry) -> Look:
-    images, labels, folds = task.folds(entry.resolution, IMAGES)
-    features = image_features(zoo.load(entry.id, len(task.classes)), images)
-    accuracy = probe_accuracy(features, labels, folds)
+    network = zoo.load(entry.id, len(task.classes))
+    accuracy = probe(network, task, entry.resolution, IMAGES)
     return Look(entry.id, entry.task, entry.resolution, accuracy)

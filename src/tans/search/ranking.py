@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tans.errors import InputError
-from tans.meta.evidence import Sources, Subject
+from tans.meta.evidence import Subject, evidence
 from tans.meta.judge import Judge
 from tans.meta.retriever import Retriever
 from tans.search.limits import Array, costs_of, fits
@@ -28,6 +28,7 @@ from tans.spaces.embedding import image_features
 from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
+from tans.zoo.sources import Sources
 from tans.zoo.store import IMAGENET, QUERY_IMAGES, VECTORS, Zoo
 
 
@@ -195,13 +196,13 @@ def _judged(
     seen = {look.id for look in looks}
     rows = [k for k, e in enumerate(candidates.entries) if sources.stand_in(e).id in seen]
     kept = candidates.take(rows)
-    evidence = sources.evidence(kept.entries, subject)
-    low, high = judge.interval(evidence)
+    found = evidence(sources, kept.entries, subject)  # (n, columns)
+    low, high = judge.interval(found)
     return _Candidates(
         kept.entries,
         kept.costs,
         kept.similarity,
-        judge.predict(evidence).numpy(),
+        judge.predict(found).numpy(),
         low.numpy(),
         high.numpy(),
     )

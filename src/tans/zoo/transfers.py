@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tans.spaces.embedding import image_features
-from tans.spaces.probe import probe_accuracy
 from tans.tasks.task import Task
-from tans.training import Recipe, finetune
+from tans.training import Recipe, finetune, probe
 from tans.types import Transfer, ZooEntry
-from tans.zoo.store import IMAGENET, Zoo
+from tans.zoo.sources import Sources
+from tans.zoo.store import Zoo
 from tans.zoo.workers import BuildProgress, Listener, side_by_side
 
 
@@ -58,57 +57,53 @@ def measure_transfers(
     zoo.compact()
 
 
-def largest_entries(zoo: Zoo) -> dict[str, ZooEntry]:
-    """The largest network of each source task; of ``imagenet``, the elastic base."""
-    entries = sorted(zoo.entries(vectors=False), key=lambda e: (e.params, e.weights == zoo.base))
-    return {entry.task: entry for entry in entries}
-
-
-def whole_imagenet(zoo: Zoo) -> list[ZooEntry]:
-    """The published ImageNet network, an entry for each resolution, in their order."""
-    own = [e for e in zoo.entries(vectors=False) if e.task == IMAGENET and e.weights != zoo.base]
-    return sorted(own, key=lambda entry: entry.resolution)
-
-
 def _measure(
     path: Path, settings: TransferSettings, target: Task, *, on_progress: Listener | None
 ) -> None:
     zoo = Zoo.open(path)
-    probed = [e for t, e in largest_entries(zoo).items() if t != target.name] + whole_imagenet(zoo)
+    sources, epochs = Sources.of(zoo), settings.recipe.epochs
+    own = (target.name, settings.images, settings.recipe.seed)
+    stored = [t for t in zoo.transfers() if (t.target, t.images, t.seed) == own]
+    probes = {t.source: t.accuracy for t in stored if not t.epochs}
+    probed = [e for e in (*sources.largest.values(), *sources.always) if e.task != target.name]
     for count, entry in enumerate(probed, 1):
-        if _missing(zoo, entry, target, 0, settings):
-            zoo.add_transfers([_probe(zoo, entry, target, settings)])
+        if entry.id not in probes:
+            measured = _probe(zoo, entry, target, settings)
+            probes[entry.id] = measured.accuracy
+            zoo.add_transfers([measured])
         _tell(on_progress, target, "probe", count, len(probed))
-    chosen = list(dict.fromkeys(_chosen(zoo, target, settings)))
+    tuned = {t.source for t in stored if t.epochs == epochs}
+    chosen = list(dict.fromkeys(_chosen(zoo, sources, probes, target, settings)))
     for count, entry in enumerate(chosen, 1):
-        if _missing(zoo, entry, target, settings.recipe.epochs, settings):
+        if entry.id not in tuned:
             zoo.add_transfers([_finetune(zoo, entry, target, settings)])
         _tell(on_progress, target, "transfer", count, len(chosen))
 
 
-def _chosen(zoo: Zoo, target: Task, settings: TransferSettings) -> Iterable[ZooEntry]:
+def _chosen(
+    zoo: Zoo,
+    sources: Sources,
+    probes: Mapping[str, float],
+    target: Task,
+    settings: TransferSettings,
+) -> Iterable[ZooEntry]:
     """Entries to fine-tune, from the probes and a seed that is the target's own."""
     rng = random.Random(f"{settings.recipe.seed} {target.name}")
-    largest = largest_entries(zoo)
-    probes = {
-        t.source: t.accuracy for t in zoo.transfers() if not t.epochs and t.target == target.name
-    }
     own: dict[str, list[ZooEntry]] = {}
     for entry in zoo.entries(vectors=False):
         own.setdefault(entry.task, []).append(entry)
-    sources = sorted(set(largest) - {target.name, IMAGENET}, key=lambda s: -probes[largest[s].id])
-    first, rest = sources[: settings.first], sources[settings.first :]
-    yield from [largest[IMAGENET], whole_imagenet(zoo)[0], *(largest[source] for source in first)]
+    largest = {task: e for task, e in sorted(sources.largest.items()) if task != target.name}
+    by_probe = sorted(largest, key=lambda task: -probes[largest[task].id])
+    first, rest = by_probe[: settings.first], by_probe[settings.first :]
+    yield from [sources.base, sources.whole[0], *(largest[task] for task in first)]
     drawn = rng.sample(rest, min(settings.others, len(rest)))
-    yield from (rng.choice(own[source]) for source in (*first, *drawn))
+    yield from (rng.choice(own[task]) for task in (*first, *drawn))
 
 
 def _probe(zoo: Zoo, entry: ZooEntry, target: Task, settings: TransferSettings) -> Transfer:
     began = time.perf_counter()
-    images, labels, folds = target.folds(entry.resolution, settings.images, settings.recipe.seed)
-    accuracy = probe_accuracy(
-        image_features(zoo.load(entry.id, len(target.classes)), images), labels, folds
-    )
+    network = zoo.load(entry.id, len(target.classes))
+    accuracy = probe(network, target, entry.resolution, settings.images, settings.recipe.seed)
     return _transfer(entry, target, 0, settings, accuracy, time.perf_counter() - began)
 
 
@@ -136,13 +131,6 @@ def _transfer(
         seed=settings.recipe.seed,
         seconds=seconds,
     )
-
-
-def _missing(
-    zoo: Zoo, entry: ZooEntry, target: Task, epochs: int, settings: TransferSettings
-) -> bool:
-    key = (entry.id, target.name, epochs, settings.images, settings.recipe.seed)
-    return key not in {(t.source, t.target, t.epochs, t.images, t.seed) for t in zoo.transfers()}
 
 
 def _tell(listener: Listener | None, target: Task, step: str, done: int, total: int) -> None:

@@ -1,0 +1,51 @@
+"""Which stored network speaks for all that came from its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tans.errors import ZooError
+from tans.types import ZooEntry
+from tans.zoo.store import IMAGENET, Zoo
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The networks of a zoo that are probed, each for all of its source."""
+
+    largest: Mapping[str, ZooEntry]
+    """The largest network of each source task."""
+    base: ZooEntry
+    """The elastic base at full size."""
+    whole: tuple[ZooEntry, ...]
+    """The ImageNet network as published, an entry for each resolution, lowest first."""
+
+    @classmethod
+    def of(cls, zoo: Zoo) -> Sources:
+        """Find them among a zoo's entries.
+
+        Raises:
+            ZooError: the zoo lacks the elastic base or the ImageNet network.
+        """
+        entries = sorted(zoo.entries(vectors=False), key=lambda e: (e.params, -e.resolution))
+        base = [e for e in entries if e.task == IMAGENET and e.weights == zoo.base]
+        whole = [e for e in entries if e.task == IMAGENET and e.weights != zoo.base]
+        if not base or not whole:
+            raise ZooError(
+                f"the zoo in {zoo.path} lacks the elastic base or the ImageNet network; expected "
+                f"both as entries of {IMAGENET!r}, as 'tans zoo build' makes them"
+            )
+        largest = {e.task: e for e in entries if e.task != IMAGENET}
+        return cls(largest, base[-1], tuple(reversed(whole)))
+
+    @property
+    def always(self) -> tuple[ZooEntry, ...]:
+        """Those that are probed whatever was retrieved."""
+        return (self.base, *self.whole)
+
+    def stand_in(self, entry: ZooEntry) -> ZooEntry:
+        """The network whose probe counts for an entry."""
+        if entry.task != IMAGENET:
+            return self.largest[entry.task]
+        return self.base if entry.weights == self.base.weights else entry
