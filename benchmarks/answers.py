@@ -16,6 +16,7 @@ import datetime
 import json
 import random
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -25,10 +26,11 @@ import answers_report
 from common import RESULTS, Ledger, Line, environment, limited
 from tans.search import SearchResult, search
 from tans.spaces.embedding import image_features
+from tans.spaces.network import Network
 from tans.spaces.probe import logme, probe_accuracy
 from tans.tasks.sources.registry import fetch, sources
 from tans.tasks.task import Task
-from tans.training import Recipe, finetune
+from tans.training import Recipe, accuracy, finetune, fit_head
 from tans.types import ZooEntry
 from tans.zoo.sources import Sources
 from tans.zoo.store import QUERY_IMAGES, Zoo
@@ -38,11 +40,21 @@ RUNS = Ledger("answers.jsonl")
 CHOICES = RESULTS / "answers"
 LOOKS = RESULTS / "sealed_looks.jsonl"
 TRAIN_IMAGES = 300
-EPOCHS = 10
-CURVE = (1, 3, 5)
-"""Further lengths at which the main methods are run."""
+EPOCHS = Recipe.epochs
+LENGTHS = {
+    "match": (0, 1, 3, EPOCHS, 10),
+    "imagenet": (0, 1, 3, EPOCHS, 10),
+    "elastic base": (EPOCHS, 10),
+}
+"""Epochs of the main methods, at every seed; 0 is the fitted head alone."""
+LONG = 50
+"""Epochs of the ImageNet network on siblings, which the match should reach within five."""
+HIGHER = {"imagenet 128 px": (0, EPOCHS), "imagenet 224 px": (0, 1)}
+"""Epochs of the ImageNet network at higher resolutions, where one image costs 4 and 12 times as
+much."""
+SHORT = 3
+"""Epochs of the match under limits, beside the whole length, to compare at equal seconds."""
 LIMITS = {"1M": 1e6, "2M": 2e6, "3M": 3e6}
-MAIN = ("match", "imagenet", "elastic base")
 SEEDS = (0, 1, 2)
 SCREENED = 6
 """Networks that the probes put first, all of which are fine-tuned to find the best."""
@@ -55,6 +67,7 @@ class Job:
     entry: str
     epochs: int
     seed: int
+    fit_head: bool = True
 
 
 def main() -> None:
@@ -83,21 +96,29 @@ def run_task(
     zoo = Zoo.open(zoo_path)
     task = limited(fetch(name), TRAIN_IMAGES)
     chosen = _choices(zoo, task)
-    jobs = _jobs(chosen["methods"], chosen["screened"], seed)
+    sibling = name.startswith(answers_report.SIBLINGS)
+    jobs = _jobs(chosen["methods"], chosen["screened"], seed, sibling)
     for count, job in enumerate(jobs, 1):
         _measure(zoo, task, job)
         if on_progress:
             on_progress(BuildProgress(name, f"seed {seed}", count, len(jobs)))
 
 
-def _jobs(methods: Mapping[str, str], screened: Sequence[str], seed: int) -> list[Job]:
+def _jobs(
+    methods: Mapping[str, str], screened: Sequence[str], seed: int, sibling: bool
+) -> list[Job]:
     """The main methods at every length and seed, the others at the whole length and first seed."""
-    main = [Job(methods[name], epochs, seed) for epochs in (*CURVE, EPOCHS) for name in MAIN]
+    main = [Job(methods[name], n, seed) for name, lengths in LENGTHS.items() for n in lengths]
     if seed:
         return list(dict.fromkeys(main))
-    dear = methods["match at any cost"]
-    others = [Job(id, EPOCHS, seed) for id in (*methods.values(), *screened) if id != dear]
-    return list(dict.fromkeys([*main, *others, Job(dear, EPOCHS, seed)]))
+    random_head = [Job(methods["imagenet"], n, seed, fit_head=False) for n in (EPOCHS, 10)]
+    dear = [methods[name] for name in ("match at any cost", *HIGHER)]
+    others = [Job(id, EPOCHS, seed) for id in (*methods.values(), *screened) if id not in dear]
+    within = [Job(methods[f"match {name}"], SHORT, seed) for name in LIMITS]
+    higher = [Job(methods[name], n, seed) for name, lengths in HIGHER.items() for n in lengths]
+    last = [Job(dear[0], EPOCHS, seed), *([Job(methods["imagenet"], LONG, seed)] * sibling)]
+    jobs = [*main, *random_head, *others, *within, *higher, *last]
+    return list(dict.fromkeys(jobs))
 
 
 def _choices(zoo: Zoo, task: Task) -> Line:
@@ -139,6 +160,7 @@ def choose(zoo: Zoo, task: Task) -> Line:
     methods = {
         **{name: result[0].id for name, result in results.items()},
         "imagenet": kinds.whole[0].id,
+        **{f"imagenet {e.resolution} px": e.id for e in kinds.whole if e.resolution in (128, 224)},
         "elastic base": kinds.base.id,
         **{f"elastic base {n}": _slice(zoo, most, task).id for n, most in LIMITS.items()},
         "nearest dataset": kinds.largest[_nearest_task(task, zoo)].id,
@@ -187,8 +209,8 @@ def _best_on_average(zoo: Zoo, at_zoo: Sequence[ZooEntry]) -> str:
     gains: dict[str, list[float]] = {id: [] for id in ids}
     for probes in by_target.values():
         mean = statistics.fmean(probes.values())
-        for id, accuracy in probes.items():
-            gains[id].append(accuracy - mean)
+        for id, probed in probes.items():
+            gains[id].append(probed - mean)
     return max(gains, key=lambda id: statistics.fmean(gains[id] or [-1.0]))
 
 
@@ -208,19 +230,31 @@ def _measure(zoo: Zoo, task: Task, job: Job) -> None:
         return
     entry = zoo.entry(job.entry)
     network = zoo.load(entry.id, len(task.classes))
-    recipe = Recipe(epochs=job.epochs, seed=job.seed)
-    tuned = finetune(network, task, entry.resolution, recipe)
+    if job.epochs:
+        recipe = Recipe(epochs=job.epochs, seed=job.seed, fit_head=job.fit_head)
+        tuned = finetune(network, task, entry.resolution, recipe)
+        measured = tuned.test_accuracy, tuned.seconds
+    else:
+        measured = _head_alone(network, task, entry.resolution)
     costs = zoo.space.costs(entry.architecture, len(task.classes), entry.resolution)
     RUNS.add(
         {
             **key,
             "source": entry.task,
             "resolution": entry.resolution,
-            "accuracy": tuned.test_accuracy,
-            "seconds": round(tuned.seconds, 2),
+            "accuracy": measured[0],
+            "seconds": round(measured[1], 2),
             **dataclasses.asdict(costs),
         }
     )
+
+
+def _head_alone(network: Network, task: Task, resolution: int) -> tuple[float, float]:
+    """Test accuracy of a head fitted to frozen features, and the seconds it took."""
+    began = time.perf_counter()
+    fit_head(network, *task.split("train", resolution))
+    found = accuracy(network, *task.split("test", resolution))
+    return found, time.perf_counter() - began
 
 
 def _log_look(names: Sequence[str]) -> None:

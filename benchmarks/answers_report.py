@@ -25,6 +25,7 @@ from matplotlib.ticker import MaxNLocator
 
 from common import RESULTS, Ledger, Line
 from tans.tasks.sources.registry import get_source
+from tans.training import Recipe
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "answers.md"
 RUNS = Ledger("answers.jsonl")
@@ -34,12 +35,15 @@ ROLES = ("dev", "sealed")
 KINDS = ("siblings", "strangers")
 SIBLINGS = ("script-", "icons-", "emoji-", "stamps-animals", "clipart-food")
 """How the names of the tasks begin whose kind of image the zoo holds."""
-LENGTHS = (1, 3, 5, 10)
-WHOLE = LENGTHS[-1]
+LENGTHS = (0, 1, 3, 5, 10)
+WHOLE = Recipe.epochs
 LIMITS = ("1M", "2M", "3M")
 MAIN = ("match", "imagenet", "elastic base")
+RANDOM_HEAD = "imagenet, random head"
+"""The ImageNet network as it is mostly fine-tuned; all others begin from a fitted head."""
+HIGHER = ("imagenet 128 px", "imagenet 224 px")
 BASELINES = (
-    *("imagenet", "elastic base", "nearest dataset", "best on average"),
+    *("imagenet", RANDOM_HEAD, "elastic base", "nearest dataset", "best on average"),
     *("size-ordered", "random", "logme", "probe alone"),
 )
 RESOLUTION = 64
@@ -49,7 +53,13 @@ NEAR = 1.0
 NOISE = 1.05
 """Times that differ by less count as equal."""
 
-NAMES = {"imagenet": "ImageNet", "logme": "LogME"}
+NAMES = {
+    "imagenet": "ImageNet",
+    RANDOM_HEAD: "ImageNet, random head",
+    "imagenet 128 px": "ImageNet at 128 px",
+    "imagenet 224 px": "ImageNet at 224 px",
+    "logme": "LogME",
+}
 COLOURS = {"match": "#0072B2", "imagenet": "#D55E00", "elastic base": "#009E73"}
 MARKERS = {"match": "o", "imagenet": "s", "elastic base": "^"}
 WIDTHS = {"match": 3.5, "imagenet": 1.5, "elastic base": 1.5}
@@ -76,6 +86,11 @@ are run once for a release.
 
 <!-- measured: strangers -->
 <!-- end: strangers -->
+
+## The ImageNet network at its best
+
+<!-- measured: resolutions -->
+<!-- end: resolutions -->
 
 ## Limits
 
@@ -118,14 +133,19 @@ class Measured:
     kind: str
     choice: Line
     """What each method takes, and what the search said."""
-    runs: Mapping[tuple[str, int, int], Line]
-    """By entry id, epochs, seed."""
+    runs: Mapping[tuple[str, int, int, bool], Line]
+    """By entry id, epochs, seed, and whether the head was fitted before."""
 
     def of(self, method: str, epochs: int = WHOLE) -> dict[int, Line]:
         """Runs of a method's network, by seed."""
-        entry = self.choice["methods"].get(method)
-        keys = sorted(key for key in self.runs if key[:2] == (entry, epochs))
+        wanted = *self.network(method), epochs
+        keys = sorted(key for key in self.runs if (key[0], key[3], key[1]) == wanted)
         return {key[2]: self.runs[key] for key in keys}
+
+    def network(self, method: str) -> tuple[str | None, bool]:
+        """Entry id of a method, and whether its head is fitted before."""
+        plain = method == RANDOM_HEAD
+        return self.choice["methods"].get("imagenet" if plain else method), not plain
 
     def points(self, method: str) -> float | None:
         """Accuracy in points, at the whole length and first seed."""
@@ -136,7 +156,7 @@ class Measured:
         """Best of every network that was run at the whole length and first seed, in points."""
         found = [
             100 * run["accuracy"]
-            for (_, epochs, seed), run in self.runs.items()
+            for (_, epochs, seed, _), run in self.runs.items()
             if (epochs, seed) == (WHOLE, 0) and resolution in (None, run["resolution"])
         ]
         return max(found, default=None)
@@ -149,9 +169,9 @@ class Measured:
 
 def load() -> list[Measured]:
     """Every task with a file of choices, siblings first."""
-    runs: dict[str, dict[tuple[str, int, int], Line]] = {}
+    runs: dict[str, dict[tuple[str, int, int, bool], Line]] = {}
     for run in RUNS:
-        key = (run["entry"], run["epochs"], run["seed"])
+        key = (run["entry"], run["epochs"], run["seed"], run["fit_head"])
         runs.setdefault(run["task"], {}).setdefault(key, run)
     tasks = [
         Measured(
@@ -204,8 +224,8 @@ def gain_at_equal_seconds(task: Measured, a: str, b: str) -> float | None:
 
 def _within(task: Measured, method: str, seed: int, seconds: float) -> float | None:
     """Accuracy within a time, between two lengths linear in the logarithm of seconds."""
-    entry = task.choice["methods"].get(method)
-    own = [r for (id, _, s), r in task.runs.items() if (id, s) == (entry, seed)]
+    wanted = *task.network(method), seed
+    own = [r for (id, _, s, fitted), r in task.runs.items() if (id, fitted, s) == wanted]
     own.sort(key=lambda run: run["seconds"])
     times = [math.log(run["seconds"]) for run in own]
     if not own or math.log(seconds * NOISE) < times[0]:
@@ -281,6 +301,12 @@ def targets(tasks: Sequence[Measured]) -> list[Target]:
                 *("at most", 0.5),
             )
             for epochs in LENGTHS
+        ),
+        Target(
+            f"errors as a share of ImageNet's from a random head, {plural(WHOLE)}",
+            "siblings",
+            lambda t: error_ratio(t.of("match"), t.of(RANDOM_HEAD)),
+            *("at most", 0.5),
         ),
         Target(
             "points after 5 epochs over ImageNet after 50",
@@ -387,6 +413,28 @@ def comparison_row(task: Measured, method: str) -> list[str]:
     ]
 
 
+def resolutions(tasks: Sequence[Measured]) -> str:
+    """The ImageNet network with other heads, resolutions and lengths, beside the match."""
+    shown = [("match", WHOLE), *((RANDOM_HEAD, n) for n in (WHOLE, 10)), ("imagenet", WHOLE)]
+    shown += [(HIGHER[0], 0), (HIGHER[0], WHOLE), (HIGHER[1], 0), (HIGHER[1], 1)]
+    shown += [("imagenet", 50)]
+    head = ["task", *(f"{label(name)}, {plural(n)}" for name, n in shown)]
+    rows = [[f"**{task.name}**", *(beside(task, *one) for one in shown)] for task in tasks]
+    return join(
+        "Test accuracy in %, first seed; in brackets the seconds as a multiple of those of the "
+        f"ImageNet network at {RESOLUTION} px after {plural(WHOLE)}.",
+        table(head, rows),
+    )
+
+
+def beside(task: Measured, method: str, epochs: int) -> str:
+    """Accuracy of a run and its seconds beside the ImageNet network's."""
+    run, peer = task.of(method, epochs).get(0), task.of("imagenet").get(0)
+    if run is None or peer is None:
+        return NONE
+    return f"{100 * run['accuracy']:.1f} ({run['seconds'] / peer['seconds']:.1f})"
+
+
 def limits(tasks: Sequence[Measured]) -> str:
     """The match under limits of size, beside slices of the elastic base."""
     head = ["task", "limit", "match", "px", "params (M)", "accuracy", "slice's params (M)"]
@@ -417,7 +465,7 @@ def limit_row(task: Measured, limit: str) -> list[str]:
 
 def regret(tasks: Sequence[Measured]) -> str:
     """Every method beside the oracle."""
-    runs = [sum(key[1:] == (WHOLE, 0) for key in task.runs) for task in tasks if task.runs]
+    runs = [sum(key[1:3] == (WHOLE, 0) for key in task.runs) for task in tasks if task.runs]
     least = min(runs, default=0)
     return join(
         f"After {plural(WHOLE)}, first seed. The oracle is the best on the *test* images of all "
@@ -462,6 +510,7 @@ def regret_row(tasks: Sequence[Measured], method: str) -> list[str]:
 def by_regret(tasks: Sequence[Measured]) -> list[str]:
     """Methods by mean regret, those with a limit of size last, then those without a run."""
     names = dict.fromkeys(name for task in tasks for name in task.choice["methods"])
+    names[RANDOM_HEAD] = None
 
     def key(name: str) -> tuple[bool, float]:
         found = mean(task.regret(name) for task in tasks)
@@ -540,6 +589,7 @@ def target_section(tasks: Sequence[Measured]) -> str:
 
 SECTIONS: Mapping[str, Callable[[Sequence[Measured]], str]] = {
     **{kind: partial(comparison, kind) for kind in KINDS},
+    "resolutions": resolutions,
     "limits": limits,
     "regret": regret,
     "intervals": intervals,
@@ -591,7 +641,7 @@ def label(method: str) -> str:
 
 
 def plural(epochs: int) -> str:
-    return f"{epochs} epoch{'s' * (epochs > 1)}"
+    return f"{epochs} epoch{'s' * (epochs > 1)}" if epochs else "head alone"
 
 
 def number(value: float | None, digits: int = 1, *, signed: bool = False) -> str:

@@ -1,3 +1,4 @@
+import copy
 from itertools import pairwise
 from math import isnan
 from pathlib import Path
@@ -20,6 +21,7 @@ from tans.training import (
     confusion_matrix,
     distil,
     finetune,
+    fit_head,
     predict,
     sgd,
     train_supernet,
@@ -45,10 +47,10 @@ def network() -> Network:
 
 
 def test_finetuning_learns_and_reports_the_kept_epoch(network: Network) -> None:
-    task = bars()
+    task = bars(200)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     heard = []
-    tuned = finetune(network, task, 32, Recipe(epochs=6, batch_size=8), on_epoch=heard.append)
+    tuned = finetune(network, task, 32, Recipe(epochs=6, batch_size=16), on_epoch=heard.append)
     assert tuple(heard) == tuned.history
     assert [e.epoch for e in tuned.history] == list(range(1, 7))
     assert tuned.test_accuracy > 0.8
@@ -75,6 +77,26 @@ def test_the_same_seed_gives_the_same_network(network: Network) -> None:
     )
     assert torch.equal(first.network.classifier.weight, again.network.classifier.weight)
     assert not torch.equal(first.network.classifier.weight, other.network.classifier.weight)
+
+
+def test_a_fitted_head_knows_the_task_before_the_first_step(network: Network) -> None:
+    task = bars(200)
+    images, labels = task.split("train", 32)
+    tuned = copy.deepcopy(network)
+    tuned.replace_head(2)
+    fit_head(tuned, images, labels)
+    assert accuracy(tuned, *task.split("test", 32)) > 0.65  # chance is a half
+    for name, parameter in network.named_parameters():
+        if not name.startswith("classifier."):
+            assert torch.equal(parameter, tuned.get_parameter(name))
+
+
+def test_finetuning_from_a_random_head_is_still_there(network: Network) -> None:
+    fitted, random = (
+        finetune(network, bars(200), 32, Recipe(epochs=3, batch_size=32, fit_head=fit))
+        for fit in (True, False)
+    )
+    assert fitted.history[0].train_loss < random.history[0].train_loss
 
 
 def test_the_rate_decays_once_over_the_run() -> None:

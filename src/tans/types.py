@@ -68,7 +68,7 @@ class Constraints:
     max_latency_ms: float | None = None
     """Milliseconds for one image on this device."""
     max_minutes: float | None = None
-    """Minutes of a fine-tune of 10 epochs on this device."""
+    """Minutes of a fine-tune by the default recipe on this device."""
 
     def __post_init__(self) -> None:
         for name, limit in vars(self).items():
@@ -139,7 +139,7 @@ class Match:
     latency_ms: float | None
     """On this device; None where it was not asked for."""
     minutes: float | None
-    """Of a fine-tune of 10 epochs on this device; None where it was not asked for."""
+    """Of a fine-tune by the default recipe on this device; None where it was not asked for."""
     predicted_accuracy: float
     """Expected test accuracy after the default 10-epoch fine-tune, in [0, 1]."""
     low: float | None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tans.errors import InputError
 from tans.meta.data import MetaData
+from tans.training import Recipe
 from tans.types import Transfer
 from tests.meta.synthetic import make_data
 
@@ -43,7 +44,7 @@ class FakeZoo:
 
     def transfers(self) -> list[Transfer]:
         def transfer(
-            source: str, target: str, epochs: int = 10, accuracy: float = 0.75
+            source: str, target: str, epochs: int = Recipe.epochs, accuracy: float = 0.75
         ) -> Transfer:
             return Transfer(source, target, epochs, 100, accuracy, 0, 1.0)
 

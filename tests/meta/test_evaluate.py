@@ -116,6 +116,7 @@ def test_baselines_on_a_hand_case() -> None:
     assert found.choices["random"].accuracy == pytest.approx(
         ((0.5 + 0.7 + 0.5 + 0.9) / 4 + 2 * (0.5 * 3 + 0.7) / 4 + 0.5) / 4
     )
+    assert found.choices["random"].regret_of_five == 0  # no target has more than five sources
     assert found.choices["best on average"].accuracy == pytest.approx((0.7 * 3 + 0.5) / 4)
     assert found.choices["best on average"].top1 == pytest.approx(3 / 4)
     nearest = found.scores["nearest dataset"]

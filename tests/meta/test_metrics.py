@@ -71,3 +71,6 @@ def test_regret_on_a_hand_case() -> None:
     assert chosen(scores, truth).tolist() == pytest.approx([0.6, 0.4])
     assert regret(scores, truth).tolist() == pytest.approx([0.2, 0.5])
     assert regret(truth, truth).tolist() == [0, 0]
+    assert chosen(scores, truth, first=2).tolist() == pytest.approx([0.8, 0.9])
+    assert regret(scores, truth, first=2).tolist() == pytest.approx([0.0, 0.0])
+    assert regret(scores, truth, first=9).tolist() == pytest.approx([0.0, 0.0])

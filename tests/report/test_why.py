@@ -93,7 +93,7 @@ def test_other_numbers_of_epochs_are_pointed_out() -> None:
     run = make_run("Chosen", 3)
     assert run.recipe is not None
     assert "these fine-tunes had 2" in Page(why(make_result(), FakeZoo(), [run])).text
-    usual = replace(run, recipe=replace(run.recipe, epochs=10))
+    usual = replace(run, recipe=replace(run.recipe, epochs=5))
     assert "these fine-tunes had" not in Page(why(make_result(), FakeZoo(), [usual])).text
 
 

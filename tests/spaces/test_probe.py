@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tans.errors import InputError
-from tans.spaces.probe import probe_accuracy
+from tans.spaces.probe import linear_head, probe_accuracy
 
 
 def _clusters(apart: float, n: int = 90, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -57,3 +57,28 @@ def test_a_single_fold_or_other_lengths_are_refused() -> None:
         probe_accuracy(points, labels, torch.zeros(90, dtype=torch.int64))
     with pytest.raises(InputError, match="expected one of each"):
         probe_accuracy(points, labels[:-1], _folds(90))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), scale=st.floats(0.01, 100), shift=st.floats(-5, 5))
+def test_a_fitted_head_separates_what_is_separable_at_any_scale(
+    seed: int, scale: float, shift: float
+) -> None:
+    points, labels = _clusters(apart=8.0, seed=seed)
+    weight, bias = linear_head(points * scale + shift, labels, classes=3)
+    scores = (points * scale + shift) @ weight.T + bias
+    assert (scores.argmax(1) == labels).float().mean() > 0.97
+
+
+def test_a_fitted_head_has_an_output_for_a_class_without_images() -> None:
+    points, labels = _clusters(apart=8.0)
+    weight, bias = linear_head(points, labels, classes=5)
+    assert weight.shape == (5, 8)
+    assert bias.isfinite().all()
+    assert (points @ weight.T + bias).argmax(1).max() < 3
+
+
+def test_a_fitted_head_bears_one_image_and_constant_features() -> None:
+    weight, bias = linear_head(torch.ones(1, 4), torch.tensor([1]), classes=2)
+    assert weight.isfinite().all()
+    assert bias[1] > bias[0]

@@ -44,6 +44,12 @@ def test_imagenet_and_the_first_source_are_fine_tuned(
         assert {owner[source] for source in own} == {IMAGENET, *sources.largest} - {task.name}
 
 
+def test_imagenet_is_also_fine_tuned_above_the_resolution_of_the_zoo(measured: Zoo) -> None:
+    whole = {entry.id: entry.resolution for entry in Sources.of(measured).whole}
+    found = [whole[t.source] for t in measured.transfers() if t.epochs and t.source in whole]
+    assert set(found) == {32, 48}
+
+
 def test_a_measurement_can_be_made_again(measured: Zoo, small_tasks: list[Task]) -> None:
     first = next(t for t in measured.transfers() if t.epochs)
     target = next(task for task in small_tasks if task.name == first.target)

@@ -85,7 +85,7 @@ def finetune(
             "largest, and imagenet the network as published. Repeatable.",
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 5,
     max_params: MaxParams = None,
     max_flops: MaxFlops = None,
     max_latency: MaxLatency = None,

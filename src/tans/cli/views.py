@@ -68,7 +68,7 @@ def show_matches(result: SearchResult, name: str) -> None:
         )
     brackets = "; in brackets the interval that holds it for nine tasks in ten"
     console.say(
-        "Predicted: accuracy after a fine-tune of 10 epochs on these images"
+        "Predicted: accuracy after a fine-tune of 5 epochs on these images"
         f"{brackets if result[0].low is not None else ''}."
     )
     say_related(result)

@@ -97,11 +97,11 @@ def zoo_build(
     seed: Seed = 0,
 ) -> None:
     """Build a zoo, or go on with one that was stopped."""
-    from tans.training import Recipe
     from tans.zoo.build import BuildSettings, build_zoo
     from tans.zoo.store import Zoo
 
-    settings = BuildSettings(subnets=subnets, recipe=Recipe(epochs=epochs, seed=seed), seed=seed)
+    recipe = replace(BuildSettings().recipe, epochs=epochs, seed=seed)
+    settings = BuildSettings(subnets=subnets, recipe=recipe, seed=seed)
     began = time.perf_counter()
     with console.progress(str(path)) as advance:
 
@@ -172,7 +172,7 @@ def zoo_transfers(
         typer.Option(metavar="NAME|FOLDER", help="Tasks to fine-tune on, as for `build`."),
     ],
     images: Annotated[int, typer.Option(min=2, help="Training images of each task.")] = 200,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each fine-tune.")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each fine-tune.")] = 5,
     workers: Workers = 1,
     seed: Seed = 0,
     zoo: ZooPath = None,

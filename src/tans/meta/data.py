@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tans.errors import InputError
 from tans.meta.presets import PARTS
+from tans.training import Recipe
 
 if TYPE_CHECKING:
     from tans.types import Transfer
@@ -78,7 +79,7 @@ class MetaData:
 
     @classmethod
     def from_zoo(
-        cls, zoo: Zoo, *, held_out: float = 0.2, transfer_epochs: int = 10, seed: int = 0
+        cls, zoo: Zoo, *, held_out: float = 0.2, transfer_epochs: int = Recipe.epochs, seed: int = 0
     ) -> MetaData:
         """Read a zoo.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from tans.meta.presets import MetaSettings
 from tans.meta.retriever import Retriever
 from tans.meta.train import meta_train
 
+LOOKS = 5
+"""Sources that a second look compares."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -29,6 +33,8 @@ class Choice:
     """Share of targets whose chosen source is the best one (or as good)."""
     accuracy: float
     """Truth of the chosen source."""
+    regret_of_five: float
+    """Best truth minus the best truth of the five first sources, which a second look compares."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +219,7 @@ def _choice(scores: Tensor, truth: Tensor) -> Choice:
         regret=float(missed.mean()),
         top1=float((missed == 0).float().mean()),
         accuracy=float(chosen(scores, truth).mean()),
+        regret_of_five=float(regret(scores, truth, first=LOOKS).mean()),
     )
 
 
@@ -222,4 +229,20 @@ def _random_choice(truth: Tensor) -> Choice:
     best = truth.masked_fill(~known, -torch.inf).amax(0)  # (k,)
     mean = truth.nanmean(0)  # (k,)
     ties = (truth == best).sum(0) / known.sum(0)  # (k,)
-    return Choice(0.0, float((best - mean).mean()), float(ties.mean()), float(mean.mean()))
+    five = torch.tensor([_expected_best(column[column.isfinite()]) for column in truth.T])  # (k,)
+    return Choice(
+        spearman=0.0,
+        regret=float((best - mean).mean()),
+        top1=float(ties.mean()),
+        accuracy=float(mean.mean()),
+        regret_of_five=float((best - five).mean()),
+    )
+
+
+def _expected_best(values: Tensor, drawn: int = LOOKS) -> float:
+    """Expected maximum of so many of the values (n,), drawn at random."""
+    n = len(values)
+    if n <= drawn:
+        return float(values.max())
+    chances = [math.comb(n - place - 1, drawn - 1) / math.comb(n, drawn) for place in range(n)]
+    return float(values.sort(descending=True).values.double() @ torch.tensor(chances).double())

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from tans.errors import InputError, ZooError
 from tans.meta.evidence import COLUMNS, Subject, evidence, logit
+from tans.training import Recipe
 from tans.types import Transfer
 from tans.zoo.sources import Sources
 from tans.zoo.store import JUDGE, Zoo
@@ -52,7 +53,7 @@ class Trials:
     """Per row, the task's kind of image."""
 
     @classmethod
-    def from_zoo(cls, zoo: Zoo, epochs: int = 10) -> Trials:
+    def from_zoo(cls, zoo: Zoo, epochs: int = Recipe.epochs) -> Trials:
         """Read the transfers of a zoo onto its own tasks, where the sources were probed too."""
         sources, tasks = Sources.of(zoo), {task.name: task for task in zoo.tasks()}
         entries = {entry.id: entry for entry in zoo.entries(vectors=False)}

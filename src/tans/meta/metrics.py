@@ -71,17 +71,21 @@ def spearman(scores: Tensor, truth: Tensor) -> Tensor:
     return torch.where(length > 0, (a * b).sum(0) / length.clamp_min(1e-12), 0.0)
 
 
-def chosen(scores: Tensor, truth: Tensor) -> Tensor:
-    """Truth (t,) of the best-scored source in each column of (s, t), among the measured ones."""
+def chosen(scores: Tensor, truth: Tensor, first: int = 1) -> Tensor:
+    """Truth (t,) of the best of the ``first`` best-scored sources in each column of (s, t).
+
+    Sources count that have both a score and a truth.
+    """
     known = scores.isfinite() & truth.isfinite()
-    pick = scores.masked_fill(~known, -torch.inf).argmax(0, keepdim=True)  # (1, t)
-    return truth.gather(0, pick)[0]
+    order = scores.masked_fill(~known, -torch.inf).argsort(dim=0, descending=True, stable=True)
+    taken = truth.masked_fill(~known, -torch.inf).gather(0, order[:first])  # (first, t)
+    return taken.amax(0)
 
 
-def regret(scores: Tensor, truth: Tensor) -> Tensor:
-    """Best truth minus the truth of the chosen source, (t,), in the unit of truth (s, t)."""
+def regret(scores: Tensor, truth: Tensor, first: int = 1) -> Tensor:
+    """Best truth minus ``chosen``, (t,), in the unit of truth (s, t)."""
     known = scores.isfinite() & truth.isfinite()
-    return truth.masked_fill(~known, -torch.inf).amax(0) - chosen(scores, truth)
+    return truth.masked_fill(~known, -torch.inf).amax(0) - chosen(scores, truth, first)
 
 
 def _ranks(scores: Tensor, own: Tensor, foreign: Tensor) -> Tensor:

@@ -14,10 +14,11 @@ from tans.spaces.latency import cached_latency
 from tans.spaces.specification import get_space
 from tans.tasks.splits import SPLITS
 from tans.tasks.task import Task
+from tans.training import HEAD_IMAGES, Recipe
 from tans.types import Constraints, ZooEntry
 
 Array = NDArray[np.float64]
-EPOCHS = 10
+EPOCHS = Recipe.epochs
 """Of the fine-tune that ``max_minutes`` limits, and that accuracies are predicted for."""
 
 
@@ -49,7 +50,7 @@ def _minutes(entries: Sequence[ZooEntry], flops: Array, task: Task) -> Array:
     minutes = np.zeros(len(entries))
     for space in set(spaces.tolist()):
         own = spaces == space
-        looked_at = EPOCHS * val + test
+        looked_at = EPOCHS * val + test + min(train, HEAD_IMAGES)
         minutes[own] = cached_pace(space).minutes(flops[own], train, EPOCHS, looked_at)
     return minutes
 

@@ -111,7 +111,7 @@ def search(
         max_params: parameters, with a head for the task's classes.
         max_flops: multiply-adds for one image, likewise.
         max_latency_ms: for one image on this device, calibrated on first use.
-        max_minutes: for a fine-tune of 10 epochs on this device, likewise.
+        max_minutes: for a fine-tune by the default recipe on this device, likewise.
         top: matches to return, at most.
         look: sources beside ImageNet that get the second look; with 0 the embeddings alone rank.
 

@@ -1,19 +1,25 @@
 """What frozen features say of a task, without training a network.
 
-Reference: You et al., LogME: Practical Assessment of Pre-trained Models for Transfer Learning,
-ICML 2021.
+References:
+    You et al., LogME: Practical Assessment of Pre-trained Models for Transfer Learning, ICML 2021.
+    Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution,
+    ICLR 2022 (a fitted head to fine-tune from).
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from tans.errors import InputError
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 """Ridge penalties that are tried, as multiples of the features' mean squared length."""
 VARIES = 1e-6
+HEAD_PENALTY = 0.1
+"""Weight of the squared length of a head's weights, against the mean loss of an image."""
+HEAD_STEPS = 60
 
 
 @torch.no_grad()
@@ -44,6 +50,34 @@ def probe_accuracy(features: Tensor, labels: Tensor, folds: Tensor) -> float:
         _right(kernel, targets, labels, folds == fold) for fold in folds.unique().tolist()
     )  # (s,)
     return float(torch.as_tensor(right).max() / len(labels))
+
+
+def linear_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Logistic regression on frozen features: weights (classes, f) and biases (classes,).
+
+    Args:
+        features: float (n, f), of any network.
+        labels: int64 (n,), below ``classes``.
+        classes: outputs, also where no image is of one.
+    """
+    mean, deviation = features.mean(0), features.std(0, correction=0).clamp_min(VARIES)  # (f,)
+    standard = ((features - mean) / deviation).double()  # (n, f)
+    weight = torch.zeros(classes, standard.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS(
+        [weight, bias], max_iter=HEAD_STEPS, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        value = cross_entropy(standard @ weight.T + bias, labels)
+        value = value + HEAD_PENALTY / 2 * weight.square().sum()
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    scaled = weight.detach() / deviation
+    return scaled.float(), (bias.detach() - scaled @ mean.double()).float()
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ class BuildSettings:
     """Of them, those that the elastic base is distilled on."""
     imagenet_resolutions: tuple[int, ...] = (96, 128, 160, 224)
     """Pixels a side of further entries of the whole ImageNet network, beside the zoo's own."""
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=6))
+    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=6, learning_rate=1e-2))
     """For each task's supernet."""
     least_seen: int = 6000
     """Images that training a supernet goes through at least: small tasks get more epochs."""
@@ -60,6 +60,10 @@ class BuildSettings:
     )
     """For distilling the elastic base, where no zoo to take it from is given."""
     seed: int = 0
+
+    def epochs(self, images: int) -> int:
+        """Passes over so many training images that a supernet takes."""
+        return max(self.recipe.epochs, math.ceil(self.least_seen / images))
 
 
 def build_zoo(
@@ -163,7 +167,7 @@ def _add_supernet(
     supernet.full.load_state_dict(_body(zoo.base_state()), strict=False)
     supernet.full.replace_head(len(task.classes), settings.recipe.seed)
     images, labels = _images(task, settings, settings.images_per_task)
-    epochs = max(settings.recipe.epochs, math.ceil(settings.least_seen / len(images)))
+    epochs = settings.epochs(len(images))
     on_epoch = _epoch_listener(task.name, "train", epochs, on_progress)
     checkpoint = _checkpoint(zoo, task.name)
     recipe = replace(settings.recipe, epochs=epochs)

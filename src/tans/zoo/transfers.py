@@ -35,6 +35,9 @@ class TransferSettings:
     """Sources that the probes put first: the largest network of each, and one at random."""
     others: int = 2
     """Further sources at random, one random network of each."""
+    higher: int = 1
+    """Of the ImageNet network's higher resolutions, drawn at random up to twice the zoo's own, as
+    the cost grows with the square."""
 
 
 def measure_transfers(
@@ -98,6 +101,8 @@ def _chosen(
     yield from [sources.base, sources.whole[0], *(largest[task] for task in first)]
     drawn = rng.sample(rest, min(settings.others, len(rest)))
     yield from (rng.choice(own[task]) for task in (*first, *drawn))
+    higher = [e for e in sources.whole[1:] if e.resolution <= 2 * zoo.resolution]
+    yield from rng.sample(higher, min(settings.higher, len(higher)))
 
 
 def _probe(zoo: Zoo, entry: ZooEntry, target: Task, settings: TransferSettings) -> Transfer:
