@@ -30,7 +30,7 @@ from tans.spaces.network import Network
 from tans.spaces.probe import logme, probe_accuracy
 from tans.tasks.sources.registry import fetch, sources
 from tans.tasks.task import Task
-from tans.training import Recipe, accuracy, finetune, fit_head
+from tans.training import Recipe, accuracy, adapted_features, finetune, fit_head
 from tans.types import ZooEntry
 from tans.zoo.sources import Sources
 from tans.zoo.store import QUERY_IMAGES, Zoo
@@ -42,21 +42,21 @@ LOOKS = RESULTS / "sealed_looks.jsonl"
 TRAIN_IMAGES = 300
 EPOCHS = Recipe.epochs
 LENGTHS = {
-    "match": (0, 1, 3, EPOCHS, 10),
-    "imagenet": (0, 1, 3, EPOCHS, 10),
-    "elastic base": (EPOCHS, 10),
+    "match": (0, 1, EPOCHS, 10),
+    "imagenet": (0, 1, EPOCHS, 10),
+    "elastic base": (EPOCHS,),
 }
 """Epochs of the main methods, at every seed; 0 is the fitted head alone."""
 LONG = 50
 """Epochs of the ImageNet network on siblings, which the match should reach within five."""
-HIGHER = {"imagenet 128 px": (0, EPOCHS), "imagenet 224 px": (0, 1)}
+HIGHER = {"imagenet 128 px": (EPOCHS,), "imagenet 224 px": (0, 1)}
 """Epochs of the ImageNet network at higher resolutions, where one image costs 4 and 12 times as
 much."""
 SHORT = 3
 """Epochs of the match under limits, beside the whole length, to compare at equal seconds."""
 LIMITS = {"1M": 1e6, "2M": 2e6, "3M": 3e6}
 SEEDS = (0, 1, 2)
-SCREENED = 6
+SCREENED = 4
 """Networks that the probes put first, all of which are fine-tuned to find the best."""
 
 
@@ -86,6 +86,8 @@ def main() -> None:
         for seed in SEEDS[: arguments.seeds]:  # all tasks at one seed before the next
             work = partial(run_task, arguments.zoo, seed)
             side_by_side(work, names, arguments.workers, _show)
+        siblings = [name for name in names if name.startswith(answers_report.SIBLINGS)]
+        side_by_side(partial(run_long, arguments.zoo), siblings, arguments.workers, _show)
     answers_report.write()
 
 
@@ -96,28 +98,33 @@ def run_task(
     zoo = Zoo.open(zoo_path)
     task = limited(fetch(name), TRAIN_IMAGES)
     chosen = _choices(zoo, task)
-    sibling = name.startswith(answers_report.SIBLINGS)
-    jobs = _jobs(chosen["methods"], chosen["screened"], seed, sibling)
+    jobs = _jobs(chosen["methods"], chosen["screened"], seed)
     for count, job in enumerate(jobs, 1):
         _measure(zoo, task, job)
         if on_progress:
             on_progress(BuildProgress(name, f"seed {seed}", count, len(jobs)))
 
 
-def _jobs(
-    methods: Mapping[str, str], screened: Sequence[str], seed: int, sibling: bool
-) -> list[Job]:
+def run_long(zoo_path: str | None, name: str, *, on_progress: Listener | None = None) -> None:
+    """Fine-tune the ImageNet network for long, after all else."""
+    zoo = Zoo.open(zoo_path)
+    task = limited(fetch(name), TRAIN_IMAGES)
+    _measure(zoo, task, Job(_choices(zoo, task)["methods"]["imagenet"], LONG, SEEDS[0]))
+    if on_progress:
+        on_progress(BuildProgress(name, "long", LONG, LONG))
+
+
+def _jobs(methods: Mapping[str, str], screened: Sequence[str], seed: int) -> list[Job]:
     """The main methods at every length and seed, the others at the whole length and first seed."""
     main = [Job(methods[name], n, seed) for name, lengths in LENGTHS.items() for n in lengths]
     if seed:
         return list(dict.fromkeys(main))
-    random_head = [Job(methods["imagenet"], n, seed, fit_head=False) for n in (EPOCHS, 10)]
+    random_head = [Job(methods["imagenet"], EPOCHS, seed, fit_head=False)]
     dear = [methods[name] for name in ("match at any cost", *HIGHER)]
     others = [Job(id, EPOCHS, seed) for id in (*methods.values(), *screened) if id not in dear]
     within = [Job(methods[f"match {name}"], SHORT, seed) for name in LIMITS]
     higher = [Job(methods[name], n, seed) for name, lengths in HIGHER.items() for n in lengths]
-    last = [Job(dear[0], EPOCHS, seed), *([Job(methods["imagenet"], LONG, seed)] * sibling)]
-    jobs = [*main, *random_head, *others, *within, *higher, *last]
+    jobs = [*main, *random_head, *others, *within, *higher, Job(dear[0], EPOCHS, seed)]
     return list(dict.fromkeys(jobs))
 
 
@@ -181,7 +188,7 @@ def choose(zoo: Zoo, task: Task) -> Line:
 def _scores(zoo: Zoo, task: Task, entry: ZooEntry) -> dict[str, float]:
     """What frozen features of a network say of a task."""
     images, labels, folds = task.folds(entry.resolution, TRAIN_IMAGES)
-    features = image_features(zoo.load(entry.id, len(task.classes)), images)
+    features = adapted_features(zoo.load(entry.id, len(task.classes)), images)
     return {"probe": probe_accuracy(features, labels, folds), "logme": logme(features, labels)}
 
 

@@ -14,6 +14,7 @@ References:
 from __future__ import annotations
 
 import copy
+import math
 import random
 import time
 from collections.abc import Callable
@@ -64,8 +65,8 @@ class Recipe:
     flip: bool = False
     """Also mirror; off, since letters and signs change their meaning."""
     fit_head: bool = True
-    """Start from the task's batch-norm statistics and a head fitted to frozen features; else
-    from a random head, as in the paper."""
+    """Start from a head fitted to frozen features, and look at images under batch-norm statistics
+    of the task's own; else from a random head and with running statistics, as in the paper."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -81,7 +82,7 @@ class Epoch:
     """What one pass over the training images gave."""
 
     epoch: int
-    """Counted from 1."""
+    """Counted from 1; 0 is the fitted head before any training."""
     train_loss: float
     val_accuracy: float
     """In [0, 1]; NaN where there is no validation split."""
@@ -96,7 +97,7 @@ class FineTuned:
     network: Network
     history: tuple[Epoch, ...]
     best_epoch: int
-    """The epoch kept: highest validation accuracy, the later of equals."""
+    """The epoch kept: highest validation accuracy, the later of equals; 0 for the head alone."""
     test_accuracy: float
     """Of the kept epoch, in [0, 1]; the test split was touched this once."""
     confusion: Tensor
@@ -127,25 +128,28 @@ def finetune(
     images, labels = task.split("train", resolution, limit, recipe.seed)
     network = copy.deepcopy(network)
     network.replace_head(len(task.classes), recipe.seed)
-    if recipe.fit_head:
-        fit_head(network, images, labels, recipe.seed)
     network.to(device()).to(memory_format=torch.channels_last)
     val_images, val_labels = task.split("val", resolution)
+    rows = _shuffled(len(images), recipe.seed)
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
-    best_epoch = 1
+    best_epoch, highest = 0, -math.inf
 
     def after_epoch(epoch: int, loss: float) -> None:
-        nonlocal best, best_epoch
+        nonlocal best, best_epoch, highest
+        if recipe.fit_head and epoch:  # running averages lag behind in runs of few steps
+            recalibrate(network, images[rows[:NORM_IMAGES]])
         val = accuracy(network, val_images, val_labels)
         history.append(Epoch(epoch, loss, val, time.perf_counter() - began))
-        # not below, rather than at least: without a validation split both are NaN
-        if not val < history[best_epoch - 1].val_accuracy:
-            best_epoch = epoch
+        # not below, rather than at least: without a validation split it is NaN
+        if not val < highest:
+            best_epoch, highest = epoch, val
             best = {k: v.detach().clone() for k, v in network.state_dict().items()}
         if on_epoch:
             on_epoch(history[-1])
 
+    if recipe.fit_head:
+        after_epoch(0, fit_head(network, images, labels, recipe.seed))
     run = Run(network, sgd(network, recipe), recipe)
     run.minimise(lambda x, y, _: F.cross_entropy(network(x), y), images, labels, after_epoch)
     network.load_state_dict(best)
@@ -160,23 +164,23 @@ def finetune(
     )
 
 
-def fit_head(network: Network, images: Tensor, labels: Tensor, seed: int = 0) -> None:
+def fit_head(network: Network, images: Tensor, labels: Tensor, seed: int = 0) -> float:
     """Fit batch-norm statistics and the head to a task, in place; all other weights stay.
 
-    With the statistics of other images the head's solution is lost in the first training step,
-    which normalises by its own batch.
+    Returns:
+        The mean cross-entropy of an image that it was fitted to.
 
     Args:
         images: uint8 (n, 3, r, r).
         labels: int64 (n,).
     """
-    rows = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:HEAD_IMAGES]
-    recalibrate(network, images[rows[:NORM_IMAGES]])
-    features = image_features(network, images[rows])  # (n, features)
+    rows = _shuffled(len(images), seed)[:HEAD_IMAGES]
+    features = adapted_features(network, images[rows])  # (n, features)
     weight, bias = linear_head(features, labels[rows], network.classifier.out_features)
     with torch.no_grad():
         network.classifier.weight.copy_(weight)
         network.classifier.bias.copy_(bias)
+    return F.cross_entropy(F.linear(features, weight, bias), labels[rows]).item()
 
 
 def probe(
@@ -184,12 +188,29 @@ def probe(
 ) -> float:
     """Accuracy of a linear classifier on a network's frozen features, cross-validated, in [0, 1].
 
+    It is where a fine-tune begins, so batch-norm statistics are those of the task.
+
     Args:
+        network: its batch-norm statistics are replaced.
         resolution: pixels a side.
         limit: at most this many of the training images, which alone are looked at.
     """
     images, labels, folds = task.folds(resolution, limit, seed)
-    return probe_accuracy(image_features(network, images), labels, folds)
+    return probe_accuracy(adapted_features(network, images, seed), labels, folds)
+
+
+def adapted_features(network: Network, images: Tensor, seed: int = 0) -> Tensor:
+    """Features (n, features) of images, under batch-norm statistics of these images.
+
+    The first training step normalises by its own batch: what the statistics of other images let
+    see is lost there.
+
+    Args:
+        network: its batch-norm statistics are replaced.
+        images: uint8 (n, 3, r, r).
+    """
+    recalibrate(network, images[_shuffled(len(images), seed)[:NORM_IMAGES]])
+    return image_features(network, images)
 
 
 def train_supernet(
@@ -343,6 +364,11 @@ class Run:
         schedule.load_state_dict(state["schedule"])
         generator.set_state(state["generator"])
         return state["epoch"]
+
+
+def _shuffled(n: int, seed: int) -> Tensor:
+    """Rows (n,) in random order."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))
 
 
 def _subnet(space: Specification, *seed: int) -> Architecture:

@@ -258,7 +258,7 @@ def _run_row(index: int, run: Run) -> list[object]:
         tag("code", run.source),
         millions(run.params),
         f"{run.flops / 1e6:.1f}",
-        f"{len(run.tuned.history)} (kept {run.tuned.best_epoch})",
+        f"{run.tuned.history[-1].epoch} (kept {run.tuned.best_epoch})",
         f"{run.tuned.seconds:.1f}",
         "none" if math.isnan(run.validation) else f"{100 * run.validation:.1f}%",
         f"{100 * right / total:.1f}%" if total else "none",

@@ -25,7 +25,8 @@ def recalibrate(network: nn.Module, images: Tensor) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a cumulative average: one batch sets it
         norm.train()
-    network(normalise(images).to(memory_format=torch.channels_last))
+    where = next(network.parameters()).device
+    network(normalise(images).to(where, memory_format=torch.channels_last))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()

@@ -20,6 +20,8 @@ VARIES = 1e-6
 HEAD_PENALTY = 0.1
 """Weight of the squared length of a head's weights, against the mean loss of an image."""
 HEAD_STEPS = 60
+LEAST_SPREAD = 0.1
+"""Of a feature that a head is fitted to, as a share of the mean; what varies less counts less."""
 
 
 @torch.no_grad()
@@ -60,7 +62,9 @@ def linear_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor,
         labels: int64 (n,), below ``classes``.
         classes: outputs, also where no image is of one.
     """
-    mean, deviation = features.mean(0), features.std(0, correction=0).clamp_min(VARIES)  # (f,)
+    mean, deviation = features.mean(0), features.std(0, correction=0)  # (f,)
+    # what hardly varies would get weights that the first training step blows up
+    deviation = deviation.clamp_min(max(VARIES, LEAST_SPREAD * float(deviation.mean())))
     standard = ((features - mean) / deviation).double()  # (n, f)
     weight = torch.zeros(classes, standard.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
