@@ -11,7 +11,7 @@ help: ## list the targets
 
 demo: $(VENV)/.demo ## search the shipped zoo for the example images, fine-tune, write a report
 	$(BIN)/tans search examples/greek --max-params 3M
-	$(BIN)/tans finetune examples/greek --max-params 3M --beside imagenet --epochs 10 -o runs/demo --force
+	$(BIN)/tans finetune examples/greek --max-params 3M --beside imagenet -o runs/demo --force
 
 test: $(VENV)/.test ## run the quick tests
 	$(BIN)/python -m pytest

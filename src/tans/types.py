@@ -141,7 +141,7 @@ class Match:
     minutes: float | None
     """Of a fine-tune by the default recipe on this device; None where it was not asked for."""
     predicted_accuracy: float
-    """Expected test accuracy after the default 10-epoch fine-tune, in [0, 1]."""
+    """Expected test accuracy after a fine-tune by the default recipe, in [0, 1]."""
     low: float | None
     """Lower end of the interval that holds the accuracy for nine tasks in ten; None without a
     second look."""

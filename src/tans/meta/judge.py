@@ -1,9 +1,9 @@
 """How well a network will do after fine-tuning, with an interval, judged by the evidence.
 
-A probe says most, but not in the same unit for every source: it flatters networks whose features
-are broad, such as ImageNet's, and wrongs those that fine-tuning still has to bend. So a ridge
-regression on the evidence is fitted to real fine-tunes of stored networks on tasks of other
-families. Its errors on families that were left out give the interval.
+A probe says most, but not in the same unit for every source: fine-tuning adds more to the ImageNet
+network than to those already tuned at the zoo's resolution. So a ridge regression on the evidence
+is fitted to real fine-tunes of stored networks on tasks of other families. Its errors on families
+that were left out give the interval.
 
 Reference: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005 (conformal
 prediction).

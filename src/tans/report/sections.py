@@ -17,6 +17,7 @@ from tans.report.charts import Line, confusion_chart, line_chart, line_class
 from tans.report.markup import Html, join, picture, tag
 from tans.report.runs import Run, difference, wilson
 from tans.search import SearchResult
+from tans.search.limits import EPOCHS
 from tans.tasks.images import resize
 from tans.tasks.task import SPLITS, Task
 from tans.types import Match
@@ -76,7 +77,7 @@ def ranking(result: SearchResult, chosen: str) -> Html:
     classes = ["chosen" if match.id == chosen else None for match in matches]
     note = (
         "Parameters and multiply-adds include a head for these classes. Predicted accuracy is that "
-        "expected on the test images after the default 10-epoch fine-tune"
+        f"expected on the test images after the default fine-tune of {EPOCHS} epochs"
     )
     if any(match.low is not None for match in matches):
         note += "; in brackets the interval that holds it for nine tasks in ten"

@@ -54,8 +54,8 @@ def _evidence(result: SearchResult, zoo: Pictures, chosen: str) -> Html:
     note = (
         "Each bar is a probe: a linear classifier on the features of the source's largest network, "
         f"which is not trained for it, cross-validated on up to {IMAGES} of your training images. "
-        "Probes favour ImageNet, whose features are broad, over networks that still have to bend; "
-        "the prediction weighs that, and the size of each network, so the longest bar need not win."
+        "What a probe promises is not kept by every kind of network alike; the prediction weighs "
+        "that, and the size of each network, so the longest bar need not win."
     )
     return join(
         tag("div", *(_look(look, zoo, chosen) for look in looks), class_="looks"),
