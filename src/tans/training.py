@@ -130,7 +130,6 @@ def finetune(
     network.replace_head(len(task.classes), recipe.seed)
     network.to(device()).to(memory_format=torch.channels_last)
     val_images, val_labels = task.split("val", resolution)
-    rows = _shuffled(len(images), recipe.seed)
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
     best_epoch, highest = 0, -math.inf
@@ -138,7 +137,7 @@ def finetune(
     def after_epoch(epoch: int, loss: float) -> None:
         nonlocal best, best_epoch, highest
         if recipe.fit_head and epoch:  # running averages lag behind in runs of few steps
-            recalibrate(network, images[rows[:NORM_IMAGES]])
+            _adapt(network, images, recipe.seed)
         val = accuracy(network, val_images, val_labels)
         history.append(Epoch(epoch, loss, val, time.perf_counter() - began))
         # not below, rather than at least: without a validation split it is NaN
@@ -209,7 +208,7 @@ def adapted_features(network: Network, images: Tensor, seed: int = 0) -> Tensor:
         network: its batch-norm statistics are replaced.
         images: uint8 (n, 3, r, r).
     """
-    recalibrate(network, images[_shuffled(len(images), seed)[:NORM_IMAGES]])
+    _adapt(network, images, seed)
     return image_features(network, images)
 
 
@@ -364,6 +363,11 @@ class Run:
         schedule.load_state_dict(state["schedule"])
         generator.set_state(state["generator"])
         return state["epoch"]
+
+
+def _adapt(network: Network, images: Tensor, seed: int) -> None:
+    """Take batch-norm statistics from some of the images, uint8 (n, 3, r, r)."""
+    recalibrate(network, images[_shuffled(len(images), seed)[:NORM_IMAGES]])
 
 
 def _shuffled(n: int, seed: int) -> Tensor:

@@ -14,7 +14,7 @@ from tans.spaces.latency import cached_latency
 from tans.spaces.specification import get_space
 from tans.tasks.splits import SPLITS
 from tans.tasks.task import Task
-from tans.training import HEAD_IMAGES, Recipe
+from tans.training import HEAD_IMAGES, NORM_IMAGES, Recipe
 from tans.types import Constraints, ZooEntry
 
 Array = NDArray[np.float64]
@@ -50,7 +50,9 @@ def _minutes(entries: Sequence[ZooEntry], flops: Array, task: Task) -> Array:
     minutes = np.zeros(len(entries))
     for space in set(spaces.tolist()):
         own = spaces == space
-        looked_at = EPOCHS * val + test + min(train, HEAD_IMAGES)
+        # before the first epoch and after each: batch-norm statistics, and validation
+        looked_at = (EPOCHS + 1) * (val + min(train, NORM_IMAGES))
+        looked_at += test + min(train, HEAD_IMAGES)
         minutes[own] = cached_pace(space).minutes(flops[own], train, EPOCHS, looked_at)
     return minutes
 
