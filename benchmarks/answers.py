@@ -17,7 +17,7 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -46,12 +46,12 @@ LENGTHS = {
     "imagenet": (0, 1, EPOCHS, 10),
     "elastic base": (EPOCHS,),
 }
-"""Epochs of the main methods, at every seed; 0 is the fitted head alone."""
+"""Epochs of the main methods; 0 is the fitted head alone."""
 LONG = 50
 """Epochs of the ImageNet network on siblings, which the match should reach within five."""
 HIGHER = {"imagenet 128 px": (EPOCHS,), "imagenet 224 px": (0, 1)}
 """Epochs of the ImageNet network at higher resolutions, where one image costs 4 and 12 times as
-much."""
+much, at the first seed."""
 SHORT = 3
 """Epochs of the match under limits, beside the whole length, to compare at equal seconds."""
 LIMITS = {"1M": 1e6, "2M": 2e6, "3M": 3e6}
@@ -98,7 +98,7 @@ def run_task(
     zoo = Zoo.open(zoo_path)
     task = limited(fetch(name), TRAIN_IMAGES)
     chosen = _choices(zoo, task)
-    jobs = _jobs(chosen["methods"], chosen["screened"], seed)
+    jobs = _jobs(zoo, chosen, seed)
     for count, job in enumerate(jobs, 1):
         _measure(zoo, task, job)
         if on_progress:
@@ -114,18 +114,19 @@ def run_long(zoo_path: str | None, name: str, *, on_progress: Listener | None = 
         on_progress(BuildProgress(name, "long", LONG, LONG))
 
 
-def _jobs(methods: Mapping[str, str], screened: Sequence[str], seed: int) -> list[Job]:
-    """The main methods at every length and seed, the others at the whole length and first seed."""
+def _jobs(zoo: Zoo, chosen: Line, seed: int) -> list[Job]:
+    """The main methods at every length, all others at the whole one; the dear at one seed."""
+    methods: dict[str, str] = chosen["methods"]
     main = [Job(methods[name], n, seed) for name, lengths in LENGTHS.items() for n in lengths]
-    if seed:
-        return list(dict.fromkeys(main))
-    random_head = [Job(methods["imagenet"], EPOCHS, seed, fit_head=False)]
-    dear = [methods[name] for name in ("match at any cost", *HIGHER)]
-    others = [Job(id, EPOCHS, seed) for id in (*methods.values(), *screened) if id not in dear]
+    random_head = Job(methods["imagenet"], EPOCHS, seed, fit_head=False)
     within = [Job(methods[f"match {name}"], SHORT, seed) for name in LIMITS]
+    all_others = [Job(id, EPOCHS, seed) for id in (*methods.values(), *chosen["screened"])]
+    dear = [job for job in all_others if zoo.entry(job.entry).resolution > zoo.resolution]
+    others = [job for job in all_others if job not in dear]
     higher = [Job(methods[name], n, seed) for name, lengths in HIGHER.items() for n in lengths]
-    jobs = [*main, *random_head, *others, *within, *higher, Job(dear[0], EPOCHS, seed)]
-    return list(dict.fromkeys(jobs))
+    at_any_cost = Job(methods["match at any cost"], EPOCHS, seed)
+    first = () if seed else (*higher, at_any_cost)
+    return list(dict.fromkeys([*main, random_head, *others, *within, *first]))
 
 
 def _choices(zoo: Zoo, task: Task) -> Line:

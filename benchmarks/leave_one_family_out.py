@@ -3,9 +3,9 @@
     python benchmarks/leave_one_family_out.py   # resumable; results in .jsonl, .md and .png
 
 A family (scripts, icons, ...) is held out whole: its tasks are the targets, the other families'
-networks the candidates. The truth is the zoo's measured transfers: short fine-tunes, or with
-``--truth probes`` linear probes on frozen features, of which there is one for every pair. Every
-variant is the default with one change, run with several seeds, two at a time.
+networks the candidates. The truth is twofold: the zoo's measured transfers, which are short
+fine-tunes of some pairs, and linear probes on frozen features, of which there is one for every
+pair. Every variant is the default with one change, run with several seeds, two at a time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import json
 import statistics
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import Any
@@ -25,8 +26,9 @@ from matplotlib.figure import Figure
 
 from common import RESULTS, Ledger, Line
 from tans.meta.data import PROBE, MetaData
-from tans.meta.evaluate import leave_one_family_out
+from tans.meta.evaluate import judge_left_out, train_without_families
 from tans.meta.presets import PRESETS, MetaSettings
+from tans.meta.retriever import Retriever
 from tans.training import Recipe
 from tans.types import ZooEntry
 from tans.zoo.store import Zoo
@@ -72,31 +74,31 @@ SEEDS = (777, 778, 779)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--zoo", help="folder of a zoo; the shipped one by default")
-    parser.add_argument("--truth", choices=list(EPOCHS), default="transfers")
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    read(arguments.zoo, arguments.truth)
-    keys = [key(name, seed, arguments.truth) for seed in arguments.seeds for name in VARIANTS]
+    read(arguments.zoo)
+    keys = [key(name, seed) for seed in arguments.seeds for name in VARIANTS]
     wanted = [k for k in keys if k["settings"] in arguments.variants and not RUNS.find(k)]
     with ProcessPoolExecutor(
         arguments.processes,
         mp_context=get_context("spawn"),
         initializer=read,
-        initargs=(arguments.zoo, arguments.truth),
+        initargs=(arguments.zoo,),
     ) as pool:
         for done in as_completed([pool.submit(run, k) for k in wanted]):
             RUNS.add(done.result())
-    report([found for k in keys if (found := RUNS.find(k))], arguments.truth)
+    report([found for k in keys if (found := RUNS.find(k))])
 
 
-def read(zoo_folder: str | None, truth: str) -> None:
+def read(zoo_folder: str | None) -> None:
     """Load what every run of this process needs."""
-    global DATA, TRUTH
+    global DATA, TRUTHS
     torch.set_num_threads(1)
     zoo = Zoo.open(zoo_folder)
-    DATA, TRUTH = MetaData.from_zoo(zoo), measured(zoo, EPOCHS[truth])
+    DATA = MetaData.from_zoo(zoo)
+    TRUTHS = {name: measured(zoo, epochs) for name, epochs in EPOCHS.items()}
 
 
 def measured(zoo: Zoo, epochs: int) -> torch.Tensor:
@@ -112,7 +114,7 @@ def measured(zoo: Zoo, epochs: int) -> torch.Tensor:
         return entry.resolution == zoo.resolution, entry.params
 
     best: dict[tuple[str, str], tuple[ZooEntry, list[float]]] = {}
-    for transfer in (t for t in zoo.transfers() if t.epochs == epochs):
+    for transfer in (t for t in zoo.transfers() if t.epochs == epochs and t.target in index):
         entry = entries[transfer.source]
         pair = entry.task, transfer.target
         if pair not in best or standing(entry) > standing(best[pair][0]):
@@ -125,70 +127,91 @@ def measured(zoo: Zoo, epochs: int) -> torch.Tensor:
     return truth
 
 
-def key(name: str, seed: int, truth: str) -> Line:
+def key(name: str, seed: int) -> Line:
     """What tells one run from another; a change of settings, code apart, makes it a new one."""
-    settings = json.dumps(dataclasses.asdict(VARIANTS[name]))
-    digest = hashlib.sha256(settings.encode() + TRUTH.numpy().tobytes()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(dataclasses.asdict(VARIANTS[name])).encode())
+    for truth in TRUTHS.values():
+        digest.update(truth.numpy().tobytes())
     return {
         "settings": name,
         "seed": seed,
-        "truth": truth,
-        "digest": digest,
+        "digest": digest.hexdigest()[:16],
         "data": DATA.digest()[:16],
     }
 
 
 def run(key: Line) -> Line:
     settings = dataclasses.replace(VARIANTS[key["settings"]], seed=key["seed"])
-    found = leave_one_family_out(DATA, settings, TRUTH)
-    choices = {method: dataclasses.asdict(c) for method, c in found.choices.items()}
-    return {**key, "targets": len(found.targets), "choices": choices}
+    retrievers = train_without_families(DATA, settings)
+    return {**key, **{name: choices(retrievers, truth) for name, truth in TRUTHS.items()}}
 
 
-def report(runs: list[Line], truth: str) -> None:
-    """Write the table and draw the figure from the stored runs alone."""
-    seeds = sorted({run["seed"] for run in runs})
+def choices(retrievers: Mapping[str, Retriever], truth: torch.Tensor) -> Line:
+    """How well each method chooses, judged by one truth."""
+    found = judge_left_out(DATA, retrievers, truth)
+    judged = {method: dataclasses.asdict(choice) for method, choice in found.choices.items()}
+    return {"targets": len(found.targets), "choices": judged}
+
+
+def report(runs: list[Line]) -> None:
+    """Write the tables and draw the figure from the stored runs alone."""
+    figure = Figure(figsize=(13, 1.5 + 0.28 * len(VARIANTS)), layout="constrained")
+    parts = []
+    for axis, truth in zip(figure.subplots(1, len(TRUTHS), sharey=True), TRUTHS, strict=True):
+        rows = by_method(runs, truth)
+        draw(axis, rows)
+        axis.set_title(f"judged by {truth}")
+        parts.append(table(rows, f"Judged by {truth}: {runs[0][truth]['targets']} targets."))
+    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    counts = sorted({sum(run["settings"] == name for run in runs) for name in VARIANTS} - {0})
+    note = (
+        f"Means over {' to '.join(map(str, counts))} seeds ± their standard deviation; regret in "
+        "points of accuracy, lower is better."
+    )
+    path = RESULTS / "leave_one_family_out.md"
+    path.write_text("\n\n".join([note, *parts]) + "\n")
+    figure.savefig(path.with_suffix(".png"), dpi=110)
+
+
+def by_method(runs: list[Line], truth: str) -> dict[tuple[str, str], list[Line]]:
+    """Choices of each variant's scores over seeds, then of what learns nothing."""
+    rows: dict[tuple[str, str], list[Line]] = {}
+    for name in VARIANTS:
+        own = [run[truth]["choices"] for run in runs if run["settings"] == name]
+        rows |= {(name, method): [c[method] for c in own] for method in LEARNED if own}
+    first = runs[0][truth]["choices"]
+    return rows | {("no learning", m): [c] for m, c in first.items() if m not in LEARNED}
+
+
+def table(rows: dict[tuple[str, str], list[Line]], title: str) -> str:
     lines = [
-        f"Truth: {truth}; {runs[0]['targets']} targets. Mean over {len(seeds)} seeds ± their "
-        "standard deviation; regret in points of accuracy, lower is better.",
+        title,
         "",
         "| settings | score | Spearman | regret | regret of the best of five | top 1 |",
         "|---|---|---|---|---|---|",
     ]
-    rows = [(name, method) for name in VARIANTS for method in LEARNED]
-    peers = [method for method in runs[0]["choices"] if method not in LEARNED]
-    table = {
-        row: [run["choices"][row[1]] for run in runs if run["settings"] == row[0]] for row in rows
-    }
-    table |= {("no learning", method): [runs[0]["choices"][method]] for method in peers}
-    table = {row: choices for row, choices in table.items() if choices}
-    for (label, method), choices in table.items():
+    for (label, method), found in rows.items():
         cells = [
-            _spread(choices, "spearman", 1, 2),
-            _spread(choices, "regret", 100, 1),
-            _spread(choices, "regret_of_five", 100, 1),
+            _spread(found, "spearman", 1, 2),
+            _spread(found, "regret", 100, 1),
+            _spread(found, "regret_of_five", 100, 1),
         ]
-        top1 = statistics.fmean(100 * choice["top1"] for choice in choices)
+        top1 = statistics.fmean(100 * choice["top1"] for choice in found)
         lines.append(f"| {label} | {method} | {' | '.join(cells)} | {top1:.0f}% |")
-    suffix = "" if truth == "transfers" else f"_{truth}"
-    path = RESULTS / f"leave_one_family_out{suffix}.md"
-    path.write_text("\n".join(lines) + "\n")
-    figure = Figure(figsize=(9, 1.5 + 0.28 * len(VARIANTS)), layout="constrained")
-    draw(figure.subplots(), table)
-    figure.savefig(path.with_suffix(".png"), dpi=110)
+    return "\n".join(lines)
 
 
-def draw(axis: Axes, table: dict[tuple[str, str], list[Line]]) -> None:
+def draw(axis: Axes, rows: dict[tuple[str, str], list[Line]]) -> None:
     """Regret of each variant, a dot a seed; what learns nothing as upright lines."""
-    names = list(dict.fromkeys(label for label, _ in table if label != "no learning"))
+    names = list(dict.fromkeys(label for label, _ in rows if label != "no learning"))
     for colour, method, shift in (("C0", "similarity", -0.15), ("C1", "predicted", 0.15)):
         points = [
             (100 * choice["regret"], names.index(name) + shift)
             for name in names
-            for choice in table[name, method]
+            for choice in rows[name, method]
         ]
         axis.scatter(*zip(*points, strict=True), color=colour, s=18, label=method)
-    peers = {method: c[0] for (label, method), c in table.items() if label == "no learning"}
+    peers = {method: c[0] for (label, method), c in rows.items() if label == "no learning"}
     for place, (method, choice) in enumerate(peers.items()):
         if method != "oracle":
             style = ("-", "--", "-.", ":")[place % 4]
@@ -196,7 +219,6 @@ def draw(axis: Axes, table: dict[tuple[str, str], list[Line]]) -> None:
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set_xlabel("regret to the best source (points of accuracy)")
-    axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _spread(choices: list[Line], name: str, factor: float, digits: int) -> str:

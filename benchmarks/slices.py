@@ -25,7 +25,7 @@ from tans.zoo.store import IMAGENET, Zoo
 from tans.zoo.workers import BuildProgress, Listener, side_by_side
 
 RUNS = Ledger("slices.jsonl")
-TASKS = ("clipart", "icons-mimetypes")
+TASKS = ("emoji-twitter", "script-ethiopic")
 SUBNETS = 10
 
 
@@ -42,7 +42,7 @@ def run_task(zoo_path: str | None, name: str, *, on_progress: Listener | None = 
     """Fine-tune what is missing of one task's subnets."""
     zoo, task = Zoo.open(zoo_path), fetch(name)
     assert zoo.base is not None
-    settings = BuildSettings(least_seen=6000)
+    settings = BuildSettings()
     for count, entry in enumerate(spread(zoo, name), 1):
         key: Line = {"task": name, "architecture": str(entry.architecture)}
         if RUNS.find(key):

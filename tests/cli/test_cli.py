@@ -259,7 +259,7 @@ def judged_zoo(small_zoo: Zoo, tmp_path: Path) -> Zoo:
     """A zoo whose judge always takes ImageNet's network."""
     shutil.copytree(small_zoo.path, tmp_path / "judged")
     zoo = Zoo.open(tmp_path / "judged")
-    weights = tuple(20.0 if column == "whole imagenet" else 0.0 for column in COLUMNS)
+    weights = tuple(20.0 if column == "resolution" else 0.0 for column in COLUMNS)
     Judge((0.0,) * len(COLUMNS), weights, bias=-10.0, strength=1.0, margin=0.5).save(zoo.retrieval)
     return zoo
 

@@ -86,19 +86,19 @@ def test_without_a_look_the_embeddings_rank(judged: Judged, small_zoo: Zoo) -> N
 
 
 def test_imagenet_is_the_answer_where_nothing_is_related(judged: Judged) -> None:
-    result = search(QUERY, judged(whole_imagenet=20.0))
+    result = search(QUERY, judged(resolution=20.0))
     assert result.related is False
     assert result[0].task == IMAGENET
 
 
 def test_a_source_that_beats_imagenet_is_related(judged: Judged) -> None:
-    result = search(QUERY, judged(whole_imagenet=-20.0, elastic_base=-20.0))
+    result = search(QUERY, judged(probe=-1.0, resolution=-20.0))  # ImageNet's probes are higher.
     assert result.related is True
     assert result[0].task in ("red", "blue")
 
 
 def test_limits_hold_after_the_look_too(judged: Judged) -> None:
-    zoo = judged(whole_imagenet=20.0)
+    zoo = judged(resolution=20.0)
     sources = Sources.of(zoo)
     limit = sources.base.params - 1
     result = search(QUERY, zoo, top=1000, max_params=limit)

@@ -44,7 +44,7 @@ MaxMinutes = Annotated[
     float | None,
     typer.Option(
         metavar="M",
-        help="Most minutes for a fine-tune of 5 epochs on this device, which is calibrated once.",
+        help="Most minutes for a fine-tune by the default recipe on this device, calibrated once.",
     ),
 ]
 Look = Annotated[

@@ -57,6 +57,8 @@ def describe_entries(zoo: Zoo, entries: Sequence[ZooEntry]) -> Iterator[dict[str
 
 
 def show_matches(result: SearchResult, name: str) -> None:
+    from tans.training import Recipe
+
     columns = dict(_columns(result))
     rows = [[cell(k, match) for cell in columns.values()] for k, match in enumerate(result, 1)]
     console.show_table(f"Networks for {name}, best first", list(columns), rows)
@@ -68,7 +70,7 @@ def show_matches(result: SearchResult, name: str) -> None:
         )
     brackets = "; in brackets the interval that holds it for nine tasks in ten"
     console.say(
-        "Predicted: accuracy after a fine-tune of 5 epochs on these images"
+        f"Predicted: accuracy after a fine-tune of {Recipe.epochs} epochs on these images"
         f"{brackets if result[0].low is not None else ''}."
     )
     say_related(result)

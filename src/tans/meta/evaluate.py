@@ -88,7 +88,29 @@ def evaluate_retrieval(retriever: Retriever, data: MetaData) -> Retrieval:
 
 
 def leave_one_family_out(data: MetaData, settings: MetaSettings, truth: Tensor) -> Judged:
-    """Train without each family in turn and choose sources for its tasks among the others'.
+    """Train without each family in turn, and choose sources for its tasks among the others'.
+
+    Args:
+        data: the whole zoo.
+        settings: of every training.
+        truth: as for ``judge_left_out``.
+
+    Raises:
+        InputError: truth has another shape, or no target has a measured candidate.
+    """
+    _left_out(data, truth)
+    return judge_left_out(data, train_without_families(data, settings), truth)
+
+
+def train_without_families(data: MetaData, settings: MetaSettings) -> dict[str, Retriever]:
+    """Per family that has images, a retriever that saw nothing of it."""
+    tasks = data.has_images.nonzero().flatten().tolist()
+    families = dict.fromkeys(data.families[task] for task in tasks)
+    return {family: meta_train(data.without(family), settings) for family in families}
+
+
+def judge_left_out(data: MetaData, retrievers: Mapping[str, Retriever], truth: Tensor) -> Judged:
+    """Choose sources for the tasks of each family among the other families'.
 
     Methods: ``similarity`` (a source counts as its most similar network, equation 6),
     ``predicted`` (its best predicted network), ``probe`` (what a linear probe on the target's own
@@ -96,32 +118,36 @@ def leave_one_family_out(data: MetaData, settings: MetaSettings, truth: Tensor) 
 
     Args:
         data: the whole zoo.
-        settings: of every training.
+        retrievers: from ``train_without_families``.
         truth: (t, t), accuracy of source task on target task in the order of ``data.tasks``;
             NaN where not measured.
 
     Raises:
         InputError: truth has another shape, or no target has a measured candidate.
     """
-    _check_shape(truth, (len(data.tasks), len(data.tasks)))
-    apart = strangers(data)  # (t, t)
-    allowed = truth.isfinite() & apart & _owned(data)[:, None] & data.has_images[None]
-    targets = allowed.any(0).nonzero().squeeze(1).tolist()  # (k,)
-    if not targets:
-        raise InputError("no target with images has a source of another family measured on it")
+    targets, measured = _left_out(data, truth)
     size = len(data.tasks)
     scores: dict[str, Tensor] = {"probe": data.probe_means[:, targets]}
     for family in dict.fromkeys(data.families[target] for target in targets):
         columns = [i for i, target in enumerate(targets) if data.families[target] == family]
         kept = torch.tensor([name != family for name in data.families])  # (t,)
-        rest = data.without(family)
         images = [_images(data, targets[i]) for i in columns]
-        found = _scores(meta_train(rest, settings), rest, truth[kept][:, kept], images)
+        known = truth[kept][:, kept]
+        found = _scores(retrievers[family], data.without(family), known, images)
         for name, score in found.items():
             full = scores.setdefault(name, torch.full((size, len(targets)), torch.nan))
             full[kept.nonzero(), torch.tensor(columns)] = score
-    measured = truth.masked_fill(~allowed, torch.nan)[:, targets]  # (t, k)
     return _judged(tuple(data.tasks[i] for i in targets), scores, measured)
+
+
+def _left_out(data: MetaData, truth: Tensor) -> tuple[list[int], Tensor]:
+    """Targets (k) with a source of another family, and its accuracy (t, k), else NaN."""
+    _check_shape(truth, (len(data.tasks), len(data.tasks)))
+    allowed = truth.isfinite() & strangers(data) & _owned(data)[:, None] & data.has_images[None]
+    targets = allowed.any(0).nonzero().squeeze(1).tolist()  # (k,)
+    if not targets:
+        raise InputError("no target with images has a source of another family measured on it")
+    return targets, truth.masked_fill(~allowed, torch.nan)[:, targets]
 
 
 def judge_targets(

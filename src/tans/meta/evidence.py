@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,47 +12,45 @@ from tans.errors import InputError
 from tans.types import ZooEntry
 from tans.zoo.sources import Sources
 
-COLUMNS = ("probe", "whole imagenet", "elastic base", "size", "images a class")
-"""Columns of the evidence: the source's probe in log odds, whether it is ImageNet's, the logarithm
-of the parameters as a share of the source's largest network, and of the images for each class."""
+COLUMNS = ("probe", "best probe", "resolution", "size")
+"""Columns of the evidence: the source's probe in log odds; the best probe at the zoo's resolution,
+which tells how hard the task is; its resolution as doublings of the zoo's; and the logarithm of its
+parameters as a share of the source's largest network."""
 EDGE = 0.01
 """Accuracies are kept this far from 0 and 1, where their logit has no bound."""
+DOUBLINGS = 1.0
+"""Of the resolution, that fine-tunes were measured at; more of them count as these."""
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A task that networks are judged for, and what was seen on it."""
+def evidence(sources: Sources, entries: Sequence[ZooEntry], probes: Mapping[str, float]) -> Tensor:
+    """What speaks for each entry on a task, float64 (n, len(COLUMNS)).
 
-    classes: int
-    images: int
-    """For training."""
-    probes: Mapping[str, float]
-    """Entry id to probe accuracy, in [0, 1]."""
-
-
-def evidence(sources: Sources, entries: Sequence[ZooEntry], subject: Subject) -> Tensor:
-    """What speaks for each entry, float64 (n, len(COLUMNS)).
+    Args:
+        probes: by entry id, the accuracy of a probe on the task's images, in [0, 1].
 
     Raises:
         InputError: the source of an entry was not probed.
     """
-    if missing := {sources.stand_in(e).id for e in entries} - subject.probes.keys():
+    if missing := {sources.stand_in(e).id for e in entries} - probes.keys():
         raise InputError(
             f"{sorted(missing)[0]} was not probed on the task; expected a probe of the "
             "largest network of every source that is judged"
         )
-    rows = [_row(sources, entry, subject) for entry in entries]
+    higher = {entry.id for entry in sources.whole if entry.resolution > sources.base.resolution}
+    best = max((logit(probed) for id, probed in probes.items() if id not in higher), default=0.0)
+    rows = [_row(sources, entry, probes, best) for entry in entries]
     return torch.tensor(rows, dtype=torch.float64).view(-1, len(COLUMNS))
 
 
-def _row(sources: Sources, entry: ZooEntry, subject: Subject) -> tuple[float, ...]:
-    own = sources.stand_in(entry)
+def _row(
+    sources: Sources, entry: ZooEntry, probes: Mapping[str, float], best: float
+) -> tuple[float, ...]:
+    own, usual = sources.stand_in(entry), sources.base.resolution
     return (
-        logit(subject.probes[own.id]),
-        float(entry in sources.whole),
-        float(own == sources.base),
+        logit(probes[own.id]),
+        best,
+        min(math.log2(entry.resolution / usual), DOUBLINGS),
         math.log(entry.params / own.params),
-        math.log(subject.images / subject.classes),
     )
 
 

@@ -1,9 +1,9 @@
 """How well a network will do after fine-tuning, with an interval, judged by the evidence.
 
-A probe says most, but not in the same unit for every source: fine-tuning adds more to the ImageNet
-network than to those already tuned at the zoo's resolution. So a ridge regression on the evidence
-is fitted to real fine-tunes of stored networks on tasks of other families. Its errors on families
-that were left out give the interval.
+A probe of a source's largest network says most, but not what a smaller network of it loses, and
+what a higher resolution gains beyond it. So a ridge regression on the evidence is fitted to real
+fine-tunes of stored networks on tasks of other families. Its errors on families that were left out
+give the interval.
 
 Reference: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005 (conformal
 prediction).
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
-from tans.meta.evidence import COLUMNS, Subject, evidence, logit
+from tans.meta.evidence import COLUMNS, evidence, logit
 from tans.training import Recipe
 from tans.types import Transfer
 from tans.zoo.sources import Sources
@@ -62,9 +62,8 @@ class Trials:
         rows, kept = [], []
         for transfer in (t for t in transfers if t.epochs == epochs):
             seen = probes.get((transfer.target, transfer.images), {})
-            subject = Subject(len(tasks[transfer.target].classes), transfer.images, seen)
             if sources.stand_in(entries[transfer.source]).id in seen:
-                rows.append(evidence(sources, [entries[transfer.source]], subject))
+                rows.append(evidence(sources, [entries[transfer.source]], seen))
                 kept.append(transfer)
         return cls(
             torch.cat([torch.empty(0, len(COLUMNS), dtype=torch.float64), *rows]),
@@ -156,7 +155,11 @@ def judge_zoo(zoo: Zoo) -> Judge | None:
     Raises:
         ZooError: the zoo cannot be read, or written to.
     """
-    trials, stored = Trials.from_zoo(zoo), Judge.load(zoo.retrieval)
+    trials = Trials.from_zoo(zoo)
+    try:
+        stored = Judge.load(zoo.retrieval)
+    except ZooError:  # Damaged, or of another version: what is to be replaced.
+        stored = None
     if stored is not None and stored.trials > len(trials.accuracy):
         return stored
     if len(set(trials.families)) < FEWEST_FAMILIES:

@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tans.errors import InputError
-from tans.meta.evidence import Subject, evidence
+from tans.meta.evidence import evidence
 from tans.meta.judge import Judge
 from tans.meta.retriever import Retriever
 from tans.search.limits import Array, costs_of, fits
 from tans.search.look import Look, second_look
 from tans.spaces.embedding import image_features
-from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
 from tans.zoo.sources import Sources
@@ -145,7 +144,7 @@ def search(
     if judge is not None and look:
         sources = Sources.of(zoo)
         looks = second_look(task, zoo, _worth_a_look(everything, sources, look))
-        found = _judged(everything, looks, sources, judge, _subject(task, looks))
+        found = _judged(everything, looks, sources, judge)
     looked = time.perf_counter()
     best = found.take(np.argsort(-found.predicted, kind="stable")[:top])
     return SearchResult(
@@ -180,23 +179,17 @@ def _worth_a_look(candidates: _Candidates, sources: Sources, count: int) -> list
     return [*nearest, sources.base, sources.whole[0], *whole]
 
 
-def _subject(task: Task, looks: Sequence[Look]) -> Subject:
-    images = int((task.splits == TRAIN).sum())
-    return Subject(len(task.classes), images, {look.id: look.accuracy for look in looks})
-
-
 def _judged(
     candidates: _Candidates,
     looks: Sequence[Look],
     sources: Sources,
     judge: Judge,
-    subject: Subject,
 ) -> _Candidates:
     """The networks of the sources that were looked at, with the accuracies to be expected."""
-    seen = {look.id for look in looks}
+    seen = {look.id: look.accuracy for look in looks}
     rows = [k for k, e in enumerate(candidates.entries) if sources.stand_in(e).id in seen]
     kept = candidates.take(rows)
-    found = evidence(sources, kept.entries, subject)  # (n, columns)
+    found = evidence(sources, kept.entries, seen)  # (n, columns)
     low, high = judge.interval(found)
     return _Candidates(
         kept.entries,
