@@ -23,7 +23,7 @@ from functools import partial
 import torch
 
 import answers_report
-from common import RESULTS, Ledger, Line, environment, limited
+from common import RESULTS, Ledger, Line, environment
 from tans.search import SearchResult, search
 from tans.spaces.embedding import image_features
 from tans.spaces.network import Network
@@ -96,7 +96,7 @@ def run_task(
 ) -> None:
     """Choose each method's network for a task, and fine-tune those whose runs are not stored."""
     zoo = Zoo.open(zoo_path)
-    task = limited(fetch(name), TRAIN_IMAGES)
+    task = fetch(name).limited(TRAIN_IMAGES)
     chosen = _choices(zoo, task)
     jobs = _jobs(zoo, chosen, seed)
     for count, job in enumerate(jobs, 1):
@@ -108,7 +108,7 @@ def run_task(
 def run_long(zoo_path: str | None, name: str, *, on_progress: Listener | None = None) -> None:
     """Fine-tune the ImageNet network for long, after all else."""
     zoo = Zoo.open(zoo_path)
-    task = limited(fetch(name), TRAIN_IMAGES)
+    task = fetch(name).limited(TRAIN_IMAGES)
     _measure(zoo, task, Job(_choices(zoo, task)["methods"]["imagenet"], LONG, SEEDS[0]))
     if on_progress:
         on_progress(BuildProgress(name, "long", LONG, LONG))

@@ -1,4 +1,4 @@
-"""What the benchmarks share: dev tasks cut to size, and results that survive a kill."""
+"""What the benchmarks share: results that survive a kill."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from tans.tasks.images import ArrayPixels
-from tans.tasks.splits import SPLITS, stratified_subset
-from tans.tasks.task import Task
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -39,25 +35,6 @@ class Ledger:
             file.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)
         return line
-
-
-def limited(task: Task, train_images: int) -> Task:
-    """The task with only so many training images; validation and test images stay."""
-    train, val, test = ((task.splits == k).nonzero().flatten() for k in range(len(SPLITS)))
-    kept = train[stratified_subset(task.labels[train], train_images, seed=0)]
-    rows = torch.cat([kept, val, test])  # (n,)
-    pixels = task.pixels
-    if not isinstance(pixels, ArrayPixels):
-        raise TypeError("packaged tasks have their images in memory")
-    return Task(
-        task.name,
-        task.classes,
-        ArrayPixels(pixels.images[rows]),
-        task.labels[rows],
-        task.splits[rows],
-        task.card,
-        task.groups and tuple(task.groups[row] for row in rows.tolist()),
-    )
 
 
 def environment() -> Line:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import statistics
 
-from common import RESULTS, Ledger, limited
+from common import RESULTS, Ledger
 from tans.spaces.batchnorm import recalibrate
 from tans.spaces.elastic import extract, sort_channels
 from tans.spaces.imagenet import imagenet_network
@@ -33,7 +33,7 @@ def main() -> None:
     assert zoo.base is not None
     architectures = five_sizes(zoo)
     for name in TASKS:
-        task = limited(fetch(name), 300)
+        task = fetch(name).limited(300)
         for seed in SEEDS:
             for architecture in architectures:
                 for weights in ("published", "elastic base"):

@@ -13,7 +13,7 @@ import itertools
 import statistics
 from functools import partial
 
-from common import RESULTS, Ledger, Line, limited
+from common import RESULTS, Ledger, Line
 from tans.tasks.sources.registry import fetch
 from tans.training import Recipe, finetune
 from tans.types import ZooEntry
@@ -44,7 +44,7 @@ def main() -> None:
 def run_task(zoo_path: str | None, name: str, *, on_progress: Listener | None = None) -> None:
     """Every recipe from every network on one task, where it is not stored."""
     zoo = Zoo.open(zoo_path)
-    task = limited(fetch(name), 300)
+    task = fetch(name).limited(300)
     kinds = Sources.of(zoo)
     networks = dict(zip(NETWORKS, (kinds.whole[0], _best_probed(zoo, name)), strict=True))
     for network, (epochs, rate, fitted) in itertools.product(NETWORKS, GRID):

@@ -14,7 +14,7 @@ import argparse
 import torch
 from safetensors.torch import save
 
-from common import RESULTS, Ledger, Line, limited
+from common import RESULTS, Ledger, Line
 from tans.spaces.batchnorm import recalibrate
 from tans.spaces.elastic import State, Supernet
 from tans.tasks.sources.registry import fetch
@@ -41,7 +41,7 @@ def main() -> None:
     zoo = Zoo.open(parser.parse_args().zoo)
     for name in TASKS:
         if not RUNS.find({"task": name}):
-            RUNS.add(measure(limited(fetch(name), 1500), zoo))
+            RUNS.add(measure(fetch(name).limited(1500), zoo))
     report()
 
 

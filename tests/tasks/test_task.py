@@ -191,6 +191,24 @@ def test_a_split_can_be_limited():
         task.split("dev", 8)
 
 
+def test_a_limited_task_keeps_what_it_is_judged_by(tmp_path):
+    for task in (array_task((40, 20)), Task.from_folder(folder_of(tmp_path, {"a": 40, "b": 20}))):
+        few = task.limited(12)
+        assert torch.equal(few.limited(12).labels, few.labels)
+        assert torch.bincount(few.split("train", 8)[1]).tolist() == [8, 4]
+        for name in ("val", "test"):
+            for kept, whole in zip(few.split(name, 8), task.split(name, 8), strict=True):
+                assert torch.equal(kept, whole)
+        assert len(task.limited(1000)) == len(task)
+
+
+def test_a_limited_task_keeps_its_groups():
+    groups = [str(index // 2) for index in range(40)]
+    few = array_task((20, 20), groups=groups).limited(10)
+    assert few.groups is not None
+    assert len(few.groups) == len(few)
+
+
 def test_a_sample_is_balanced_and_from_train():
     task = array_task((40, 10))
     images, labels = task.sample(10, 16)

@@ -55,6 +55,10 @@ class ArrayPixels:
             self._last = resolution, resize(self.images, resolution)
         return self._last[1]
 
+    def take(self, rows: Tensor) -> ArrayPixels:
+        """The images of some rows, int64 (m,)."""
+        return ArrayPixels(self.images[rows])
+
 
 class FilePixels:
     """Images in files, decoded when asked for."""
@@ -79,6 +83,11 @@ class FilePixels:
                 )
             self._last = resolution, images
         return self._last[1]
+
+    def take(self, rows: Tensor) -> FilePixels:
+        """The images of some rows, int64 (m,)."""
+        resolution, images = self._last
+        return FilePixels([self.paths[row] for row in rows.tolist()], resolution, images[rows])
 
 
 def open_files(paths: Sequence[Path], resolution: int) -> tuple[FilePixels, dict[int, str]]:

@@ -6,7 +6,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,6 +57,10 @@ class Pixels(Protocol):
 
     def at(self, resolution: int) -> Tensor:
         """All images squeezed to squares of ``resolution`` pixels a side, uint8 (n, 3, r, r)."""
+        ...
+
+    def take(self, rows: Tensor) -> Pixels:
+        """The images of some rows, int64 (m,)."""
         ...
 
 
@@ -208,6 +212,23 @@ class Task:
         groups = self.groups and [self.groups[row] for row in members.tolist()]
         labels = self.labels[members]
         return self.pixels.at(resolution)[members], labels, assign_folds(labels, groups, seed=seed)
+
+    def limited(self, images: int, seed: int = 0) -> Task:
+        """The task with at most so many training images, in the proportions of the classes.
+
+        Validation and test images stay.
+        """
+        train = self._members("train")
+        train = train[stratified_subset(self.labels[train], images, seed)]
+        rows = torch.cat([train, self._members("val"), self._members("test")])  # (m,)
+        groups = self.groups and tuple(self.groups[row] for row in rows.tolist())
+        return replace(
+            self,
+            pixels=self.pixels.take(rows),
+            labels=self.labels[rows],
+            splits=self.splits[rows],
+            groups=groups,
+        )
 
     def thumbnails(self, n: int = 64, seed: int = 0) -> Tensor:
         """Training images, classes taking turns, uint8 (n, 3, 64, 64); small classes repeat."""
