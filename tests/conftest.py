@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tans.tasks.task import Task, TaskCard
 from tans.training import Recipe
 from tans.zoo.build import BuildSettings, build_zoo
 from tans.zoo.store import Zoo
+from tans.zoo.transfers import TransferSettings, measure_transfers
 
 SMALL = BuildSettings(
     resolution=32,
@@ -23,6 +25,7 @@ SMALL = BuildSettings(
     recipe=Recipe(epochs=1, batch_size=16),
     base_recipe=Recipe(epochs=1, learning_rate=1e-3, batch_size=16),
 )
+TRANSFERS = TransferSettings(Recipe(epochs=1, batch_size=8, seed=3), images=30, first=1, others=1)
 
 
 def drawn_task(name: str, family: str, seed: int = 0, n: int = 60) -> Task:
@@ -52,3 +55,15 @@ def small_zoo(tmp_path_factory: pytest.TempPathFactory, small_tasks: list[Task])
     settings = MetaSettings(steps=20, query_images=20, query_least=20, evaluate_every=0)
     meta_train(MetaData.from_zoo(zoo), settings).save(zoo.retrieval)
     return zoo
+
+
+@pytest.fixture(scope="session")
+def measured_zoo(
+    small_zoo: Zoo, small_tasks: list[Task], tmp_path_factory: pytest.TempPathFactory
+) -> Zoo:
+    """The small zoo with transfers between its tasks; as it, to be read only."""
+    folder = tmp_path_factory.mktemp("measured") / "zoo"
+    shutil.copytree(small_zoo.path, folder)
+    zoo = Zoo.open(folder)
+    measure_transfers(zoo, small_tasks, TRANSFERS)
+    return Zoo.open(folder)

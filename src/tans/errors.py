@@ -6,6 +6,7 @@
     │   └── LimitError    no stored network fits the limits
     ├── ZooError          a zoo is missing, damaged, or of another schema
     ├── SourceError       a packaged source cannot be fetched or read
+    ├── ResultError       results of experiments cannot be read or written
     └── MissingExtraError an optional dependency is not installed
 
 A message says what came, what was expected, and what to do.
@@ -34,6 +35,10 @@ class ZooError(TansError):
 
 class SourceError(TansError):
     """A packaged source cannot be fetched or read."""
+
+
+class ResultError(TansError):
+    """Results of experiments cannot be read or written."""
 
 
 class MissingExtraError(TansError):

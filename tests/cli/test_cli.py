@@ -20,7 +20,7 @@ from tans.cli import use
 from tans.meta.evidence import COLUMNS
 from tans.meta.judge import Judge
 from tans.pace import Pace
-from tans.search import limits
+from tans.zoo import limits
 from tans.zoo.store import Zoo
 
 COMMANDS = [
@@ -35,6 +35,10 @@ COMMANDS = [
     ("zoo", "verify"),
     ("tasks", "list"),
     ("tasks", "fetch"),
+    ("bench", "run"),
+    ("bench", "report"),
+    ("bench", "methods"),
+    ("bench", "tasks"),
 ]
 HEAVY = {"torch", "torchvision", "numpy", "lancedb", "pyarrow", "matplotlib", "sklearn", "PIL"}
 
@@ -98,7 +102,7 @@ def assert_fails(answer: Answer, *words: str) -> None:
 # Help
 
 
-@pytest.mark.parametrize("command", [(), ("zoo",), ("tasks",), *COMMANDS])
+@pytest.mark.parametrize("command", [(), ("zoo",), ("tasks",), ("bench",), *COMMANDS])
 def test_every_command_has_help(run: Run, command: tuple[str, ...]) -> None:
     answer = run(*command, "--help")
     assert answer.code == 0
@@ -233,6 +237,28 @@ def test_tasks_list(run: Run) -> None:
 
 
 # With a small zoo
+
+
+def test_bench_lists(run: Run) -> None:
+    methods = run("bench", "methods", "--json").json["methods"]
+    assert {"tans", "imagenet", "logme"} <= {method["name"] for method in methods}
+    assert "LogME" in run("bench", "methods").out
+    tasks = {task["name"]: task for task in run("bench", "tasks", "--json").json["tasks"]}
+    assert tasks["script-greek"] == {"name": "script-greek", "role": "dev", "kind": "sibling"}
+    assert tasks["solar-cells"]["role"] == "sealed"
+    assert "solar-cells" in run("bench", "tasks").out
+
+
+def test_bench_with_wrong_names(run: Run, tmp_path: Path) -> None:
+    for arguments, expected in (
+        (("run", "nothing"), "no experiment 'nothing'; expected one of"),
+        (("run", "main", "--preset", "tpu"), "no preset 'tpu'; expected one of cpu, gpu"),
+        (("report", "--results", tmp_path / "none"), "no results in"),
+    ):
+        answer = run("bench", *arguments)
+        assert answer.code == 1
+        assert expected in answer.err
+        assert "Traceback" not in answer.err
 
 
 def test_zoo_copy(run: Run, small_zoo: Zoo, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
     tans ├── search, finetune, predict                    use.py
          ├── train, zoo list | show | build | verify      zoo.py
-         └── tasks list | fetch                           tasks.py
+         ├── tasks list | fetch                           tasks.py
+         └── bench run | report | methods | tasks         bench.py
 
 Heavy imports stand inside the commands, so that ``--help`` answers at once. Standard output holds
 the result alone; with ``--json`` it is one JSON value. An error is one line on standard error, and
@@ -17,7 +18,7 @@ from typing import Annotated
 import typer
 
 from tans import __version__
-from tans.cli import console, tasks, use, zoo
+from tans.cli import bench, console, tasks, use, zoo
 from tans.errors import TansError
 
 HELP = """Find the best pretrained network, architecture and weights, for labelled images.
@@ -37,6 +38,7 @@ app.command()(use.predict)
 app.add_typer(zoo.app, name="zoo")
 app.command()(zoo.train)
 app.add_typer(tasks.app, name="tasks")
+app.add_typer(bench.app, name="bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

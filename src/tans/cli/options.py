@@ -58,6 +58,9 @@ Look = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Workers = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Processes side by side, sharing the cores.")
+]
 
 
 def read_task(path: Path) -> Task:

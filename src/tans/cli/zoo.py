@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tans.cli import console, views
-from tans.cli.options import Json, Seed, ZooPath, read_task
+from tans.cli.options import Json, Seed, Workers, ZooPath, read_task
 from tans.errors import InputError
 
 if TYPE_CHECKING:
     from tans.tasks.task import Task
     from tans.zoo.workers import BuildProgress
-
-Workers = Annotated[
-    int, typer.Option(min=1, metavar="N", help="Processes side by side, sharing the cores.")
-]
 
 app = typer.Typer(no_args_is_help=True, help="Look into a zoo, build one, or check one.")
 

@@ -17,10 +17,10 @@ from tans.report.charts import Line, confusion_chart, line_chart, line_class
 from tans.report.markup import Html, join, picture, tag
 from tans.report.runs import Run, difference, wilson
 from tans.search import SearchResult
-from tans.search.limits import EPOCHS
 from tans.tasks.images import resize
 from tans.tasks.task import SPLITS, Task
 from tans.types import Match
+from tans.zoo.limits import EPOCHS
 
 SHOWN_CLASSES = 24
 """Classes whose images are shown; the others are named."""

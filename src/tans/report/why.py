@@ -12,9 +12,9 @@ from tans.report.markup import Html, join, picture, tag
 from tans.report.pictures import ELASTIC_BASE, Pictures, pictures_of, title_of
 from tans.report.runs import Run
 from tans.search import Look, SearchResult
-from tans.search.limits import EPOCHS
 from tans.search.look import IMAGES
 from tans.types import Match
+from tans.zoo.limits import EPOCHS
 
 SHOWN = 16
 """Images of each source that was looked at."""

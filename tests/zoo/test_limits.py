@@ -7,9 +7,10 @@ import pytest
 
 from tans.errors import InputError, LimitError
 from tans.pace import Pace
-from tans.search import limits, search
-from tans.search.limits import EPOCHS, fits
+from tans.search import search
 from tans.types import Constraints
+from tans.zoo import limits
+from tans.zoo.limits import EPOCHS, fits
 from tans.zoo.store import Zoo
 from tests.conftest import drawn_task
 

@@ -1,0 +1,1 @@
+"""Competing ways to get a network for a task, behind one Protocol."""

@@ -1,0 +1,23 @@
+"""All experiments by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tans.errors import InputError
+from tans.evaluation.experiment import Experiment
+from tans.evaluation.experiments.main import MAIN
+
+EXPERIMENTS: Mapping[str, Experiment[Any]] = {experiment.name: experiment for experiment in (MAIN,)}
+
+
+def get_experiment(name: str) -> Experiment[Any]:
+    """The experiment of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in EXPERIMENTS:
+        raise InputError(f"no experiment {name!r}; expected one of {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[name]

@@ -1,0 +1,169 @@
+"""The two kinds of work that most experiments are made of: choose a network, and fine-tune it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+from tans.baselines.method import Problem, Proposal
+from tans.evaluation.bench import Bench
+from tans.evaluation.methods import get_method
+from tans.evaluation.results import Result
+from tans.evaluation.tasks import prepared
+from tans.spaces.network import Network
+from tans.tasks.task import Task
+from tans.training import Recipe, accuracy, finetune, fit_head
+from tans.types import Architecture, Constraints
+
+LIMITS = {
+    "": Constraints(),
+    "40M-flops": Constraints(max_flops=40e6),
+    "1M": Constraints(max_flops=40e6, max_params=1e6),
+    "2M": Constraints(max_flops=40e6, max_params=2e6),
+    "3M": Constraints(max_flops=40e6, max_params=3e6),
+}
+"""By name. 40 million multiply-adds are what the ImageNet network needs at 64 pixels, and not at
+96: with that limit, epochs of all methods cost about the same."""
+HEAD_ALONE = 0
+"""Epochs of a fine-tune that is only a head on frozen features."""
+
+
+class Job(Protocol):
+    """One piece of work with one result; a dataclass, so that it can be sent to a worker."""
+
+    @property
+    def name(self) -> str:
+        """Of its result."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """That it is done on."""
+        ...
+
+    def done(self, bench: Bench) -> bool:
+        """Whether the stored result still holds."""
+        ...
+
+    def run(self, bench: Bench) -> Result:
+        """Do it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Ask a method for a network."""
+
+    task: str
+    method: str
+    limits: str = ""
+    """One of ``LIMITS``."""
+    seed: int = 0
+    images: int = 300
+    """Training images of the task, at most."""
+
+    @property
+    def name(self) -> str:
+        limits = f"-{self.limits}" if self.limits else ""
+        return f"choices/{self.task}/{self.method}{limits}-n{self.images}-s{self.seed}"
+
+    def done(self, bench: Bench) -> bool:
+        stored = bench.results.read(self.name)
+        return stored is not None and stored["zoo"] == bench.digest
+
+    def run(self, bench: Bench) -> Result:
+        task = prepared(self.task, self.images)
+        propose = get_method(self.method).method
+        began = time.perf_counter()
+        proposal = propose(Problem(task, LIMITS[self.limits], self.seed), bench.zoo)
+        seconds = time.perf_counter() - began
+        space, classes = bench.zoo.space, len(task.classes)
+        costs = space.costs(proposal.architecture, classes, proposal.resolution)
+        return {
+            **asdict(self),
+            "zoo": bench.digest,
+            **asdict(proposal),
+            "architecture": str(proposal.architecture),
+            "network": proposal.network,
+            "seconds": round(seconds, 3),
+            **asdict(costs),
+        }
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Fine-tune a network, or fit its head alone."""
+
+    task: str
+    proposal: Proposal
+    epochs: int
+    seed: int = 0
+    images: int = 300
+    learning_rate: float = Recipe.learning_rate
+
+    @property
+    def name(self) -> str:
+        head = "" if self.proposal.fit_head else "-random-head"
+        settings = f"n{self.images}-e{self.epochs}-r{self.learning_rate:g}-s{self.seed}{head}"
+        return f"runs/{self.task}/{self.proposal.network}-{settings}"
+
+    def done(self, bench: Bench) -> bool:
+        return bench.results.read(self.name) is not None
+
+    def run(self, bench: Bench) -> Result:
+        task, chosen = prepared(self.task, self.images), self.proposal
+        classes = len(task.classes)
+        network = chosen.load(bench.zoo, classes, self.seed)
+        measured = self._tuned(network, task) if self.epochs else _head_alone(network, task, chosen)
+        return {
+            "task": self.task,
+            "network": chosen.network,
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+            "images": self.images,
+            "fit_head": chosen.fit_head,
+            "source": chosen.source,
+            "architecture": str(chosen.architecture),
+            "resolution": chosen.resolution,
+            "classes": classes,
+            "test_images": len(task.split("test", bench.zoo.resolution)[1]),
+            **asdict(bench.zoo.space.costs(chosen.architecture, classes, chosen.resolution)),
+            **measured,
+        }
+
+    def _tuned(self, network: Network, task: Task) -> Result:
+        recipe = Recipe(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            fit_head=self.proposal.fit_head,
+            seed=self.seed,
+        )
+        tuned = finetune(network, task, self.proposal.resolution, recipe)
+        return {
+            "accuracy": tuned.test_accuracy,
+            "best_epoch": tuned.best_epoch,
+            "history": [asdict(epoch) for epoch in tuned.history],
+            "seconds": round(tuned.seconds, 2),
+        }
+
+
+def _head_alone(network: Network, task: Task, chosen: Proposal) -> Result:
+    began = time.perf_counter()
+    fit_head(network, *task.split("train", chosen.resolution))
+    found = accuracy(network, *task.split("test", chosen.resolution))
+    seconds = round(time.perf_counter() - began, 2)
+    return {"accuracy": found, "best_epoch": HEAD_ALONE, "history": [], "seconds": seconds}
+
+
+def proposal_of(choice: Result) -> Proposal:
+    """The proposal in a stored choice."""
+    return Proposal(
+        choice["source"],
+        choice["weights"],
+        Architecture.parse(choice["architecture"]),
+        choice["resolution"],
+        choice["fit_head"],
+        choice["details"],
+    )

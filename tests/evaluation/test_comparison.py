@@ -1,0 +1,22 @@
+"""Means and their intervals."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from scipy.stats import ttest_1samp
+
+from tans.evaluation.comparison import confidence, percent
+
+
+def test_the_interval_is_that_of_the_t_test() -> None:
+    values = [0.61, 0.7, 0.66, 0.9]
+    interval = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert confidence(values) == pytest.approx((interval.high - interval.low) / 2)
+
+
+def test_one_value_has_no_interval() -> None:
+    assert math.isnan(confidence([0.5]))
+    assert percent(0.5, confidence([0.5])) == "50.0"
+    assert percent(0.871, 0.012) == "87.1 ± 1.2"

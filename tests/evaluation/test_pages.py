@@ -1,0 +1,50 @@
+"""Pages are drawn from the stored results alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tans.errors import ResultError
+from tans.evaluation.bench import Bench
+from tans.evaluation.experiments.main import MAIN
+from tans.evaluation.jobs import LIMITS, FineTune, proposal_of
+from tans.evaluation.pages import write_pages
+from tests.evaluation.conftest import DEV_TASK
+
+
+@pytest.fixture
+def ran(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Two methods on one task, one short epoch each, stored under the lengths of ``MAIN``."""
+    (arm, *_) = MAIN.plan.arms
+    monkeypatch.setitem(LIMITS, arm.limits[0], LIMITS[""])
+    for choose in (c for c in arm.choices() if c.task == DEV_TASK):
+        choice = choose.run(bench)
+        bench.results.write(choose.name, choice)
+        run = FineTune(DEV_TASK, proposal_of(choice), epochs=1).run(bench)
+        for epochs in arm.epochs:
+            job = FineTune(DEV_TASK, proposal_of(choice), epochs)
+            bench.results.write(job.name, {**run, "epochs": epochs})
+    return bench
+
+
+def test_a_page_shows_tables_and_figures_that_exist(ran: Bench, tmp_path: Path) -> None:
+    (page,) = write_pages(ran.results.folder, tmp_path / "pages")
+    text = page.read_text()
+    assert "| tans |" in text
+    assert "tans bench run main" in text
+    linked = [part.split(")")[0] for part in text.split("](")[1:]]
+    assert len(linked) == len(MAIN.draw(ran.results))
+    assert all((page.parent / name).is_file() for name in linked)
+
+
+def test_a_gpus_results_stand_apart(ran: Bench, tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="no results"):
+        list(write_pages(ran.results.folder, tmp_path / "pages", preset="gpu"))
+
+
+def test_without_results_there_is_no_page(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="tans bench run"):
+        list(write_pages(tmp_path / "results", tmp_path / "pages"))
+    assert not (tmp_path / "pages").exists()

@@ -1,0 +1,67 @@
+"""Experiments run what is missing and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+from tans.evaluation.bench import Bench
+from tans.evaluation.comparison import cells
+from tans.evaluation.experiment import Arm, Comparison, Experiment
+from tans.evaluation.looks import FILE
+from tans.evaluation.results import Results
+from tans.evaluation.runner import run_experiment
+from tans.zoo.workers import BuildProgress
+from tests.evaluation.conftest import DEV_TASK, SEALED_TASK
+
+
+def experiment(task: str, methods: tuple[str, ...] = ("imagenet", "largest")) -> Experiment:
+    arm = Arm(methods, (task,), epochs=(0, 1), images=30, limits=("",))
+    return Experiment("small", "Small", "How?", Comparison((arm,)), drawn=lambda *_: [])
+
+
+def test_a_run_goes_on_where_it_was_stopped(bench: Bench) -> None:
+    folder, zoo = bench.results.folder, bench.zoo.path
+    told: list[BuildProgress] = []
+    assert run_experiment(experiment(DEV_TASK), folder, zoo=zoo, on_progress=told.append) == 6
+    assert [(step.done, step.total) for step in told] == [
+        *((k, 2) for k in (1, 2)),
+        *((k, 6) for k in (3, 4, 5, 6)),
+    ]
+    assert run_experiment(experiment(DEV_TASK), folder, zoo=zoo) == 0
+    lost = next((folder / "runs" / DEV_TASK).glob("*e1*"))
+    before = json.loads(lost.read_text())
+    lost.unlink()
+    assert run_experiment(experiment(DEV_TASK), folder, zoo=zoo) == 1
+    assert json.loads(lost.read_text())["accuracy"] == before["accuracy"]
+
+
+def test_methods_that_agree_share_a_run(bench: Bench) -> None:
+    agreeing = experiment(DEV_TASK, ("imagenet", "imagenet"))
+    assert run_experiment(agreeing, bench.results.folder, zoo=bench.zoo.path) == 3
+
+
+def test_what_was_run_is_found_beside_its_choice(bench: Bench) -> None:
+    small = experiment(DEV_TASK)
+    run_experiment(small, bench.results.folder, zoo=bench.zoo.path)
+    found = cells(small.plan.arms, Results(bench.results.folder))
+    assert [(cell.method, cell.epochs) for cell in found] == [
+        ("imagenet", 0),
+        ("imagenet", 1),
+        ("largest", 0),
+        ("largest", 1),
+    ]
+    for cell in found:
+        assert cell.total_s > cell.training_s > 0
+        assert cell.choice["method"] == cell.method
+
+
+def test_looks_at_sealed_tasks_are_on_record(bench: Bench) -> None:
+    folder, zoo = bench.results.folder, bench.zoo.path
+    run_experiment(experiment(DEV_TASK), folder, zoo=zoo)
+    assert not (folder / FILE).exists()
+    run_experiment(experiment(SEALED_TASK), folder, zoo=zoo)
+    lines = [json.loads(line) for line in (folder / FILE).read_text().splitlines()]
+    assert [line["tasks"] for line in lines] == [[SEALED_TASK]] * len(lines)
+    looks = len(lines)
+    run_experiment(experiment(SEALED_TASK), folder, zoo=zoo)
+    assert len((folder / FILE).read_text().splitlines()) == looks
