@@ -8,8 +8,11 @@ from typing import Any
 from tans.errors import InputError
 from tans.evaluation.experiment import Experiment
 from tans.evaluation.experiments.main import MAIN
+from tans.evaluation.experiments.retrieval import RETRIEVAL
 
-EXPERIMENTS: Mapping[str, Experiment[Any]] = {experiment.name: experiment for experiment in (MAIN,)}
+EXPERIMENTS: Mapping[str, Experiment[Any]] = {
+    experiment.name: experiment for experiment in (MAIN, RETRIEVAL)
+}
 
 
 def get_experiment(name: str) -> Experiment[Any]:

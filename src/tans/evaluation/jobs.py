@@ -39,7 +39,7 @@ class Job(Protocol):
 
     @property
     def task(self) -> str:
-        """That it is done on."""
+        """Packaged task that it is done on; empty where it is none in particular."""
         ...
 
     def done(self, bench: Bench) -> bool:
