@@ -8,7 +8,7 @@ import pytest
 
 from tans.errors import ResultError
 from tans.evaluation.bench import Bench
-from tans.evaluation.experiments.main import MAIN
+from tans.evaluation.experiments.main import EXPERIMENT as MAIN
 from tans.evaluation.jobs import LIMITS, FineTune, proposal_of
 from tans.evaluation.pages import write_pages
 from tests.evaluation.conftest import DEV_TASK

@@ -42,6 +42,8 @@ class Proposal:
     """Begin from a head fitted to frozen features, else from a random one."""
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What else the method says of it, as JSON has it."""
+    once_s: float = field(default=0.0, compare=False)
+    """Seconds spent on the way that serve all tasks, such as those of meta-training."""
 
     @classmethod
     def of(cls, entry: ZooEntry) -> Proposal:

@@ -7,11 +7,10 @@ from typing import Any
 
 from tans.errors import InputError
 from tans.evaluation.experiment import Experiment
-from tans.evaluation.experiments.main import MAIN
-from tans.evaluation.experiments.retrieval import RETRIEVAL
+from tans.evaluation.experiments import limits, main, parts, retrieval
 
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
-    experiment.name: experiment for experiment in (MAIN, RETRIEVAL)
+    module.EXPERIMENT.name: module.EXPERIMENT for module in (main, limits, parts, retrieval)
 }
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from tans.baselines.method import Problem, Proposal
 from tans.baselines.registry import BASELINES, Entrant
 from tans.errors import InputError
+from tans.evaluation.ablations import ABLATIONS
 from tans.search import search
 from tans.zoo.store import Zoo
 
@@ -50,6 +51,7 @@ METHODS: Mapping[str, Entrant] = {
     "tans-embeddings": Entrant(
         tans_without_look, "tans, embeddings alone", "the first match without a second look"
     ),
+    **ABLATIONS,
     **BASELINES,
 }
 

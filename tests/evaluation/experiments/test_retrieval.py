@@ -9,7 +9,7 @@ import pytest
 from tans.evaluation.bench import Bench
 from tans.evaluation.drawing import Table
 from tans.evaluation.experiments import retrieval
-from tans.evaluation.experiments.retrieval import DRAWS, RETRIEVAL, Retrievals, Retrieve
+from tans.evaluation.experiments.retrieval import DRAWS, EXPERIMENT, Retrievals, Retrieve
 from tans.meta.presets import MetaSettings
 from tans.tasks.task import Task
 
@@ -43,7 +43,7 @@ def test_the_same_seed_ranks_alike(ran: Bench) -> None:
 
 
 def test_the_table_has_chance_and_what_was_published(ran: Bench) -> None:
-    table, _ = replace(RETRIEVAL, plan=Retrievals(("default", "largest"), (0,))).draw(ran.results)
+    table, _ = replace(EXPERIMENT, plan=Retrievals(("default", "largest"), (0,))).draw(ran.results)
     assert isinstance(table, Table)
     assert [row[0] for row in table.rows] == ["tans (InfoNCE)", "largest network", "random"]
     assert table.rows[1][-4:] == ["3.57", "7.14", "10", "51.85"]

@@ -153,7 +153,7 @@ def _figures(pairs: Sequence[tuple[Cell, Cell]]) -> list[str]:
     ]
 
 
-MAIN = Experiment(
+EXPERIMENT = Experiment(
     name="main",
     title="Accuracy and time on unseen tasks (Table 1, Figures 2 and 5)",
     question="What does a network retrieved by tans reach, at which cost, beside its rivals?",

@@ -177,7 +177,7 @@ def _figure(found: Mapping[str, Sequence[Result]]) -> Plot:
     return Plot("recall", "Recall of a query's own task; a mark for each seed.", figure)
 
 
-RETRIEVAL = Experiment(
+EXPERIMENT = Experiment(
     name="retrieval",
     title="Retrieval of known tasks (Figure 7 b)",
     question=(
