@@ -6,14 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from tans.evaluation import jobs
+from tans.evaluation import ablations, jobs, ranks
 from tans.evaluation.bench import Bench
+from tans.evaluation.drawing import Drawing
+from tans.evaluation.experiment import Experiment, P
 from tans.evaluation.results import Results
+from tans.evaluation.runner import run_experiment
+from tans.meta.presets import MetaSettings
 from tans.tasks.task import Task
 from tans.zoo.store import Zoo
 from tests.conftest import drawn_task
 
 DEV_TASK, SEALED_TASK = "script-greek", "solar-cells"
+SHORT = MetaSettings(
+    parts=("topology", "similarities"), steps=20, query_images=20, query_least=20, evaluate_every=0
+)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Meta-training of 20 steps, kept for one test."""
+    monkeypatch.setattr(ablations, "DEFAULT", SHORT)
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -23,5 +37,15 @@ def bench(tmp_path: Path, measured_zoo: Zoo, monkeypatch: pytest.MonkeyPatch) ->
     def drawn(name: str, images: int) -> Task:
         return drawn_task(name, "three", seed=3).limited(images)
 
-    monkeypatch.setattr(jobs, "prepared", drawn)
+    for module in (jobs, ranks):
+        monkeypatch.setattr(module, "prepared", drawn)
     return Bench(Results(tmp_path / "results"), measured_zoo)
+
+
+def run_and_draw(experiment: Experiment[P], bench: Bench, folder: Path) -> list[Drawing]:
+    """Run an experiment, save what it draws, and return it."""
+    run_experiment(experiment, bench.results.folder, zoo=bench.zoo.path)
+    drawings = list(experiment.draw(bench.results))
+    for drawing in drawings:
+        drawing.save(folder)
+    return drawings

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
 from tans.baselines.method import UNTRAINED, Problem
-from tans.evaluation import ablations
 from tans.evaluation.ablations import ABLATIONS, embeddings, farthest, scored, without_predictor
-from tans.meta.presets import MetaSettings
 from tans.types import Constraints
 from tans.zoo.sources import Sources
 from tans.zoo.store import IMAGENET, Zoo
 from tests.conftest import drawn_task
+from tests.evaluation.conftest import SHORT
 
 PROBLEM = Problem(drawn_task("green", "three", seed=3))
-SHORT = MetaSettings(
-    parts=("topology", "similarities"), steps=20, query_images=20, query_least=20, evaluate_every=0
-)
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Meta-training of 20 steps, kept for one test."""
-    monkeypatch.setattr(ablations, "DEFAULT", SHORT)
-    monkeypatch.setenv("TANS_CACHE", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

@@ -7,10 +7,11 @@ from typing import Any
 
 from tans.errors import InputError
 from tans.evaluation.experiment import Experiment
-from tans.evaluation.experiments import limits, main, parts, retrieval
+from tans.evaluation.experiments import correlation, limits, main, parts, retrieval
 
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
-    module.EXPERIMENT.name: module.EXPERIMENT for module in (main, limits, parts, retrieval)
+    module.EXPERIMENT.name: module.EXPERIMENT
+    for module in (main, limits, parts, correlation, retrieval)
 }
 
 
