@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
@@ -42,12 +42,23 @@ class Scored:
     """The stored networks that a problem allows, by a retriever."""
 
     entries: Sequence[ZooEntry]
-    similarity: Tensor
-    """float32 (n,), cosine with the query."""
-    predicted: Tensor
-    """float32 (n,), accuracy in [0, 1]."""
+    retriever: Retriever
+    query: Tensor
+    """float32 (w,), embedding of the task."""
+    models: Tensor
+    """float32 (n, w), embeddings of the networks."""
     once_s: float
     """Seconds of meta-training, or of reading what it left."""
+
+    @cached_property
+    def similarity(self) -> Tensor:
+        """Cosine (n,) with the query."""
+        return self.models @ self.query
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        """Accuracy (n,) in [0, 1]."""
+        return self.retriever.predict(self.query, self.models)
 
     def best(self, first: int = DEFAULT.top) -> Proposal:
         """The best predicted of the ``first`` most similar."""
@@ -60,9 +71,8 @@ class Scored:
 
     def take(self, rows: Sequence[int]) -> Scored:
         """Some of them."""
-        kept = torch.tensor(rows)
         entries = [self.entries[row] for row in rows]
-        return Scored(entries, self.similarity[kept], self.predicted[kept], self.once_s)
+        return replace(self, entries=entries, models=self.models[torch.tensor(rows)])
 
 
 def scored(problem: Problem, zoo: Zoo, settings: MetaSettings | None = None) -> Scored:
@@ -82,7 +92,7 @@ def scored(problem: Problem, zoo: Zoo, settings: MetaSettings | None = None) -> 
     entries = within(zoo.entries(vectors=False), problem)
     places = {id: row for row, id in enumerate(retriever.entries)}
     models = retriever.matrix[torch.tensor([places[entry.id] for entry in entries])]  # (n, w)
-    return Scored(entries, models @ query, retriever.predict(query, models), once_s)
+    return Scored(entries, retriever, query, models, once_s)
 
 
 def embeddings(problem: Problem, zoo: Zoo, settings: MetaSettings | None = None) -> Proposal:

@@ -7,11 +7,11 @@ from typing import Any
 
 from tans.errors import InputError
 from tans.evaluation.experiment import Experiment
-from tans.evaluation.experiments import correlation, limits, main, parts, retrieval
+from tans.evaluation.experiments import correlation, limits, main, parts, predictor, retrieval
 
+MODULES = (main, limits, parts, correlation, retrieval, predictor)
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
-    module.EXPERIMENT.name: module.EXPERIMENT
-    for module in (main, limits, parts, correlation, retrieval)
+    module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
 }
 
 

@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from tans.baselines.method import Problem
 from tans.evaluation.ablations import Scored, scored
 from tans.evaluation.bench import Bench
 from tans.evaluation.jobs import LIMITS, FineTune, Job, proposal_of
 from tans.evaluation.results import Result, Results
 from tans.evaluation.tasks import prepared
+from tans.meta.retriever import Retriever
+from tans.zoo.store import Zoo
 
 NEAREST, FARTHEST, DRAWN = "nearest", "farthest", "drawn"
 
@@ -51,11 +56,27 @@ class Rank:
             FARTHEST: order[::-1][: self.farthest],
             DRAWN: random.Random(self.task).sample(order, min(self.drawn, len(order))),
         }
-        places = {place: [_network(found, row) for row in own] for place, own in rows.items()}
+        average = _average_query(found.retriever, bench.zoo)
+        middle = found.models.mean(0, keepdim=True).expand_as(found.models)
+        scores = {
+            "similarity": found.similarity,
+            "predicted": found.predicted,
+            "without_query": found.retriever.predict(average, found.models),
+            "without_model": found.retriever.predict(found.query, middle),
+        }
+        places = {
+            place: [_network(found, row, scores) for row in own] for place, own in rows.items()
+        }
         return {"task": self.task, "zoo": bench.digest, **places}
 
 
-def _network(found: Scored, row: int) -> Mapping[str, Any]:
+def _average_query(retriever: Retriever, zoo: Zoo) -> Tensor:
+    """Mean embedding (w,) of the zoo's own tasks, which says nothing of a task in particular."""
+    own = [zoo.features(task.name) for task in zoo.tasks() if task.features]
+    return torch.stack([retriever.encode_query(*pair) for pair in own]).mean(0)
+
+
+def _network(found: Scored, row: int, scores: Mapping[str, Tensor]) -> Mapping[str, Any]:
     """One that was ranked, as ``proposal_of`` reads it."""
     proposal = found.propose(row)
     return {
@@ -63,8 +84,7 @@ def _network(found: Scored, row: int) -> Mapping[str, Any]:
         "architecture": str(proposal.architecture),
         "network": proposal.network,
         "params": found.entries[row].params,
-        "similarity": found.similarity[row].item(),
-        "predicted": found.predicted[row].item(),
+        **{name: values[row].item() for name, values in scores.items()},
     }
 
 
