@@ -7,9 +7,17 @@ from typing import Any
 
 from tans.errors import InputError
 from tans.evaluation.experiment import Experiment
-from tans.evaluation.experiments import correlation, limits, main, parts, predictor, retrieval
+from tans.evaluation.experiments import (
+    correlation,
+    limits,
+    main,
+    parts,
+    predictor,
+    retrieval,
+    space,
+)
 
-MODULES = (main, limits, parts, correlation, retrieval, predictor)
+MODULES = (main, limits, parts, space, correlation, retrieval, predictor)
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
 }
