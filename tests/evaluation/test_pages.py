@@ -11,20 +11,21 @@ from tans.evaluation.bench import Bench
 from tans.evaluation.experiments.main import EXPERIMENT as MAIN
 from tans.evaluation.jobs import LIMITS, FineTune, proposal_of
 from tans.evaluation.pages import write_pages
-from tests.evaluation.conftest import DEV_TASK
+from tests.evaluation.conftest import SEALED_TASK
 
 
 @pytest.fixture
 def ran(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Two methods on one task, one short epoch each, stored under the lengths of ``MAIN``."""
-    (arm, *_) = MAIN.plan.arms
-    monkeypatch.setitem(LIMITS, arm.limits[0], LIMITS[""])
-    for choose in (c for c in arm.choices() if c.task == DEV_TASK):
+    first, *_ = MAIN.plan.arms
+    monkeypatch.setitem(LIMITS, first.limits[0], LIMITS[""])
+    lengths = {n for arm in MAIN.plan.arms if arm.methods == first.methods for n in arm.epochs}
+    for choose in (c for c in first.choices() if c.task == SEALED_TASK):
         choice = choose.run(bench)
         bench.results.write(choose.name, choice)
-        run = FineTune(DEV_TASK, proposal_of(choice), epochs=1).run(bench)
-        for epochs in arm.epochs:
-            job = FineTune(DEV_TASK, proposal_of(choice), epochs)
+        run = FineTune(SEALED_TASK, proposal_of(choice), epochs=1).run(bench)
+        for epochs in lengths:
+            job = FineTune(SEALED_TASK, proposal_of(choice), epochs)
             bench.results.write(job.name, {**run, "epochs": epochs})
     return bench
 
@@ -37,6 +38,14 @@ def test_a_page_shows_tables_and_figures_that_exist(ran: Bench, tmp_path: Path) 
     linked = [part.split(")")[0] for part in text.split("](")[1:]]
     assert len(linked) == len(MAIN.draw(ran.results))
     assert all((page.parent / name).is_file() for name in linked)
+
+
+def test_what_is_said_around_the_drawings_stays(ran: Bench, tmp_path: Path) -> None:
+    (page,) = write_pages(ran.results.folder, tmp_path)
+    drawn = page.read_text()
+    page.write_text(drawn.replace("| tans |", "| old |") + "\nWhat this says.\n")
+    list(write_pages(ran.results.folder, tmp_path))
+    assert page.read_text() == drawn + "\nWhat this says.\n"
 
 
 def test_a_gpus_results_stand_apart(ran: Bench, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from tans.evaluation.experiments import (
     main,
     parts,
     predictor,
+    queries,
     retrieval,
     space,
 )
 
-MODULES = (main, limits, parts, space, correlation, retrieval, predictor)
+MODULES = (main, queries, limits, parts, space, correlation, retrieval, predictor)
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
 }

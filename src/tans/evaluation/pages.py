@@ -1,7 +1,12 @@
-"""A page for each experiment, from the stored results alone."""
+"""A page for each experiment, drawn from the stored results alone.
+
+Each table and figure stands between two marks and is written anew each time; the text around them
+is written by hand and stays.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,7 +26,7 @@ def write_pages(results: str | Path, to: str | Path, preset: str = "cpu") -> Ite
         preset: that the results were run with.
 
     Raises:
-        ResultError: there are no results, or the pages cannot be written.
+        ResultError: there are no results, or a page cannot be written.
     """
     stored = Results(results)
     scaled = [experiment.scaled(preset) for experiment in EXPERIMENTS.values()]
@@ -37,12 +42,25 @@ def _write(experiment: Experiment[P], drawings: Sequence[Drawing], to: Path) -> 
     folder, page = to / experiment.name, to / f"{experiment.name}.md"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        parts = [f"# {experiment.title}", experiment.question]
+        text = page.read_text() if page.exists() else _heading(experiment)
         for drawing in drawings:
             drawing.save(folder)
-            parts.append(drawing.markdown(experiment.name))
-        repeat = f"tans bench run {experiment.name}\ntans bench report"
-        page.write_text("\n\n".join([*parts, f"```sh\n{repeat}\n```"]) + "\n")
+            text = _put(text, drawing.name, drawing.markdown(experiment.name))
+        page.write_text(text)
     except OSError as error:
         raise ResultError(f"cannot write {page}: {error}; check its rights") from error
     return page
+
+
+def _heading(experiment: Experiment[P]) -> str:
+    """A page before anything is drawn on it."""
+    repeat = f"```sh\ntans bench run {experiment.name}\ntans bench report\n```"
+    return f"# {experiment.title}\n\n{experiment.question}\n\n{repeat}\n"
+
+
+def _put(text: str, name: str, drawn: str) -> str:
+    """The page with a drawing between its marks, which are added at the end where it has none."""
+    begin, end = f"<!-- drawn: {name} -->", f"<!-- end: {name} -->"
+    new = f"{begin}\n{drawn}\n{end}"
+    between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    return between.sub(lambda _: new, text) if between.search(text) else f"{text}\n{new}\n"

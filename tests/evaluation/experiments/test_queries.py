@@ -1,0 +1,30 @@
+"""Pictures of queries and of what is retrieved, on the small zoo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tans.evaluation import methods
+from tans.evaluation.bench import Bench
+from tans.evaluation.drawing import Table
+from tans.evaluation.experiment import Arm
+from tans.evaluation.experiments import queries
+from tans.evaluation.experiments.queries import EXPERIMENT, METHOD, Shown
+from tests.conftest import drawn_task
+from tests.evaluation.conftest import DEV_TASK, run_and_draw
+
+
+def test_a_query_stands_beside_what_is_retrieved(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "prepared", lambda name, _: drawn_task(name, "three", seed=3))
+    plan = Shown(Arm((METHOD,), (DEV_TASK, "script-tamil"), (0,), images=30, limits=("",)))
+    _, table = run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)
+    assert isinstance(table, Table)
+    assert {row[0] for row in table.rows} == {DEV_TASK, "script-tamil"}
+    assert {row[2] for row in table.rows} == {"CC0-1.0"}
+    assert {row[1] for row in table.rows} <= {task.name for task in bench.zoo.tasks()}
+    assert METHOD in methods.METHODS
