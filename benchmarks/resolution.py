@@ -57,12 +57,12 @@ def run_task(zoo128: str, name: str, *, on_progress: Listener | None = None) -> 
 
 
 def contenders(zoo: Zoo) -> list[tuple[Zoo, str, ZooEntry]]:
-    """The networks of a zoo that are compared, at the zoo's own resolution."""
+    """The networks of a zoo that are compared."""
     kinds = Sources.of(zoo)
     return [
         *((zoo, name, kinds.largest[name]) for name in SOURCES),
         (zoo, "elastic base", kinds.base),
-        (zoo, "ImageNet", kinds.whole[0]),
+        *((zoo, "ImageNet", e) for e in kinds.whole if e.resolution in (zoo.resolution, HIGH)),
     ]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tans.errors import ResultError
+from tans.evaluation import pages
 from tans.evaluation.bench import Bench
+from tans.evaluation.drawing import Plot, Table, canvas
 from tans.evaluation.experiments.main import EXPERIMENT as MAIN
 from tans.evaluation.jobs import LIMITS, FineTune, proposal_of
 from tans.evaluation.pages import write_pages
@@ -46,6 +49,18 @@ def test_what_is_said_around_the_drawings_stays(ran: Bench, tmp_path: Path) -> N
     page.write_text(drawn.replace("| tans |", "| old |") + "\nWhat this says.\n")
     list(write_pages(ran.results.folder, tmp_path))
     assert page.read_text() == drawn + "\nWhat this says.\n"
+
+
+def test_a_table_and_a_figure_of_one_name_both_stand(
+    ran: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = [Table("same", "Rows.", ("a",), [["1"]]), Plot("same", "Dots.", canvas(2, 2))]
+    drawn = replace(MAIN, drawn=lambda *_: both)
+    monkeypatch.setattr(pages, "EXPERIMENTS", {"main": drawn})
+    for _ in range(2):
+        (page,) = write_pages(ran.results.folder, tmp_path)
+        assert page.read_text().count("| 1 |") == 1
+        assert page.read_text().count("same.png") == 1
 
 
 def test_a_gpus_results_stand_apart(ran: Bench, tmp_path: Path) -> None:

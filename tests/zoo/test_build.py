@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from tans.errors import ZooError
 from tans.tasks.task import Task
 from tans.training import accuracy
-from tans.zoo.build import BASE_SUBNETS, COSTS, BuildSettings, build_zoo
+from tans.zoo.build import BASE_SUBNETS, COSTS, BuildSettings, build_zoo, seconds_spent
 from tans.zoo.store import IMAGENET, Zoo
 from tans.zoo.verify import verify_zoo
 from tans.zoo.workers import BuildProgress
@@ -93,3 +94,16 @@ def test_two_workers_build_what_one_builds(
     assert sorted(drawn, key=str) == sorted(
         [(e.task, e.architecture, e.params) for e in small_zoo.entries()], key=str
     )
+
+
+def test_what_a_zoo_cost_is_known_by_step(measured_zoo: Zoo) -> None:
+    spent = seconds_spent(measured_zoo)
+    assert spent.keys() == {"distil", "train", "measure", "transfer"}
+    assert min(spent.values()) > 0
+
+
+def test_a_damaged_record_of_costs_is_named(small_zoo: Zoo, tmp_path: Path) -> None:
+    shutil.copytree(small_zoo.path, tmp_path / "zoo")
+    (tmp_path / "zoo" / COSTS).write_text("{half\n")
+    with pytest.raises(ZooError, match=COSTS):
+        seconds_spent(Zoo.open(tmp_path / "zoo"))

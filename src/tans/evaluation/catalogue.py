@@ -9,16 +9,23 @@ from tans.errors import InputError
 from tans.evaluation.experiment import Experiment
 from tans.evaluation.experiments import (
     correlation,
+    costs,
     limits,
     main,
+    order,
     parts,
     predictor,
     queries,
     retrieval,
+    shares,
     space,
+    whole,
 )
 
-MODULES = (main, queries, limits, parts, space, correlation, retrieval, predictor)
+MODULES = (
+    *(main, queries, shares, limits, parts, space),
+    *(correlation, order, retrieval, predictor, whole, costs),
+)
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
 }

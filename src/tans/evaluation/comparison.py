@@ -73,3 +73,10 @@ def confidence(values: Sequence[float]) -> float:
 def percent(value: float, half: float = math.nan) -> str:
     """As in ``87.1 ± 1.2``."""
     return f"{100 * value:.1f}" + ("" if math.isnan(half) else f" ± {100 * half:.1f}")
+
+
+def averaged(values: Sequence[float], form: str = ".1f", unit: float = 100) -> str:
+    """Their mean and its 95 % interval, as in ``87.1 ± 1.2``; the mean alone of a single value."""
+    half = confidence(values)
+    interval = "" if math.isnan(half) else f" ± {unit * half:{form.lstrip('+')}}"
+    return f"{unit * statistics.fmean(values):{form}}{interval}"

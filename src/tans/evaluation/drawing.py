@@ -74,7 +74,7 @@ class Plot:
     figure: Figure
 
     def save(self, folder: Path) -> None:
-        with _style():
+        with style():
             self.figure.savefig(folder / f"{self.name}.png", dpi=DPI)
             self.figure.savefig(folder / f"{self.name}.svg", metadata={"Date": None})
 
@@ -83,13 +83,12 @@ class Plot:
 
 
 def canvas(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, in the common style."""
-    with _style():
-        return Figure(figsize=(width, height), layout="constrained")
+    """An empty figure of so many inches."""
+    return Figure(figsize=(width, height), layout="constrained")
 
 
-def _style() -> AbstractContextManager[None]:
-    """Of all figures; with the salt an SVG is the same each time it is drawn."""
+def style() -> AbstractContextManager[None]:
+    """Of all figures that are drawn within; with the salt an SVG is the same each time."""
     return rc_context(
         {
             "axes.spines.top": False,

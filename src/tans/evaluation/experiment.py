@@ -9,7 +9,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from tans.errors import InputError
 from tans.evaluation.bench import Bench
-from tans.evaluation.drawing import Drawing
+from tans.evaluation.drawing import Drawing, style
 from tans.evaluation.jobs import Choose, FineTune, Job, proposal_of
 from tans.evaluation.results import Results
 
@@ -102,4 +102,5 @@ class Experiment(Generic[P]):
 
     def draw(self, results: Results) -> Sequence[Drawing]:
         """Tables and figures from the stored results alone; empty where there are none."""
-        return self.drawn(self.plan, results)
+        with style():
+            return self.drawn(self.plan, results)

@@ -45,7 +45,8 @@ def _write(experiment: Experiment[P], drawings: Sequence[Drawing], to: Path) -> 
         text = page.read_text() if page.exists() else _heading(experiment)
         for drawing in drawings:
             drawing.save(folder)
-            text = _put(text, drawing.name, drawing.markdown(experiment.name))
+            mark = f"{type(drawing).__name__.lower()} {drawing.name}"
+            text = _put(text, mark, drawing.markdown(experiment.name))
         page.write_text(text)
     except OSError as error:
         raise ResultError(f"cannot write {page}: {error}; check its rights") from error
@@ -58,9 +59,9 @@ def _heading(experiment: Experiment[P]) -> str:
     return f"# {experiment.title}\n\n{experiment.question}\n\n{repeat}\n"
 
 
-def _put(text: str, name: str, drawn: str) -> str:
+def _put(text: str, mark: str, drawn: str) -> str:
     """The page with a drawing between its marks, which are added at the end where it has none."""
-    begin, end = f"<!-- drawn: {name} -->", f"<!-- end: {name} -->"
+    begin, end = f"<!-- drawn: {mark} -->", f"<!-- end: {mark} -->"
     new = f"{begin}\n{drawn}\n{end}"
     between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     return between.sub(lambda _: new, text) if between.search(text) else f"{text}\n{new}\n"

@@ -27,6 +27,7 @@ from tans.spaces.specification import get_space
 from tans.tasks.task import Task, TaskCard
 from tans.training import Recipe, accuracy, distil, train_supernet
 from tans.types import Architecture, ZooEntry
+from tans.zoo.files import damaged
 from tans.zoo.store import IMAGENET, QUERY_IMAGES, Zoo, entry_id
 from tans.zoo.workers import BuildProgress, Listener, side_by_side
 
@@ -262,6 +263,23 @@ def _log_cost(zoo: Zoo, task: str, step: str, count: int, began: float) -> float
     with (zoo.path / COSTS).open("a") as file:
         file.write(json.dumps(line) + "\n")
     return seconds
+
+
+def seconds_spent(zoo: Zoo) -> dict[str, float]:
+    """Seconds that a zoo has cost so far by step: ``distil``, ``train``, ``measure``, ``transfer``.
+
+    Raises:
+        ZooError: the record of costs is damaged.
+    """
+    path = zoo.path / COSTS
+    found = {"transfer": sum(transfer.seconds for transfer in zoo.transfers())}
+    try:
+        lines = path.read_text().splitlines() if path.exists() else []
+        for line in map(json.loads, lines):
+            found[line["step"]] = found.get(line["step"], 0.0) + line["seconds"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(path, error) from error
+    return found
 
 
 def _checkpoint(zoo: Zoo, task: str) -> Path:

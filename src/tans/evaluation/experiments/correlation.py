@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy.stats import spearmanr
 
-from tans.evaluation.comparison import confidence, percent
+from tans.evaluation.comparison import averaged, percent
 from tans.evaluation.drawing import Drawing, Plot, Table, canvas
 from tans.evaluation.experiment import Experiment
 from tans.evaluation.ranks import FARTHEST, NEAREST, Ranked
@@ -46,7 +46,7 @@ def _table(found: Found) -> Table:
             ]
         )
     mean = f"{statistics.fmean(correlations):.2f}"
-    rows.append(["mean", "", mean, *[""] * 5, percent(statistics.fmean(gaps), confidence(gaps))])
+    rows.append(["mean", "", mean, *[""] * 5, averaged(gaps)])
     caption = (
         "Spearman correlation of what the embeddings say with test accuracy after 1 epoch, over "
         "the 50 nearest and the 50 farthest networks of a task; and their accuracies in %. The "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from tans.evaluation.comparison import Cell, cells, confidence, percent
+from tans.evaluation.comparison import Cell, averaged, cells, percent
 from tans.evaluation.drawing import Drawing, Plot, Table, canvas
 from tans.evaluation.experiment import Arm, Comparison, Experiment
 from tans.evaluation.jobs import LIMITS
@@ -46,7 +46,7 @@ def _table(found: Sequence[Cell]) -> Table:
                 f"{statistics.fmean(c.choice['params'] / 1e6 for c in own.values()):.2f}",
                 f"{statistics.fmean(c.choice['flops'] / 1e6 for c in own.values()):.1f}",
                 percent(statistics.fmean(cell.accuracy for cell in own.values())),
-                percent(statistics.fmean(gains), confidence(gains)),
+                averaged(gains),
             ]
         )
     caption = (

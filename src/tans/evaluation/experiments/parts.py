@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tans.evaluation.comparison import Cell, cells, confidence, percent
+from tans.evaluation.comparison import Cell, averaged, cells, percent
 from tans.evaluation.drawing import Drawing, Plot, Table, canvas
 from tans.evaluation.experiment import Arm, Comparison, Experiment
 from tans.evaluation.methods import get_method
@@ -44,7 +44,7 @@ def _table(found: Mapping[str, Mapping[str, Cell]]) -> Table:
                 get_method(method).title,
                 str(len(differences)),
                 percent(statistics.fmean(cell.accuracy for cell in own.values())),
-                percent(statistics.fmean(differences), confidence(differences)),
+                averaged(differences),
             ]
         )
     caption = (
