@@ -14,8 +14,9 @@ from tests.evaluation.conftest import DEV_TASK, SEALED_TASK, run_and_draw
 
 def test_the_parts_add_up_to_the_match(bench: Bench, tmp_path: Path) -> None:
     arm = Arm(tuple(STEPS), (DEV_TASK, SEALED_TASK), (1,), images=30, limits=("",))
-    table, _ = run_and_draw(replace(EXPERIMENT, plan=Comparison((arm,))), bench, tmp_path)
+    table, figure = run_and_draw(replace(EXPERIMENT, plan=Comparison((arm,))), bench, tmp_path)
     assert isinstance(table, Table)
+    assert table.name == figure.name == "shares-1"
     assert table.columns[1:] == ("all (2 tasks)", "siblings (1 tasks)", "strangers (1 tasks)")
     for column in (1, 2, 3):
         start, *added, end = [float(row[column].split(" ± ")[0]) for row in table.rows]

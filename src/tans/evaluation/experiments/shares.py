@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from tans.evaluation.comparison import averaged, cells, percent
 from tans.evaluation.drawing import Drawing, Plot, Table, canvas
 from tans.evaluation.experiment import Arm, Comparison, Experiment
+from tans.evaluation.jobs import HEAD_ALONE
 from tans.evaluation.results import Results
 from tans.evaluation.tasks import DEV, SEALED, is_sibling
 from tans.training import Recipe
@@ -22,18 +23,28 @@ STEPS = {
 }
 """Methods, each with what it adds to the one before."""
 KINDS = ("all", "siblings", "strangers")
-PLAN = Comparison((Arm(tuple(STEPS), (*DEV, *SEALED), (Recipe.epochs,)),))
+FITTED = tuple(STEPS)[1:]
+"""Without training the head is the fitted one, always."""
+TASKS = (*DEV, *SEALED)
+PLAN = Comparison(
+    (Arm(tuple(STEPS), TASKS, (Recipe.epochs,)), Arm(FITTED, TASKS, (HEAD_ALONE,))),
+)
 
 Found = Mapping[str, Mapping[str, float]]
 """Accuracy by task and method, of the tasks that all methods were run on."""
 
 
 def draw(plan: Comparison, results: Results) -> Sequence[Drawing]:
+    found = {arm: _read(arm, results) for arm in plan.arms}
+    drawn = {arm: own for arm, own in found.items() if own}
+    return [drawing(arm, own) for arm, own in drawn.items() for drawing in (_table, _figure)]
+
+
+def _read(arm: Arm, results: Results) -> Found:
     by_task: dict[str, dict[str, float]] = {}
-    for cell in cells(plan.arms, results):
+    for cell in cells([arm], results):
         by_task.setdefault(cell.task, {})[cell.method] = cell.accuracy
-    found = {task: own for task, own in by_task.items() if own.keys() == STEPS.keys()}
-    return [_table(found), _figure(found)] if found else []
+    return {task: own for task, own in by_task.items() if own.keys() == set(arm.methods)}
 
 
 def _of(found: Found, kind: str) -> list[Mapping[str, float]]:
@@ -51,41 +62,52 @@ def _gains(found: Found, kind: str, step: tuple[str, str]) -> list[float]:
     return [own[after] - own[before] for own in _of(found, kind)]
 
 
-def _table(found: Found) -> Table:
-    counts = {kind: len(_of(found, kind)) for kind in KINDS}
-    kinds = [kind for kind in KINDS if counts[kind]]
-    first, *_ = STEPS
-    start = [percent(statistics.fmean(own[first] for own in _of(found, kind))) for kind in kinds]
-    rows = [[STEPS[first], *start]]
-    for step in pairwise(STEPS):
-        gains = [averaged(_gains(found, kind, step), "+.1f") for kind in kinds]
+def _table(arm: Arm, found: Found) -> Table:
+    counts = {kind: len(own) for kind in KINDS if (own := _of(found, kind))}
+    first, last = arm.methods[0], arm.methods[-1]
+    rows = [[STEPS[first], *_means(found, counts, first)]]
+    for step in pairwise(arm.methods):
+        gains = [averaged(_gains(found, kind, step), "+.1f") for kind in counts]
         rows.append([STEPS[step[1]], *gains])
-    last = list(STEPS)[-1]
-    end = [percent(statistics.fmean(own[last] for own in _of(found, kind))) for kind in kinds]
-    rows.append(["**all together**", *end])
+    rows.append(["**all together**", *_means(found, counts, last)])
     caption = (
-        f"Test accuracy in % after {Recipe.epochs} epochs, mean over tasks; then the points that "
-        "each part adds to all above it, with the 95 % interval of the mean."
+        f"Test accuracy in % {_written(arm)}, mean over tasks; then the points that each part adds "
+        "to all above it, with the 95 % interval of the mean."
     )
-    return Table("shares", caption, ("part", *(f"{k} ({counts[k]} tasks)" for k in kinds)), rows)
+    columns = ("part", *(f"{kind} ({count} tasks)" for kind, count in counts.items()))
+    return Table(_name(arm), caption, columns, rows)
 
 
-def _figure(found: Found) -> Plot:
+def _means(found: Found, kinds: Iterable[str], method: str) -> list[str]:
+    return [percent(statistics.fmean(own[method] for own in _of(found, kind))) for kind in kinds]
+
+
+def _figure(arm: Arm, found: Found) -> Plot:
     kinds = [kind for kind in KINDS[1:] if _of(found, kind)]
     figure = canvas(6.5, 2.6)
     axis = figure.subplots()
     for row, kind in enumerate(kinds):
-        for place, step in enumerate(pairwise(STEPS)):
+        for place, step in enumerate(pairwise(arm.methods)):
             mean = 100 * statistics.fmean(_gains(found, kind, step))
             label = STEPS[step[1]] if row == 0 else None
-            height = row + 0.18 * (place - 1.5)
-            axis.barh(height, mean, height=0.16, color=f"C{place}", label=label)
+            colour = f"C{list(STEPS).index(step[1]) - 1}"
+            axis.barh(row + 0.18 * (place - 1.5), mean, height=0.16, color=colour, label=label)
     axis.axvline(0, color="0.7", linewidth=0.8)
     axis.set_yticks(range(len(kinds)), kinds)
     axis.invert_yaxis()
-    axis.set_xlabel("points added")
+    axis.set_xlabel(f"points added, {_written(arm)}")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
-    return Plot("shares", "Points that each part adds to those above it, mean over tasks.", figure)
+    caption = f"Points that each part adds to those above it, mean over tasks, {_written(arm)}."
+    return Plot(_name(arm), caption, figure)
+
+
+def _written(arm: Arm) -> str:
+    (epochs,) = arm.epochs
+    return f"after {epochs} epochs" if epochs else "of a head on frozen features"
+
+
+def _name(arm: Arm) -> str:
+    return f"shares-{arm.epochs[0]}"
 
 
 EXPERIMENT = Experiment(
