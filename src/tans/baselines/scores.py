@@ -7,6 +7,7 @@ ICML 2021.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -36,16 +37,18 @@ def by_logme(problem: Problem, zoo: Zoo) -> Proposal:
 
 
 def _best(problem: Problem, zoo: Zoo, score: Score) -> Proposal:
-    """The largest network within the limits of the source that scores best at the zoo's size."""
+    """The largest network within the limits of the source that scores best at the zoo's size.
+
+    The details hold the scores of all sources by the network that stands for each, best first.
+    """
     sources = Sources.of(zoo)
     stand_ins = [*sources.largest.values(), sources.base, sources.whole[0]]
     scores = {entry.id: _score(problem, zoo, entry, score) for entry in stand_ins}
+    ranked = dict(sorted(scores.items(), key=lambda pair: -pair[1]))
     allowed = within(zoo.entries(vectors=False), problem)
-    order = sorted(scores, key=lambda id: -scores[id])
-    for id in order:
-        if own := [entry for entry in allowed if sources.stand_in(entry).id == id]:
-            return largest_of([own[0].task], own)
-    return Proposal.of(allowed[0])
+    by_source = ([e for e in allowed if sources.stand_in(e).id == id] for id in ranked)
+    own = next(filter(None, by_source), allowed[:1])
+    return replace(largest_of([own[0].task], own), details={"scores": ranked})
 
 
 def _score(problem: Problem, zoo: Zoo, entry: ZooEntry, score: Score) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from tans.errors import InputError
 from tans.evaluation.experiment import Experiment
 from tans.evaluation.experiments import (
+    answers,
     correlation,
     costs,
     limits,
@@ -23,7 +24,7 @@ from tans.evaluation.experiments import (
 )
 
 MODULES = (
-    *(main, queries, shares, limits, parts, space),
+    *(main, answers, queries, shares, limits, parts, space),
     *(correlation, order, retrieval, predictor, whole, costs),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
