@@ -7,7 +7,8 @@ import pytest
 from tans.errors import ZooError
 from tans.tasks.task import Task
 from tans.training import accuracy
-from tans.zoo.build import BASE_SUBNETS, COSTS, BuildSettings, build_zoo, seconds_spent
+from tans.zoo.build import BASE_SUBNETS, BuildSettings, build_zoo
+from tans.zoo.spending import COSTS, seconds_per_network, seconds_spent
 from tans.zoo.store import IMAGENET, Zoo
 from tans.zoo.verify import verify_zoo
 from tans.zoo.workers import BuildProgress
@@ -100,6 +101,14 @@ def test_what_a_zoo_cost_is_known_by_step(measured_zoo: Zoo) -> None:
     spent = seconds_spent(measured_zoo)
     assert spent.keys() == {"distil", "train", "measure", "transfer"}
     assert min(spent.values()) > 0
+
+
+def test_what_a_network_cost_is_known_by_task(measured_zoo: Zoo, small_tasks: list[Task]) -> None:
+    each = seconds_per_network(measured_zoo)
+    assert each.keys() == {task.name for task in small_tasks}
+    assert sum(each.values()) * SMALL.subnets == pytest.approx(
+        seconds_spent(measured_zoo)["measure"]
+    )
 
 
 def test_a_damaged_record_of_costs_is_named(small_zoo: Zoo, tmp_path: Path) -> None:

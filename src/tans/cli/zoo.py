@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +18,9 @@ from tans.errors import InputError
 
 if TYPE_CHECKING:
     from tans.tasks.task import Task
+    from tans.zoo.chosen import Choice
+    from tans.zoo.construct import Step
+    from tans.zoo.store import Zoo
     from tans.zoo.workers import BuildProgress
 
 app = typer.Typer(no_args_is_help=True, help="Look into a zoo, build one, or check one.")
@@ -89,6 +94,30 @@ def zoo_build(
             "instead of sharing the shipped zoo's.",
         ),
     ] = False,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Measure networks in this order, after all supernets are trained: `grid`, "
+            "`random`, `pareto` for what the Pareto fronts are expected to grow by most, "
+            "`pareto-per-second` or `thompson`. All networks, task by task, if not given.",
+        ),
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="With --strategy: networks to measure in all."),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="M", help="With --strategy: time to measure networks for."),
+    ] = None,
+    least_growth: Annotated[
+        float,
+        typer.Option(
+            metavar="G",
+            help="With --strategy: stop when no network is expected to add so much hypervolume.",
+        ),
+    ] = 0.0,
     workers: Workers = 1,
     seed: Seed = 0,
 ) -> None:
@@ -96,6 +125,7 @@ def zoo_build(
     from tans.zoo.build import BuildSettings, build_zoo
     from tans.zoo.store import Zoo
 
+    choice = _choice(strategy, budget, minutes, least_growth)
     recipe = replace(BuildSettings().recipe, epochs=epochs, seed=seed)
     settings = BuildSettings(subnets=subnets, recipe=recipe, seed=seed)
     began = time.perf_counter()
@@ -105,9 +135,10 @@ def zoo_build(
             advance(step.done, step.total, f"{step.task}: {step.step}")
 
         base = None if new_base else Zoo.open()
-        made = build_zoo(
+        build = build_zoo if choice is None else _build_chosen(choice, advance)
+        made = build(
             path,
-            _tasks(tasks),
+            list(_tasks(tasks)),
             settings,
             base_from=base,
             workers=workers,
@@ -258,6 +289,35 @@ def train(
     else:
         console.say(f"Accuracies are predicted from {judge.trials} fine-tunes on other tasks")
     console.say(f"Wrote {opened.retrieval}")
+
+
+def _choice(
+    strategy: str | None, budget: int | None, minutes: float | None, least_growth: float
+) -> Choice | None:
+    """How networks are chosen; None where all are measured."""
+    from tans.zoo.chosen import Choice
+    from tans.zoo.construct import Budget
+
+    if strategy is not None:
+        pairs = sys.maxsize if budget is None else budget
+        return Choice(strategy, Budget(pairs, minutes, least_growth))
+    if budget is not None or minutes is not None or least_growth:
+        raise InputError(
+            "--budget, --minutes or --least-growth was given without --strategy; "
+            "expected a strategy too, such as --strategy pareto"
+        )
+    return None
+
+
+def _build_chosen(choice: Choice, advance: console.Advance) -> Callable[..., Zoo]:
+    """As ``build_zoo``, for the networks that are chosen; the bar shows the fronts grow."""
+    from tans.meta.surrogate import describe_pairs
+    from tans.zoo.chosen import build_chosen
+
+    def on_pair(step: Step, total: int) -> None:
+        advance(step.pairs, total, f"mean hypervolume {step.volume:.4f}")
+
+    return partial(build_chosen, choice=choice, describe=describe_pairs, on_pair=on_pair)
 
 
 def _tasks(names: Sequence[str]) -> Iterator[Task]:

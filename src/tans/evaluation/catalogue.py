@@ -9,6 +9,7 @@ from tans.errors import InputError
 from tans.evaluation.experiment import Experiment
 from tans.evaluation.experiments import (
     answers,
+    construction,
     correlation,
     costs,
     limits,
@@ -25,7 +26,7 @@ from tans.evaluation.experiments import (
 
 MODULES = (
     *(main, answers, queries, shares, limits, parts, space),
-    *(correlation, order, retrieval, predictor, whole, costs),
+    *(correlation, order, retrieval, predictor, whole, costs, construction),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES

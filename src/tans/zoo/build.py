@@ -6,7 +6,6 @@ was. What is measured is what is stored: subnets are taken from the packed weigh
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import time
@@ -27,12 +26,10 @@ from tans.spaces.specification import get_space
 from tans.tasks.task import Task, TaskCard
 from tans.training import Recipe, accuracy, distil, train_supernet
 from tans.types import Architecture, ZooEntry
-from tans.zoo.files import damaged
+from tans.zoo.spending import log_seconds
 from tans.zoo.store import IMAGENET, QUERY_IMAGES, Zoo, entry_id
 from tans.zoo.workers import BuildProgress, Listener, side_by_side
 
-COSTS = "costs.jsonl"
-"""In a zoo's folder: what each step of its building cost, a line of JSON a step."""
 BASE_SUBNETS = 20
 """Slices of the elastic base that are entries of the task ``imagenet``."""
 
@@ -87,17 +84,43 @@ def build_zoo(
     Raises:
         ZooError: the folder holds something else, or a zoo of other settings.
     """
-    settings = settings or BuildSettings()
-    tasks = list(tasks)
+    settings, tasks = settings or BuildSettings(), list(tasks)
+    zoo = _with_base(path, tasks, settings, base_from, on_progress)
+    side_by_side(partial(_add_task, zoo.path, settings), tasks, workers, on_progress)
+    zoo = Zoo.open(zoo.path)
+    zoo.compact()
+    return zoo
+
+
+def make_supernets(
+    path: str | Path,
+    tasks: Sequence[Task],
+    settings: BuildSettings,
+    *,
+    base_from: Zoo | None = None,
+    workers: int = 1,
+    on_progress: Listener | None = None,
+) -> Zoo:
+    """As ``build_zoo``, up to each task's supernet and without a measured subnet of it."""
+    zoo = _with_base(path, tasks, settings, base_from, on_progress)
+    side_by_side(partial(_ensure_supernet, zoo.path, settings), tasks, workers, on_progress)
+    return Zoo.open(zoo.path)
+
+
+def _with_base(
+    path: str | Path,
+    tasks: Sequence[Task],
+    settings: BuildSettings,
+    base_from: Zoo | None,
+    on_progress: Listener | None,
+) -> Zoo:
+    """Make or open a zoo, and see that it has an elastic base."""
     zoo = Zoo.create(path, settings.space, settings.resolution)
     if zoo.base is None:
         if base_from is None:
             _make_base(zoo, tasks, settings, on_progress)
         else:
             zoo.copy_base(base_from)
-    side_by_side(partial(_add_task, zoo.path, settings), tasks, workers, on_progress)
-    zoo = Zoo.open(zoo.path)
-    zoo.compact()
     return zoo
 
 
@@ -105,10 +128,16 @@ def _add_task(
     path: Path, settings: BuildSettings, task: Task, *, on_progress: Listener | None
 ) -> None:
     """What is missing of one task; apart from others, so that workers can share a zoo."""
+    _ensure_supernet(path, settings, task, on_progress=on_progress)
+    _add_subnets(Zoo.open(path), task, settings, on_progress)
+
+
+def _ensure_supernet(
+    path: Path, settings: BuildSettings, task: Task, *, on_progress: Listener | None
+) -> None:
     zoo = Zoo.open(path)
     if task.name not in {stored.name for stored in zoo.tasks()}:
         _add_supernet(zoo, task, settings, on_progress)
-    _add_subnets(zoo, task, settings, on_progress)
 
 
 def _make_base(
@@ -193,10 +222,9 @@ def _add_subnets(
     """Measure and store what is missing of a task's subnets, one at a time."""
     weights = next(stored.weights for stored in zoo.tasks() if stored.name == task.name)
     stored = {entry.id for entry in zoo.entries(vectors=False)}
-    rng = random.Random(f"{settings.seed} {task.name}")
-    drawn = _architectures(settings, settings.subnets, rng)
+    drawn = subnets_of(task.name, settings)
     missing = [a for a in drawn if entry_id(task.name, weights, a, zoo.resolution) not in stored]
-    held_out = [task.split(name, settings.resolution) for name in ("val", "test")]
+    held_out = _held_out(task, zoo.resolution)
     began = time.perf_counter()
     measured: list[ZooEntry] = []
     try:
@@ -209,6 +237,23 @@ def _add_subnets(
         zoo.add_entries(measured)
     if missing:
         _log_cost(zoo, task.name, "measure", len(missing), began)
+
+
+def subnets_of(task: str, settings: BuildSettings) -> list[Architecture]:
+    """Subnets of a task's supernet that a zoo has or may have; each task's are drawn anew."""
+    rng = random.Random(f"{settings.seed} {task}")
+    return _architectures(settings, settings.subnets, rng)
+
+
+def measured_entry(zoo: Zoo, task: Task, weights: str, architecture: Architecture) -> ZooEntry:
+    """A subnet of a task's stored weights as an entry, measured and not yet stored."""
+    held_out = _held_out(task, zoo.resolution)
+    return _entry(zoo, task.name, weights, architecture, task.card.licence, held_out)
+
+
+def _held_out(task: Task, resolution: int) -> list[tuple[Tensor, Tensor]]:
+    """Images and labels to validate and to test on."""
+    return [task.split(name, resolution) for name in ("val", "test")]
 
 
 def _entry(
@@ -259,27 +304,8 @@ def _images(task: Task, settings: BuildSettings, limit: int) -> tuple[Tensor, Te
 def _log_cost(zoo: Zoo, task: str, step: str, count: int, began: float) -> float:
     """Note the seconds since ``began`` for so many images or networks, and return them."""
     seconds = time.perf_counter() - began
-    line = {"task": task, "step": step, "count": count, "seconds": round(seconds, 1)}
-    with (zoo.path / COSTS).open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    log_seconds(zoo, task, step, count, seconds)
     return seconds
-
-
-def seconds_spent(zoo: Zoo) -> dict[str, float]:
-    """Seconds that a zoo has cost so far by step: ``distil``, ``train``, ``measure``, ``transfer``.
-
-    Raises:
-        ZooError: the record of costs is damaged.
-    """
-    path = zoo.path / COSTS
-    found = {"transfer": sum(transfer.seconds for transfer in zoo.transfers())}
-    try:
-        lines = path.read_text().splitlines() if path.exists() else []
-        for line in map(json.loads, lines):
-            found[line["step"]] = found.get(line["step"], 0.0) + line["seconds"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(path, error) from error
-    return found
 
 
 def _checkpoint(zoo: Zoo, task: str) -> Path:

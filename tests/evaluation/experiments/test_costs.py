@@ -11,7 +11,7 @@ from tans.evaluation.bench import Bench
 from tans.evaluation.drawing import Table
 from tans.evaluation.experiment import Arm, Comparison
 from tans.evaluation.experiments.costs import COUNTS, EXPERIMENT, METHODS, Costs, Way
-from tans.zoo.build import seconds_spent
+from tans.zoo.spending import seconds_spent
 from tests.evaluation.conftest import DEV_TASK, run_and_draw
 
 

@@ -15,7 +15,7 @@ from tans.evaluation.methods import get_method
 from tans.evaluation.results import Result, Results
 from tans.evaluation.tasks import DEV
 from tans.training import Recipe
-from tans.zoo.build import seconds_spent
+from tans.zoo.spending import seconds_spent
 
 METHODS = ("tans-embeddings", "tans", "probe")
 COUNTS = (1, 10, 100, 1000)

@@ -85,13 +85,13 @@ class Scored:
 
     def read(self, results: Results) -> dict[str, list[Result]]:
         """Random networks of each task, with accuracy and every score; whole tasks alone."""
-        found = {}
+        found: dict[str, list[Result]] = {}
         for task, places in self.ranked.read(results).items():
             runs = places.get(DRAWN, [])
             names = [Score(task, proposal_of(run), self.ranked.images).name for run in runs]
             looks = [results.read(name) for name in names]
             pairs = zip(runs, looks, strict=True)
-            both = [{**run, **look, "task": task} for run, look in pairs if look is not None]
+            both: list[Result] = [{**run, **look} for run, look in pairs if look is not None]
             if len(both) >= BANDS * 2:
                 found[task] = both
         return found

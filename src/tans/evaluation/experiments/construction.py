@@ -1,0 +1,159 @@
+"""Figure 8, below: how many pairs does a zoo need whose pairs are chosen, and not drawn?"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tans.evaluation.bench import Bench
+from tans.evaluation.comparison import averaged, percent
+from tans.evaluation.drawing import Drawing, Plot, Table, canvas
+from tans.evaluation.experiment import Experiment
+from tans.evaluation.replay import NAMES, SHARES, SIZES, START, Replay
+from tans.evaluation.results import Result, Results
+
+TITLES = {
+    "pareto": "expected growth (equation 7)",
+    "pareto-per-second": "expected growth per second",
+    "pareto-costs-alone": "expected growth, costs alone known",
+    "thompson": "growth of one draw (Thompson)",
+    "random": "random",
+    "grid": "task by task",
+}
+RIVAL = "random"
+SPENT = 0.2
+"""Share of the pairs at which strategies are compared."""
+HALF = 0.5
+"""Share of the pairs that the rival is given."""
+FOUND = ("volume", "accuracy")
+LABELS = {
+    "volume": "hypervolume (% of all pairs')",
+    "accuracy": "test accuracy retrieved (%)",
+}
+
+Runs = Mapping[str, Sequence[Result]]
+"""Stored replays of each strategy, at least one."""
+
+
+@dataclass(frozen=True)
+class Replays:
+    """A plan of strategies and seeds."""
+
+    strategies: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+    def jobs(self, bench: Bench) -> Sequence[Replay]:
+        del bench  # all can be named at once
+        return [Replay(strategy, seed) for seed in self.seeds for strategy in self.strategies]
+
+    def scaled(self, preset: str) -> Replays:
+        """Twenty seeds on a GPU."""
+        return self if preset == "cpu" else replace(self, seeds=tuple(range(20)))
+
+
+def draw(plan: Replays, results: Results) -> Sequence[Drawing]:
+    found: dict[str, list[Result]] = {}
+    for strategy in plan.strategies:
+        stored = [results.read(Replay(strategy, seed).name) for seed in plan.seeds]
+        if runs := [run for run in stored if run is not None]:
+            found[strategy] = runs
+    return [_needed(found), _given(found), _figure(found)] if found else []
+
+
+def _needed(found: Runs) -> Table:
+    """Pairs until the hypervolume is reached."""
+    rows = []
+    for strategy, runs in found.items():
+        needed = [[run["reached"][str(share)] / run["pairs"] for run in runs] for share in SHARES]
+        time = [run["reached_time"][str(SHARES[1])] for run in runs]
+        rival = [_until(run, _rival_volume(found, run)) for run in runs]
+        cells = [*needed, time, rival]
+        rows.append([TITLES[strategy], str(len(runs)), *map(averaged, cells)])
+    pairs = next(iter(found.values()))[0]["pairs"]
+    shares = [f"{100 * share:g} %" for share in SHARES]
+    caption = (
+        f"Share of the {pairs} pairs in %, {START} random ones of each task among them, until the "
+        "mean hypervolume reaches so much of that of all pairs, which is random sampling's with "
+        f"all of them; the share of the time until {shares[1]} of it; and the share of pairs until "
+        f"random sampling's hypervolume with {HALF:.0%} of the pairs. Means over seeds and their "
+        "95 % intervals."
+    )
+    columns = ("strategy", "seeds", *shares, f"time to {shares[1]}", f"random's at {HALF:.0%}")
+    return Table("pairs-needed", caption, columns, rows)
+
+
+def _given(found: Runs) -> Table:
+    """What some shares of the pairs give."""
+    spent = (SPENT / 2, SPENT, HALF, 1.0)
+    rows = []
+    for strategy, runs in found.items():
+        cells = [
+            percent(statistics.fmean(run[what][_place(run, share)] for run in runs))
+            for what in FOUND
+            for share in spent
+        ]
+        rows.append([TITLES[strategy], *cells])
+    caption = (
+        "Hypervolume, in % of that of all pairs, and test accuracy in % of the network that is "
+        "best on validation images within "
+        f"{', '.join(f'{size:.0%}' for size in SIZES)} of the largest network's multiply-adds "
+        "(a guess where none is so small), mean over tasks and these limits, after so many of the "
+        "pairs. The time of a pair is what measuring a network of its task took, in proportion to "
+        "the network's multiply-adds."
+    )
+    columns = [f"{what} at {share:.0%}" for what in FOUND for share in spent]
+    return Table("pairs-given", caption, ("strategy", *columns), rows)
+
+
+def _place(run: Result, share: float) -> int:
+    """Of the curve's point at a share of the pairs."""
+    return int(np.searchsorted(run["counts"], share * run["pairs"]))
+
+
+def _rival_volume(found: Runs, run: Result) -> float:
+    """The rival's hypervolume with ``HALF`` of the pairs, from the same start if it was run."""
+    rivals = found.get(RIVAL, [run])
+    same = [rival for rival in rivals if rival["seed"] == run["seed"]] or rivals
+    return float(same[0]["volume"][_place(same[0], HALF)])
+
+
+def _until(run: Result, volume: float) -> float:
+    """Share of the pairs at the first point of the curve that has so much hypervolume."""
+    place = int(np.argmax(np.array(run["volume"]) >= volume))
+    return float(run["counts"][place] / run["pairs"])
+
+
+def _figure(found: Runs) -> Plot:
+    figure = canvas(7.5, 3.4)
+    for axis, what in zip(figure.subplots(1, 2), FOUND, strict=True):
+        for place, (strategy, runs) in enumerate(found.items()):
+            curves = 100 * np.array([run[what] for run in runs])  # (seeds, points)
+            shares = 100 * np.array(runs[0]["counts"]) / runs[0]["pairs"]
+            colour = f"C{place}"
+            axis.plot(shares, curves.mean(0), color=colour, label=TITLES[strategy])
+            axis.fill_between(
+                shares, curves.min(0), curves.max(0), color=colour, alpha=0.2, linewidth=0
+            )
+        axis.set_xlabel("pairs trained (%)")
+        axis.set_ylabel(LABELS[what])
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    caption = (
+        "Hypervolume, and accuracy of what a retrieval gives, against the pairs that were trained; "
+        "means over seeds, the band from the least to the most."
+    )
+    return Plot("pairs", caption, figure)
+
+
+EXPERIMENT = Experiment(
+    name="construction",
+    title="A zoo from few pairs (Figure 8, below)",
+    question=(
+        "If the pairs of a task and a network are trained in the order of the growth that is "
+        "expected of them, how few give what training all of them gives?"
+    ),
+    plan=Replays(tuple(NAMES), seeds=(0, 1, 2, 3, 4)),
+    drawn=draw,
+)

@@ -1,0 +1,180 @@
+"""Build a zoo again from what is known of it: pairs are looked up instead of trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tans.errors import InputError
+from tans.evaluation.bench import Bench
+from tans.evaluation.results import Result
+from tans.meta.surrogate import describe_pairs
+from tans.types import ZooEntry
+from tans.zoo.construct import BATCH, Budget, Outcome, construct
+from tans.zoo.growth import Array, Front, normalised
+from tans.zoo.spending import seconds_per_network
+from tans.zoo.store import Zoo
+from tans.zoo.strategies import STRATEGIES, Pool, Surrogate, first_pairs
+
+BLIND = "pareto-costs-alone"
+"""As ``pareto``, with a surrogate that is not told which network a pair has: costs alone tell
+pairs of a task apart."""
+NAMES = ("pareto", "pareto-per-second", BLIND, "thompson", "random", "grid")
+START = 2
+"""Random pairs of each task that every strategy begins with."""
+POINTS = 100
+"""Of the curve, at equal shares of all pairs."""
+SHARES = (0.95, 0.99, 0.999, 1.0)
+"""Of the hypervolume of all pairs."""
+SIZES = (0.4, 0.6, 1.0)
+"""Limits of a retrieval, as shares of the largest network's multiply-adds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """The measured pairs of a zoo.
+
+    What a strategy sees and the hypervolume counts are accuracies on validation images; what a
+    retrieval finally gives is judged on test images.
+    """
+
+    pool: Pool
+    surrogate: Surrogate
+    accuracies: Array
+    """(n,), validation."""
+    test_accuracies: Array
+    """(n,)."""
+    chances: Array
+    """(t,), accuracy of a guess on each task."""
+
+    @classmethod
+    def of(cls, zoo: Zoo) -> Known:
+        """Read a zoo.
+
+        Raises:
+            InputError: none of its networks was measured.
+        """
+        entries = [e for e in zoo.entries() if None not in (e.accuracy, e.val_accuracy)]
+        if not entries:
+            raise InputError(f"the zoo in {zoo.path} has no measured networks; build one with some")
+        names = sorted({entry.task for entry in entries})
+        datasets = np.array([names.index(entry.task) for entry in entries])
+        costs = np.array([[e.params, e.flops] for e in entries], dtype=float)
+        images = [zoo.features(name)[0].numpy() for name in names]
+        topology = np.array([entry.topology for entry in entries])
+        features, surrogate = describe_pairs(images, datasets, topology, costs)
+        return cls(
+            Pool(datasets, normalised(costs), features, _seconds(zoo, entries)),
+            surrogate,
+            np.array([entry.val_accuracy for entry in entries], dtype=float),
+            np.array([entry.accuracy for entry in entries], dtype=float),
+            np.array([1 / len(zoo.task(name).classes) for name in names]),
+        )
+
+    def train(self, pairs: Sequence[int]) -> Iterator[Outcome]:
+        """Look pairs up."""
+        for pair in pairs:
+            yield Outcome(pair, float(self.accuracies[pair]), float(self.pool.seconds[pair]))
+
+    def volumes(self, order: Sequence[int]) -> Array:
+        """Share of the hypervolume of all pairs after each of a sequence, mean over tasks (n,)."""
+        whole = [Front.of(self.accuracies[rows], self.pool.costs[rows]) for rows in self.pool.rows]
+        fronts = [Front.of([], np.zeros((0, 2))) for _ in whole]
+        shares, found = np.zeros(len(whole)), np.zeros(len(order))
+        for place, pair in enumerate(order):
+            task = self.pool.datasets[pair]
+            costs, accuracy = self.pool.costs[pair], self.accuracies[pair]
+            fronts[task] = fronts[task].with_network(float(accuracy), costs)
+            shares[task] = fronts[task].volume / whole[task].volume
+            found[place] = shares.mean()
+        return found
+
+    def retrieved(self, pairs: Sequence[int]) -> float:
+        """Test accuracy of the best of some pairs by validation, mean over tasks and ``SIZES``.
+
+        Among equals the smallest is taken; where nothing is small enough, a guess counts.
+        """
+        rows = np.array(pairs, dtype=np.intp)
+        rows = rows[np.lexsort((rows, self.pool.costs[rows, 1]))]
+        found = []
+        for task, chance in enumerate(self.chances):
+            for size in SIZES:
+                fit = rows[(self.pool.datasets[rows] == task) & (self.pool.costs[rows, 1] <= size)]
+                best = fit[self.accuracies[fit].argmax()] if len(fit) else None
+                found.append(chance if best is None else self.test_accuracies[best])
+        return float(np.mean(found))
+
+
+def _seconds(zoo: Zoo, entries: Sequence[ZooEntry]) -> NDArray[np.float64]:
+    """Seconds (n,) of each pair: as measured on its task, in proportion to multiply-adds."""
+    recorded = seconds_per_network(zoo)
+    usual = float(np.mean(list(recorded.values()))) if recorded else 1.0
+    flops = np.array([entry.flops for entry in entries], dtype=float)
+    return np.array([recorded.get(e.task, usual) for e in entries]) * flops / flops.mean()
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One strategy from one start until all pairs are trained."""
+
+    strategy: str
+    """One of ``NAMES``."""
+    seed: int
+    task: str = ""
+    """None in particular."""
+
+    @property
+    def name(self) -> str:
+        return f"construction/{self.strategy}-s{self.seed}"
+
+    def done(self, bench: Bench) -> bool:
+        stored = bench.results.read(self.name)
+        return stored is not None and stored["zoo"] == bench.digest
+
+    def run(self, bench: Bench) -> Result:
+        known = Known.of(bench.zoo)
+        pool = _blinded(known.pool) if self.strategy == BLIND else known.pool
+        make = STRATEGIES["pareto" if self.strategy == BLIND else self.strategy]
+        strategy = make(known.surrogate, self.seed)
+        start = first_pairs(pool, START, self.seed)
+        steps = construct(pool, strategy, known.train, Budget(len(pool)), start=start)
+        order = [step.outcome.pair for step in steps]
+        return {
+            "strategy": self.strategy,
+            "seed": self.seed,
+            "zoo": bench.digest,
+            "pairs": len(order),
+            "start": len(start),
+            "batch": BATCH,
+            **_curves(known, order),
+        }
+
+
+def _blinded(pool: Pool) -> Pool:
+    """The pool without what tells a task's networks apart, apart from their costs."""
+    features = pool.features.copy()
+    features[:, 1:] = 0
+    return replace(pool, features=features)
+
+
+def _curves(known: Known, order: Sequence[int]) -> Result:
+    """At ``POINTS`` shares of all pairs; and how many pairs each of ``SHARES`` took."""
+    volumes = known.volumes(order)
+    seconds = np.cumsum(known.pool.seconds[list(order)])
+    counts = [round(len(order) * (k + 1) / POINTS) for k in range(POINTS)]
+    counts = sorted({max(count, 1) for count in counts})
+    reached = {str(share): int((volumes < share - 1e-9).sum()) + 1 for share in SHARES}
+    return {
+        "counts": counts,
+        "volume": [round(float(volumes[count - 1]), 5) for count in counts],
+        "accuracy": [round(known.retrieved(order[:count]), 5) for count in counts],
+        "time": [round(float(seconds[count - 1] / seconds[-1]), 4) for count in counts],
+        "reached": reached,
+        "reached_time": {
+            share: round(float(seconds[count - 1] / seconds[-1]), 4)
+            for share, count in reached.items()
+        },
+    }

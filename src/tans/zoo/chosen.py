@@ -1,0 +1,201 @@
+"""Fill a zoo with the pairs of a task and a network that a strategy names (paper, section 3.3).
+
+Every task's supernet is trained first; training a pair then means to measure one of its subnets.
+What is stored counts as measured, so a build that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tans.tasks.task import Task
+from tans.types import Architecture, Costs, ZooEntry
+from tans.zoo import ledger
+from tans.zoo.build import BuildSettings, make_supernets, measured_entry, subnets_of
+from tans.zoo.construct import BATCH, Budget, Outcome, Step, construct
+from tans.zoo.growth import Array, normalised
+from tans.zoo.spending import log_seconds
+from tans.zoo.store import Zoo, entry_id
+from tans.zoo.strategies import STRATEGIES, Measured, Pool, Surrogate, check_strategy, first_pairs
+from tans.zoo.workers import Listener
+
+Counted = Callable[[Step, int], None]
+"""Is told of each measured pair, and how many there will be in all, at most."""
+
+
+class Describe(Protocol):
+    """Says what a surrogate is told of pairs, and makes one that reads it.
+
+    ``tans.meta.surrogate.describe_pairs`` is one; a zoo knows nothing of learning.
+    """
+
+    def __call__(
+        self,
+        images: Sequence[NDArray[np.floating]],
+        tasks: NDArray[np.integer],
+        topology: Array,
+        costs: Array,
+    ) -> tuple[Array, Surrogate]:
+        """Features (n, f), from each task's image features (n_i, d) and pairs' tasks (n,),
+        topology (n, t) and costs (n, 2)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How pairs are chosen."""
+
+    strategy: str
+    """One of ``tans.zoo.strategies.STRATEGIES``."""
+    budget: Budget
+    start: int = 2
+    """Random pairs of each task to begin with, where the strategy learns."""
+    batch: int = BATCH
+    """Pairs that are named at once."""
+
+    def __post_init__(self) -> None:
+        check_strategy(self.strategy)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pair that may be measured."""
+
+    id: str
+    """Of the entry that it is or will be."""
+    task: Task
+    weights: str
+    """SHA-256 of the supernet's weights."""
+    architecture: Architecture
+    costs: Costs
+    """Without a head."""
+
+
+def build_chosen(
+    path: str | Path,
+    tasks: Sequence[Task],
+    settings: BuildSettings,
+    choice: Choice,
+    describe: Describe,
+    *,
+    base_from: Zoo | None = None,
+    workers: int = 1,
+    on_progress: Listener | None = None,
+    on_pair: Counted | None = None,
+) -> Zoo:
+    """Make or continue a zoo of some pairs, with a ledger and a report of the fronts.
+
+    Args:
+        path: folder of the zoo, made when missing.
+        base_from: a zoo whose elastic base to share; None distils a new one on these tasks.
+        workers: processes that train supernets side by side.
+        on_progress: told after every epoch.
+        on_pair: told after every measured pair.
+
+    Raises:
+        ZooError: the folder holds something else, or a zoo of other settings.
+    """
+    tasks = list({task.name: task for task in tasks}.values())  # a task that is named twice is one
+    zoo = make_supernets(
+        path, tasks, settings, base_from=base_from, workers=workers, on_progress=on_progress
+    )
+    candidates = _candidates(zoo, tasks, settings)
+    pool, surrogate = _pool(zoo, tasks, candidates, describe)
+    total = min(choice.budget.pairs, len(pool))
+    learns = choice.strategy not in ("grid", "random")
+    steps = construct(
+        pool,
+        STRATEGIES[choice.strategy](surrogate, settings.seed),
+        lambda pairs: _measure(zoo, candidates, pairs),
+        choice.budget,
+        measured=_measured(zoo, candidates),
+        start=first_pairs(pool, choice.start, settings.seed) if learns else (),
+        batch=choice.batch,
+    )
+    with closing(steps):
+        for step in steps:
+            candidate = candidates[step.outcome.pair]
+            ledger.append(zoo.path, ledger.Line.of(step, candidate.id, candidate.task.name))
+            if on_pair:
+                on_pair(step, total)
+    zoo = Zoo.open(zoo.path)
+    _report(zoo, candidates)
+    zoo.compact()
+    return zoo
+
+
+def _candidates(zoo: Zoo, tasks: Sequence[Task], settings: BuildSettings) -> list[Candidate]:
+    """Each task's subnets, in the order in which ``build_zoo`` would measure them."""
+    found = []
+    for task in tasks:
+        weights = zoo.task(task.name).weights
+        for architecture in subnets_of(task.name, settings):
+            id = entry_id(task.name, weights, architecture, zoo.resolution)
+            costs = zoo.space.costs(architecture, 0, zoo.resolution)
+            found.append(Candidate(id, task, weights, architecture, costs))
+    return found
+
+
+def _pool(
+    zoo: Zoo, tasks: Sequence[Task], candidates: Sequence[Candidate], describe: Describe
+) -> tuple[Pool, Surrogate]:
+    """Candidates as numbers.
+
+    A pair's time goes with its multiply-adds and with the images that it is measured on.
+    """
+    names = [task.name for task in tasks]
+    numbers = np.array([names.index(c.task.name) for c in candidates])
+    costs = np.array([[c.costs.params, c.costs.flops] for c in candidates], dtype=float)
+    held_out = np.array(
+        [sum(len(task.split(s, zoo.resolution)[1]) for s in ("val", "test")) for task in tasks],
+        dtype=float,
+    )
+    topology = np.array([zoo.space.topology(c.architecture) for c in candidates])
+    images = [zoo.features(name)[0].numpy() for name in names]
+    features, surrogate = describe(images, numbers, topology, costs)
+    return Pool(numbers, normalised(costs), features, costs[:, 1] * held_out[numbers]), surrogate
+
+
+def _measured(zoo: Zoo, candidates: Sequence[Candidate]) -> Measured:
+    """What is stored already."""
+    stored = {entry.id: entry.val_accuracy for entry in zoo.entries(vectors=False)}
+    known = [(k, stored[c.id] or 0.0) for k, c in enumerate(candidates) if c.id in stored]
+    return Measured(tuple(k for k, _ in known), tuple(accuracy for _, accuracy in known))
+
+
+def _measure(zoo: Zoo, candidates: Sequence[Candidate], pairs: Sequence[int]) -> Iterator[Outcome]:
+    """Measure pairs of a batch one after another, and store them when it ends, however it does."""
+    entries: list[ZooEntry] = []
+    spent: dict[str, list[float]] = {}
+    try:
+        # those of a task one after another, so that its supernet is read once
+        for pair in sorted(pairs, key=lambda pair: candidates[pair].weights):
+            candidate, began = candidates[pair], time.perf_counter()
+            entry = measured_entry(zoo, candidate.task, candidate.weights, candidate.architecture)
+            entries.append(entry)
+            seconds = time.perf_counter() - began
+            spent.setdefault(candidate.task.name, []).append(seconds)
+            yield Outcome(pair, entry.val_accuracy or 0.0, seconds)
+    finally:  # one commit, as one for each would slow the table
+        zoo.add_entries(entries)
+        for task, each in spent.items():
+            log_seconds(zoo, task, "measure", len(each), sum(each))
+
+
+def _report(zoo: Zoo, candidates: Sequence[Candidate]) -> None:
+    entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
+    found: dict[str, list[ZooEntry]] = {}
+    for candidate in candidates:
+        own = found.setdefault(candidate.task.name, [])
+        if candidate.id in entries:
+            own.append(entries[candidate.id])
+    most = np.array([[c.costs.params, c.costs.flops] for c in candidates]).max(0)
+    ledger.write_report(zoo.path, found, (int(most[0]), int(most[1])), len(candidates))
