@@ -12,6 +12,7 @@ from tans.evaluation.drawing import Table
 from tans.evaluation.experiment import Arm, Comparison
 from tans.evaluation.experiments.limits import EXPERIMENT, YARDSTICK
 from tans.evaluation.jobs import LIMITS
+from tans.evaluation.runner import run_experiment
 from tans.types import Constraints
 from tests.evaluation.conftest import DEV_TASK, run_and_draw
 
@@ -30,3 +31,15 @@ def test_a_gain_is_over_the_yardstick_within_the_same_limit(
     assert len(table.rows) == 4
     assert [row[-1] for row in table.rows if row[1] == "elastic base"] == ["0.0", "0.0"]
     assert all(float(row[4]) <= {"5": 5.0, "9": 9.0}[row[0][0]] for row in table.rows)
+
+
+def test_means_are_over_the_tasks_that_all_methods_were_run_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LIMITS, "10M-flops", Constraints(max_flops=5e6))
+    half = Arm(("random",), (DEV_TASK,), (0,), images=30, limits=("10M-flops",))
+    run_experiment(
+        replace(EXPERIMENT, plan=Comparison((half,))), bench.results.folder, zoo=bench.zoo.path
+    )
+    whole = Comparison((replace(half, methods=("random", YARDSTICK)),))
+    assert not replace(EXPERIMENT, plan=whole).draw(bench.results)

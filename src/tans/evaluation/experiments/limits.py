@@ -24,7 +24,13 @@ PLAN = Comparison((Arm(METHODS, DEV, (Recipe.epochs,), limits=(*PARAMS, *FLOPS))
 
 
 def draw(plan: Comparison, results: Results) -> Sequence[Drawing]:
-    found = cells(plan.arms, results)
+    stored = cells(plan.arms, results)
+    methods = {method for arm in plan.arms for method in arm.methods}
+    ran: dict[tuple[str, str], set[str]] = {}
+    for cell in stored:
+        ran.setdefault((cell.task, cell.limits), set()).add(cell.method)
+    # so that all means within a limit are over the same tasks
+    found = [cell for cell in stored if ran[cell.task, cell.limits] == methods]
     return [_table(found), _figure(found)] if found else []
 
 

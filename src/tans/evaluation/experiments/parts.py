@@ -23,16 +23,18 @@ PLAN = Comparison((Arm(("tans", WHOLE, *PARTS), DEV, (EPOCHS,)),))
 
 
 def draw(plan: Comparison, results: Results) -> Sequence[Drawing]:
+    stored = cells(plan.arms, results)
+    whole = {cell.task for cell in stored if cell.method == WHOLE}
     found: dict[str, dict[str, Cell]] = {}
-    for cell in cells(plan.arms, results):
+    for cell in (cell for cell in stored if cell.task in whole):
         found.setdefault(cell.method, {})[cell.task] = cell
     return [_table(found), _by_task(found), _figure(found)] if WHOLE in found else []
 
 
 def _differences(found: Mapping[str, Mapping[str, Cell]], method: str) -> list[float]:
     """Accuracy over the whole method's, on each task that both have."""
-    own, whole = found[method], found[WHOLE]
-    return [cell.accuracy - whole[task].accuracy for task, cell in own.items() if task in whole]
+    whole = found[WHOLE]
+    return [cell.accuracy - whole[task].accuracy for task, cell in found[method].items()]
 
 
 def _table(found: Mapping[str, Mapping[str, Cell]]) -> Table:
