@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tans.evaluation.bench import Bench
 from tans.evaluation.comparison import averaged, percent
@@ -26,11 +27,13 @@ TITLES = {
 RIVAL = "random"
 SPENT = 0.2
 """Share of the pairs at which strategies are compared."""
+LEAST = 0.01
+"""Missing hypervolume in %, below which the figure shows no difference."""
 HALF = 0.5
 """Share of the pairs that the rival is given."""
 FOUND = ("volume", "accuracy")
 LABELS = {
-    "volume": "hypervolume (% of all pairs')",
+    "volume": "hypervolume missing (% of all pairs')",
     "accuracy": "test accuracy retrieved (%)",
 }
 
@@ -126,11 +129,16 @@ def _until(run: Result, volume: float) -> float:
     return float(run["counts"][place] / run["pairs"])
 
 
+def _shown(what: str, curves: NDArray[np.float64]) -> NDArray[np.float64]:
+    """In %; of the hypervolume what is missing, as strategies differ in the last of it."""
+    return 100 * curves if what == "accuracy" else np.maximum(100 - 100 * curves, LEAST)
+
+
 def _figure(found: Runs) -> Plot:
     figure = canvas(7.5, 3.4)
     for axis, what in zip(figure.subplots(1, 2), FOUND, strict=True):
         for place, (strategy, runs) in enumerate(found.items()):
-            curves = 100 * np.array([run[what] for run in runs])  # (seeds, points)
+            curves = _shown(what, np.array([run[what] for run in runs]))  # (seeds, points)
             shares = 100 * np.array(runs[0]["counts"]) / runs[0]["pairs"]
             colour = f"C{place}"
             axis.plot(shares, curves.mean(0), color=colour, label=TITLES[strategy])
@@ -139,9 +147,12 @@ def _figure(found: Runs) -> Plot:
             )
         axis.set_xlabel("pairs trained (%)")
         axis.set_ylabel(LABELS[what])
+        if what == "volume":
+            axis.set_yscale("log")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     caption = (
-        "Hypervolume, and accuracy of what a retrieval gives, against the pairs that were trained; "
+        "Hypervolume that is missing, and accuracy of what a retrieval gives, against the pairs "
+        "that were trained; "
         "means over seeds, the band from the least to the most."
     )
     return Plot("pairs", caption, figure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,9 @@ from tans.evaluation.experiment import Experiment
 from tans.evaluation.results import Result, Results
 from tans.evaluation.tasks import DEV, prepared
 from tans.zoo.store import IMAGENET
+
+NEAR, LINE = 3.0, 10
+"""Distance of queries whose names would overlap, and points from one line to the next."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +91,13 @@ def _figure(stored: Result) -> Plot:
         colour = "0.4" if task == IMAGENET else f"C{place % 10}"
         axis.scatter(across, up, s=5, color=colour, alpha=0.5, linewidths=0)
         axis.annotate(task, (sorted(across)[len(across) // 2], sorted(up)[len(up) // 2]), size=6)
-    for task, (x, y) in stored["queries"].items():
-        axis.plot(x, y, "*", color="black", markersize=11)
-        axis.annotate(
-            task, (x, y), size=8, weight="bold", xytext=(5, 4), textcoords="offset points"
-        )
+    places = list(stored["queries"].values())
+    for count, (task, place) in enumerate(stored["queries"].items()):
+        axis.plot(*place, "*", color="black", markersize=11)
+        # the names of queries in one place stand below each other
+        above = sum(math.dist(place, other) < NEAR for other in places[:count])
+        offset = (5, 4 - LINE * above)
+        axis.annotate(task, place, size=8, weight="bold", xytext=offset, textcoords="offset points")
     axis.set_axis_off()
     caption = (
         "t-SNE of the zoo's networks (dots, coloured and named by source task) and of unseen tasks "
