@@ -41,7 +41,8 @@ def _of(found: Sequence[Cell], method: str, limits: str) -> dict[str, Cell]:
 
 def _table(found: Sequence[Cell]) -> Table:
     rows = []
-    for method, limits in dict.fromkeys((cell.method, cell.limits) for cell in found):
+    pairs = dict.fromkeys((cell.method, cell.limits) for cell in found)
+    for method, limits in sorted(pairs, key=lambda pair: (*PARAMS, *FLOPS).index(pair[1])):
         own, yardstick = _of(found, method, limits), _of(found, YARDSTICK, limits)
         gains = [c.accuracy - yardstick[task].accuracy for task, c in own.items()]
         rows.append(
@@ -60,7 +61,7 @@ def _table(found: Sequence[Cell]) -> Table:
         "within the same limit, with the 95 % interval of the mean over tasks."
     )
     columns = ("limit", "method", "tasks", "params (M)", "FLOPs (M)", "accuracy", "gain")
-    return Table("limits", caption, columns, sorted(rows, key=lambda row: row[0]))
+    return Table("limits", caption, columns, rows)
 
 
 def _written(limits: Constraints, name: str) -> str:
