@@ -28,3 +28,16 @@ def test_a_query_stands_beside_what_is_retrieved(
     assert {row[2] for row in table.rows} == {"CC0-1.0"}
     assert {row[1] for row in table.rows} <= {task.name for task in bench.zoo.tasks()}
     assert METHOD in methods.METHODS
+
+
+def test_images_that_may_not_be_sold_are_not_kept(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = drawn_task(DEV_TASK, "three", seed=3)
+    closed = replace(task, card=replace(task.card, licence="CC-BY-NC-SA-4.0"))
+    monkeypatch.setattr(queries, "prepared", lambda *_: closed)
+    plan = Shown(Arm((METHOD,), (DEV_TASK,), (0,), images=30, limits=("",)))
+    run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)
+    (stored,) = bench.results.below("pictures")
+    assert stored["query"] is None
+    assert stored["licences"][0] == "CC-BY-NC-SA-4.0"

@@ -49,10 +49,15 @@ class Show:
         return {
             "task": self.task,
             "source": self.source,
-            "query": _strip(task.thumbnails()),
+            "query": _strip(task.thumbnails()) if _shareable(task.card.licence) else None,
             "retrieved": None if own is None else _strip(own),
             "licences": [task.card.licence, source.card["licence"]],
         }
+
+
+def _shareable(licence: str) -> bool:
+    """Whether its images may go wherever these pictures go, into a product too."""
+    return "-NC" not in licence.upper()
 
 
 def _strip(thumbnails: Tensor) -> str:
@@ -99,19 +104,22 @@ def draw(plan: Shown, results: Results) -> Sequence[Drawing]:
 
 
 def _figure(found: Sequence[tuple[float | None, Result]]) -> Plot:
-    figure = canvas(9, 0.72 * len(found) + 0.3)
+    figure = canvas(6.2, 0.53 * len(found) + 0.3)
     axes = figure.subplots(len(found), 2, squeeze=False)
     for row, (gain, stored) in zip(axes, found, strict=True):
         for axis, strip in zip(row, (stored["query"], stored["retrieved"]), strict=True):
             axis.set_axis_off()
-            if strip is not None:
+            if strip is None:
+                axis.text(0, 0.4, "(not shown)", size=7, color="0.5", transform=axis.transAxes)
+            else:
                 axis.imshow(np.asarray(Image.open(BytesIO(base64.b64decode(strip)))))
         written = "" if gain is None else f" ({gain:+.1f})"
         row[0].set_title(stored["task"], fontsize=7, loc="left", pad=2)
         row[1].set_title(f"{stored['source']}{written}", fontsize=7, loc="left", pad=2)
     caption = (
         "Left: images of an unseen task. Right: images of the source whose network the embeddings "
-        f"retrieve, and its points over ImageNet after {EPOCHS} epochs, best cases first."
+        f"retrieve, and its points over ImageNet after {EPOCHS} epochs, best cases first. Images "
+        "whose licence forbids commercial use are not shown, and ImageNet's are not here."
     )
     return Plot("queries", caption, figure)
 

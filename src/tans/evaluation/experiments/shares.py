@@ -10,6 +10,7 @@ from tans.evaluation.comparison import averaged, cells, percent
 from tans.evaluation.drawing import Drawing, Plot, Table, canvas
 from tans.evaluation.experiment import Arm, Comparison, Experiment
 from tans.evaluation.jobs import HEAD_ALONE
+from tans.evaluation.methods import get_method
 from tans.evaluation.results import Results
 from tans.evaluation.tasks import DEV, SEALED, is_sibling
 from tans.training import Recipe
@@ -65,7 +66,7 @@ def _gains(found: Found, kind: str, step: tuple[str, str]) -> list[float]:
 def _table(arm: Arm, found: Found) -> Table:
     counts = {kind: len(own) for kind in KINDS if (own := _of(found, kind))}
     first, last = arm.methods[0], arm.methods[-1]
-    rows = [[STEPS[first], *_means(found, counts, first)]]
+    rows = [[get_method(first).title, *_means(found, counts, first)]]
     for step in pairwise(arm.methods):
         gains = [averaged(_gains(found, kind, step), "+.1f") for kind in counts]
         rows.append([STEPS[step[1]], *gains])
