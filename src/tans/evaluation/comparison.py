@@ -37,9 +37,15 @@ class Cell:
         return statistics.fmean(run["seconds"] for run in self.runs)
 
     @property
+    def search_s(self) -> float:
+        """Seconds of the choice; NaN where it was not timed."""
+        seconds = self.choice["seconds"]
+        return math.nan if seconds is None else float(seconds)
+
+    @property
     def total_s(self) -> float:
         """Seconds from the images to the fine-tuned network."""
-        return float(self.choice["seconds"]) + self.training_s
+        return self.search_s + self.training_s
 
 
 def cells(arms: Iterable[Arm], results: Results) -> list[Cell]:

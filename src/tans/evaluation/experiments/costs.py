@@ -88,8 +88,7 @@ def draw(plan: Costs, results: Results) -> Sequence[Drawing]:
 def _ways(zoo: Result, found: Mapping[str, Sequence[Cell]]) -> list[Way]:
     made = sum(zoo["seconds"].values())
     search = {
-        method: statistics.fmean(float(cell.choice["seconds"]) for cell in own)
-        for method, own in found.items()
+        method: statistics.fmean(cell.search_s for cell in own) for method, own in found.items()
     }
     tuned = statistics.fmean(cell.training_s for own in found.values() for cell in own)
     return [

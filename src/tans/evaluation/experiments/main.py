@@ -160,7 +160,7 @@ def _figures(pairs: Sequence[tuple[Cell, Cell]]) -> list[str]:
     return [
         f"{mean(lambda cell: cell.choice['flops'] / 1e6):.1f}",
         f"{mean(lambda cell: cell.choice['params'] / 1e6):.2f}",
-        f"{mean(lambda cell: cell.choice['seconds']):.1f}",
+        f"{mean(lambda cell: cell.search_s):.1f}",
         f"{mean(lambda cell: cell.training_s):.1f}",
         f"{whole[1] / whole[0]:.2f}x",
         percent(statistics.fmean(over_tasks), half),
