@@ -113,7 +113,12 @@ def _table(ways: Sequence[Way]) -> Table:
         f"Every dataset's final fine-tune comes on top and is the same for all. Every source: "
         f"{Recipe.epochs} epochs of one network of each source."
     )
-    columns = ("method", "once (s)", "each (s)", *(f"{count} datasets (h)" for count in COUNTS))
+    columns = (
+        "method",
+        "once (s)",
+        "each (s)",
+        *(f"{count} dataset{'s' * (count > 1)} (h)" for count in COUNTS),
+    )
     return Table("costs", caption, columns, rows)
 
 
