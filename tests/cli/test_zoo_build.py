@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tans import cli
-from tans.zoo import chosen
+from tans.zoo import chosen, cluster
+from tans.zoo.cluster import Resources
 from tans.zoo.construct import Budget, Outcome, Step
 from tans.zoo.store import Zoo
 
@@ -38,6 +41,10 @@ def run(tmp_path: Path) -> Run:
         (("--strategy", "pareto", "--least-growth", -1), "least growth"),
         (("--strategy", "best"), "no strategy 'best'; expected one of grid, random, pareto"),
         (("--budget", 5), "without --strategy"),
+        (("--cpus-per-pair", 2), "without --ray"),
+        (("--ray", "local", "--workers", 2), "--workers and --ray were both given"),
+        (("--ray", "local", "--gpus-per-pair", -1), "GPUs of 0 or more"),
+        (("--ray", "127.0.0.1:1"), "no Ray cluster can be joined at '127.0.0.1:1'"),
     ],
 )
 def test_what_cannot_be_built_is_one_clear_line(
@@ -73,8 +80,32 @@ def test_the_choice_is_handed_on_and_the_front_is_shown(
     arguments = ("--strategy", "thompson", "--budget", 40, "--minutes", 2, "--seed", 3)
     assert run(*arguments, "--subnets", 50) == 0
     assert given["choice"] == chosen.Choice("thompson", Budget(40, 2.0))
+    assert given["crew"].slots == 1
     assert (given["settings"].subnets, given["settings"].seed) == (50, 3)
     out, err = capsys.readouterr()
     assert "7/40" in err
     assert "mean hypervolume 0.1250" in err
     assert f"{len(small_zoo.tasks())} tasks" in out
+
+
+def test_a_cluster_is_handed_all_pairs_and_left_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch, small_zoo: Zoo
+) -> None:
+    given: list[Any] = []
+
+    @contextmanager
+    def connected(address: str, resources: Resources) -> Iterator[str]:
+        given.extend([address, resources])
+        yield "a crew"
+        given.append("left")
+
+    def build_chosen(*_: Any, **rest: Any) -> Zoo:
+        given.extend([rest["crew"], rest["choice"]])
+        return small_zoo
+
+    monkeypatch.setattr(cluster, "connected", connected)
+    monkeypatch.setattr(chosen, "build_chosen", build_chosen)
+    monkeypatch.setattr("tans.cli.zoo._tasks", lambda _: iter(()))
+    assert run("--ray", "10.0.0.1:6379", "--cpus-per-pair", 2, "--gpus-per-pair", 0.25) == 0
+    everything = chosen.Choice("grid", Budget(sys.maxsize))
+    assert given == ["10.0.0.1:6379", Resources(2, 0.25), "a crew", everything, "left"]

@@ -62,6 +62,24 @@ Workers = Annotated[
     int, typer.Option(min=1, metavar="N", help="Processes side by side, sharing the cores.")
 ]
 
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Work on the Ray cluster there, such as `10.0.0.1:6379`; `local` starts a Ray here.",
+    ),
+]
+CpusPerPair = Annotated[
+    float | None,
+    typer.Option(metavar="N", help="With --ray: processor cores for each network; 1 if not given."),
+]
+GpusPerPair = Annotated[
+    float | None,
+    typer.Option(
+        metavar="N", help="With --ray: accelerators for each network, such as 0.25; 0 if not given."
+    ),
+]
+
 
 def read_task(path: Path) -> Task:
     """The task at a path, with a warning that names its unreadable files."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tans.cli import console, views
-from tans.cli.options import Json, Seed, Workers, ZooPath, read_task
+from tans.cli.options import (
+    CpusPerPair,
+    GpusPerPair,
+    Json,
+    Ray,
+    Seed,
+    Workers,
+    ZooPath,
+    read_task,
+)
 from tans.errors import InputError
 
 if TYPE_CHECKING:
     from tans.tasks.task import Task
     from tans.zoo.chosen import Choice
     from tans.zoo.construct import Step
+    from tans.zoo.crew import Crew
     from tans.zoo.store import Zoo
     from tans.zoo.workers import BuildProgress
 
@@ -119,29 +130,36 @@ def zoo_build(
         ),
     ] = 0.0,
     workers: Workers = 1,
+    ray: Ray = None,
+    cpus_per_pair: CpusPerPair = None,
+    gpus_per_pair: GpusPerPair = None,
     seed: Seed = 0,
 ) -> None:
     """Build a zoo, or go on with one that was stopped."""
     from tans.zoo.build import BuildSettings, build_zoo
     from tans.zoo.store import Zoo
 
-    choice = _choice(strategy, budget, minutes, least_growth)
+    choice = _choice(strategy, budget, minutes, least_growth, ray)
+    crew = _crew(workers, ray, cpus_per_pair, gpus_per_pair)
     recipe = replace(BuildSettings().recipe, epochs=epochs, seed=seed)
     settings = BuildSettings(subnets=subnets, recipe=recipe, seed=seed)
     began = time.perf_counter()
-    with console.progress(str(path)) as advance:
+    with crew as hands, console.progress(str(path)) as advance:
 
         def on_progress(step: BuildProgress) -> None:
             advance(step.done, step.total, f"{step.task}: {step.step}")
 
         base = None if new_base else Zoo.open()
-        build = build_zoo if choice is None else _build_chosen(choice, advance)
+        build = (
+            partial(build_zoo, workers=workers)
+            if choice is None
+            else _build_chosen(choice, hands, advance)
+        )
         made = build(
             path,
             list(_tasks(tasks)),
             settings,
             base_from=base,
-            workers=workers,
             on_progress=on_progress,
         )
     console.say(
@@ -292,9 +310,13 @@ def train(
 
 
 def _choice(
-    strategy: str | None, budget: int | None, minutes: float | None, least_growth: float
+    strategy: str | None,
+    budget: int | None,
+    minutes: float | None,
+    least_growth: float,
+    ray: str | None,
 ) -> Choice | None:
-    """How networks are chosen; None where all are measured."""
+    """How networks are chosen; None where all are measured by the processes of this machine."""
     from tans.zoo.chosen import Choice
     from tans.zoo.construct import Budget
 
@@ -306,10 +328,31 @@ def _choice(
             "--budget, --minutes or --least-growth was given without --strategy; "
             "expected a strategy too, such as --strategy pareto"
         )
-    return None
+    # a cluster is handed pairs rather than tasks, so that all of it has work
+    return None if ray is None else Choice("grid", Budget(sys.maxsize))
 
 
-def _build_chosen(choice: Choice, advance: console.Advance) -> Callable[..., Zoo]:
+def _crew(
+    workers: int, ray: str | None, cpus: float | None, gpus: float | None
+) -> AbstractContextManager[Crew]:
+    """Who does the work; a cluster is left again at the end."""
+    if ray is not None:
+        from tans.zoo.cluster import Resources, connected
+
+        if workers > 1:
+            raise InputError("--workers and --ray were both given; expected one of them")
+        return connected(ray, Resources(1.0 if cpus is None else cpus, gpus or 0.0))
+    if cpus is not None or gpus is not None:
+        raise InputError(
+            "--cpus-per-pair or --gpus-per-pair was given without --ray; "
+            "expected an address too, such as --ray local"
+        )
+    from tans.zoo.crew import Here
+
+    return nullcontext(Here(workers))
+
+
+def _build_chosen(choice: Choice, crew: Crew, advance: console.Advance) -> Callable[..., Zoo]:
     """As ``build_zoo``, for the networks that are chosen; the bar shows the fronts grow."""
     from tans.meta.surrogate import describe_pairs
     from tans.zoo.chosen import build_chosen
@@ -317,7 +360,7 @@ def _build_chosen(choice: Choice, advance: console.Advance) -> Callable[..., Zoo
     def on_pair(step: Step, total: int) -> None:
         advance(step.pairs, total, f"mean hypervolume {step.volume:.4f}")
 
-    return partial(build_chosen, choice=choice, describe=describe_pairs, on_pair=on_pair)
+    return partial(build_chosen, choice=choice, describe=describe_pairs, crew=crew, on_pair=on_pair)
 
 
 def _tasks(names: Sequence[str]) -> Iterator[Task]:

@@ -19,13 +19,14 @@ from torch import Tensor
 
 from tans.spaces.batchnorm import recalibrate
 from tans.spaces.elastic import State, Supernet, sort_channels
-from tans.spaces.embedding import functional_embedding, image_features, probe_similarities
+from tans.spaces.embedding import image_features
 from tans.spaces.imagenet import LICENCE, imagenet_network
-from tans.spaces.network import Network
 from tans.spaces.specification import get_space
 from tans.tasks.task import Task, TaskCard
-from tans.training import Recipe, accuracy, distil, train_supernet
+from tans.training import Recipe, distil, train_supernet
 from tans.types import Architecture, ZooEntry
+from tans.zoo.crew import Crew, Here
+from tans.zoo.measure import Meter
 from tans.zoo.spending import log_seconds
 from tans.zoo.store import IMAGENET, QUERY_IMAGES, Zoo, entry_id
 from tans.zoo.workers import BuildProgress, Listener, side_by_side
@@ -98,12 +99,15 @@ def make_supernets(
     settings: BuildSettings,
     *,
     base_from: Zoo | None = None,
-    workers: int = 1,
+    crew: Crew | None = None,
     on_progress: Listener | None = None,
 ) -> Zoo:
     """As ``build_zoo``, up to each task's supernet and without a measured subnet of it."""
     zoo = _with_base(path, tasks, settings, base_from, on_progress)
-    side_by_side(partial(_ensure_supernet, zoo.path, settings), tasks, workers, on_progress)
+    stored = {task.name for task in zoo.tasks()}
+    missing = [task for task in tasks if task.name not in stored]
+    work = partial(_ensure_supernet, zoo.path.resolve(), settings)
+    (crew or Here()).side_by_side(work, missing, on_progress)
     return Zoo.open(zoo.path)
 
 
@@ -181,10 +185,11 @@ def _make_base(
         cost_s=_log_cost(zoo, IMAGENET, "distil", len(pooled), began),
     )
     for resolution in (settings.resolution, *settings.imagenet_resolutions):
-        zoo.add_entry(_entry(zoo, IMAGENET, whole, space.largest, LICENCE, resolution=resolution))
-    rng = random.Random(settings.seed)
+        meter = Meter.read(zoo, IMAGENET, whole, LICENCE, resolution=resolution)
+        zoo.add_entry(meter.entry(space.largest))
+    meter, rng = Meter.read(zoo, IMAGENET, base, LICENCE), random.Random(settings.seed)
     for architecture in _architectures(settings, BASE_SUBNETS, rng):
-        zoo.add_entry(_entry(zoo, IMAGENET, base, architecture, LICENCE))
+        zoo.add_entry(meter.entry(architecture))
     zoo.set_base(base)
     _checkpoint(zoo, IMAGENET).unlink()
 
@@ -213,7 +218,7 @@ def _add_supernet(
         train_images=len(images),
         cost_s=_log_cost(zoo, task.name, "train", len(images), began),
     )
-    checkpoint.unlink()
+    checkpoint.unlink(missing_ok=True)  # a worker that was taken for dead may end too
 
 
 def _add_subnets(
@@ -224,68 +229,24 @@ def _add_subnets(
     stored = {entry.id for entry in zoo.entries(vectors=False)}
     drawn = subnets_of(task.name, settings)
     missing = [a for a in drawn if entry_id(task.name, weights, a, zoo.resolution) not in stored]
-    held_out = _held_out(task, zoo.resolution)
-    began = time.perf_counter()
+    if not missing:
+        return
+    began, meter = time.perf_counter(), Meter.of(zoo, task, weights)
     measured: list[ZooEntry] = []
     try:
         for done, architecture in enumerate(missing, 1):
-            entry = _entry(zoo, task.name, weights, architecture, task.card.licence, held_out)
-            measured.append(entry)
+            measured.append(meter.entry(architecture))
             if on_progress:
                 on_progress(BuildProgress(task.name, "measure", done, len(missing)))
     finally:  # one commit, as thousands would slow the table, but nothing measured is lost
         zoo.add_entries(measured)
-    if missing:
-        _log_cost(zoo, task.name, "measure", len(missing), began)
+    _log_cost(zoo, task.name, "measure", len(missing), began)
 
 
 def subnets_of(task: str, settings: BuildSettings) -> list[Architecture]:
     """Subnets of a task's supernet that a zoo has or may have; each task's are drawn anew."""
     rng = random.Random(f"{settings.seed} {task}")
     return _architectures(settings, settings.subnets, rng)
-
-
-def measured_entry(zoo: Zoo, task: Task, weights: str, architecture: Architecture) -> ZooEntry:
-    """A subnet of a task's stored weights as an entry, measured and not yet stored."""
-    held_out = _held_out(task, zoo.resolution)
-    return _entry(zoo, task.name, weights, architecture, task.card.licence, held_out)
-
-
-def _held_out(task: Task, resolution: int) -> list[tuple[Tensor, Tensor]]:
-    """Images and labels to validate and to test on."""
-    return [task.split(name, resolution) for name in ("val", "test")]
-
-
-def _entry(
-    zoo: Zoo,
-    task: str,
-    weights: str,
-    architecture: Architecture,
-    licence: str,
-    held_out: Sequence[tuple[Tensor, Tensor]] = (),
-    resolution: int | None = None,
-) -> ZooEntry:
-    """Take a subnet from its stored weights, measure and embed it."""
-    resolution = resolution or zoo.resolution
-    network: Network = zoo.load_subnet(task, weights, architecture, resolution)
-    costs = network.space.costs(architecture, 0, resolution)
-    measured = [accuracy(network, *split) for split in held_out]
-    val_accuracy, test_accuracy = (_known(a) for a in measured or (float("nan"),) * 2)
-    return ZooEntry(
-        id=entry_id(task, weights, architecture, resolution),
-        task=task,
-        architecture=architecture,
-        resolution=resolution,
-        weights=weights,
-        params=costs.params,
-        flops=costs.flops,
-        licence=licence,
-        val_accuracy=val_accuracy,
-        accuracy=test_accuracy,
-        topology=network.space.topology(architecture),
-        functional=tuple(functional_embedding(network, resolution).tolist()),
-        similarities=tuple(probe_similarities(network, resolution).tolist()),
-    )
 
 
 def _architectures(settings: BuildSettings, count: int, rng: random.Random) -> list[Architecture]:
@@ -325,10 +286,6 @@ def _epoch_listener(
             on_progress(BuildProgress(task, step, epoch, epochs))
 
     return listen
-
-
-def _known(value: float) -> float | None:
-    return None if value != value else value
 
 
 def _chosen(n: int, count: int, seed: int) -> Tensor:

@@ -6,7 +6,6 @@ What is stored counts as measured, so a build that was stopped goes on where it 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tans.tasks.task import Task
-from tans.types import Architecture, Costs, ZooEntry
+from tans.types import ZooEntry
 from tans.zoo import ledger
-from tans.zoo.build import BuildSettings, make_supernets, measured_entry, subnets_of
+from tans.zoo.build import BuildSettings, make_supernets, subnets_of
 from tans.zoo.construct import BATCH, Budget, Outcome, Step, construct
+from tans.zoo.crew import Candidate, Crew, Here
 from tans.zoo.growth import Array, normalised
 from tans.zoo.spending import log_seconds
 from tans.zoo.store import Zoo, entry_id
@@ -59,24 +59,10 @@ class Choice:
     start: int = 2
     """Random pairs of each task to begin with, where the strategy learns."""
     batch: int = BATCH
-    """Pairs that are named at once."""
+    """Pairs that are named at once, at least; as many as the crew measures at the same time."""
 
     def __post_init__(self) -> None:
         check_strategy(self.strategy)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A pair that may be measured."""
-
-    id: str
-    """Of the entry that it is or will be."""
-    task: Task
-    weights: str
-    """SHA-256 of the supernet's weights."""
-    architecture: Architecture
-    costs: Costs
-    """Without a head."""
 
 
 def build_chosen(
@@ -87,7 +73,7 @@ def build_chosen(
     describe: Describe,
     *,
     base_from: Zoo | None = None,
-    workers: int = 1,
+    crew: Crew | None = None,
     on_progress: Listener | None = None,
     on_pair: Counted | None = None,
 ) -> Zoo:
@@ -96,7 +82,7 @@ def build_chosen(
     Args:
         path: folder of the zoo, made when missing.
         base_from: a zoo whose elastic base to share; None distils a new one on these tasks.
-        workers: processes that train supernets side by side.
+        crew: who trains supernets and measures pairs; this process when None.
         on_progress: told after every epoch.
         on_pair: told after every measured pair.
 
@@ -104,8 +90,9 @@ def build_chosen(
         ZooError: the folder holds something else, or a zoo of other settings.
     """
     tasks = list({task.name: task for task in tasks}.values())  # a task that is named twice is one
+    crew = crew or Here()
     zoo = make_supernets(
-        path, tasks, settings, base_from=base_from, workers=workers, on_progress=on_progress
+        path, tasks, settings, base_from=base_from, crew=crew, on_progress=on_progress
     )
     candidates = _candidates(zoo, tasks, settings)
     pool, surrogate = _pool(zoo, tasks, candidates, describe)
@@ -114,11 +101,11 @@ def build_chosen(
     steps = construct(
         pool,
         STRATEGIES[choice.strategy](surrogate, settings.seed),
-        lambda pairs: _measure(zoo, candidates, pairs),
+        lambda pairs: _measure(zoo, crew, candidates, pairs),
         choice.budget,
         measured=_measured(zoo, candidates),
         start=first_pairs(pool, choice.start, settings.seed) if learns else (),
-        batch=choice.batch,
+        batch=max(choice.batch, crew.slots),
     )
     with closing(steps):
         for step in steps:
@@ -171,19 +158,17 @@ def _measured(zoo: Zoo, candidates: Sequence[Candidate]) -> Measured:
     return Measured(tuple(k for k, _ in known), tuple(accuracy for _, accuracy in known))
 
 
-def _measure(zoo: Zoo, candidates: Sequence[Candidate], pairs: Sequence[int]) -> Iterator[Outcome]:
-    """Measure pairs of a batch one after another, and store them when it ends, however it does."""
+def _measure(
+    zoo: Zoo, crew: Crew, candidates: Sequence[Candidate], pairs: Sequence[int]
+) -> Iterator[Outcome]:
+    """Measure the pairs of a batch, and store them when it ends, however it does."""
     entries: list[ZooEntry] = []
     spent: dict[str, list[float]] = {}
     try:
-        # those of a task one after another, so that its supernet is read once
-        for pair in sorted(pairs, key=lambda pair: candidates[pair].weights):
-            candidate, began = candidates[pair], time.perf_counter()
-            entry = measured_entry(zoo, candidate.task, candidate.weights, candidate.architecture)
-            entries.append(entry)
-            seconds = time.perf_counter() - began
-            spent.setdefault(candidate.task.name, []).append(seconds)
-            yield Outcome(pair, entry.val_accuracy or 0.0, seconds)
+        for done in crew.measure(zoo, [candidates[pair] for pair in pairs]):
+            entries.append(done.entry)
+            spent.setdefault(done.entry.task, []).append(done.seconds)
+            yield Outcome(pairs[done.number], done.entry.val_accuracy or 0.0, done.seconds)
     finally:  # one commit, as one for each would slow the table
         zoo.add_entries(entries)
         for task, each in spent.items():

@@ -25,7 +25,6 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
-from tans.spaces.batchnorm import recalibrate
 from tans.spaces.elastic import State
 from tans.spaces.network import Network
 from tans.spaces.specification import Specification, get_space
@@ -36,7 +35,7 @@ from tans.zoo.rows import VECTORS, ZooTask
 from tans.zoo.settings import SETTINGS, Settings, read_settings
 from tans.zoo.states import States
 from tans.zoo.tables import FAILURES, Tables
-from tans.zoo.weights import assemble, has_head, has_statistics
+from tans.zoo.weights import assemble, calibrated, has_head, has_statistics
 
 IMAGENET = "imagenet"
 """Task of the entries whose weights are the shared base or its ImageNet origin."""
@@ -247,12 +246,12 @@ class Zoo:
         Raises:
             ZooError: there are no such weights or thumbnails, or they are damaged.
         """
-        state = self._states.get(weights)
-        network = assemble(state, self.space, architecture)
-        if architecture != self.space.largest or not has_statistics(state):
-            images = sheets.resize(self.thumbnails(task), resolution or self.resolution)
-            recalibrate(network, images)
-        return network
+        return calibrated(
+            self._states.get(weights),
+            self.space,
+            architecture,
+            lambda: sheets.resize(self.thumbnails(task), resolution or self.resolution),
+        )
 
     def query_network(self) -> Network:
         """The shared base at full size, whose features describe images, in evaluation mode.

@@ -7,7 +7,7 @@ off by more than half a step: the scale may let the largest weights saturate, bu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import safetensors.torch
 import torch
@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
+from tans.spaces.batchnorm import recalibrate
 from tans.spaces.elastic import State, slice_state
 from tans.spaces.network import Network
 from tans.spaces.specification import Specification
@@ -124,6 +125,27 @@ def assemble(state: Mapping[str, Tensor], space: Specification, subnet: Architec
     if lost:
         raise ZooError(f"the weights lack {', '.join(sorted(lost)[:3])} of {subnet}; {RESTORE}")
     return network.eval()
+
+
+def calibrated(
+    state: Mapping[str, Tensor],
+    space: Specification,
+    subnet: Architecture,
+    images: Callable[[], Tensor],
+) -> Network:
+    """As ``assemble``, with batch-norm statistics.
+
+    Args:
+        images: gives those that statistics are taken from, uint8 (n, 3, r, r), unless the state
+            holds statistics of its own and the subnet is the largest.
+
+    Raises:
+        ZooError: the state is not of this space.
+    """
+    network = assemble(state, space, subnet)
+    if subnet != space.largest or not has_statistics(state):
+        recalibrate(network, images())
+    return network
 
 
 def to_half(name: str, tensor: Tensor) -> Tensor:
