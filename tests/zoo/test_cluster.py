@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -51,12 +52,19 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def plain(small_zoo: Zoo, small_tasks: list[Task], tmp_path_factory: pytest.TempPathFactory) -> Zoo:
-    """The zoo that this process alone builds, on one core as the workers of the cluster do."""
+    """The zoo that this process alone builds."""
+    with one_thread():
+        folder = tmp_path_factory.mktemp("plain") / "zoo"
+        return build_zoo(folder, small_tasks, SETTINGS, base_from=small_zoo)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """As the workers of a cluster have it: with more of them sums differ in the last bit."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        folder = tmp_path_factory.mktemp("plain") / "zoo"
-        return build_zoo(folder, small_tasks, SETTINGS, base_from=small_zoo)
+        yield
     finally:
         torch.set_num_threads(threads)
 
@@ -205,10 +213,11 @@ def test_pairs_are_measured_as_this_process_measures_them(
         for task in small_tasks
         for architecture in subnets_of(task.name, SMALL)[:2]
     ]
-    alone, together = (
-        sorted(crew.measure(small_zoo, candidates), key=lambda done: done.number)
-        for crew in (Here(), local)
-    )
+    with one_thread():
+        alone, together = (
+            sorted(crew.measure(small_zoo, candidates), key=lambda done: done.number)
+            for crew in (Here(), local)
+        )
     assert [(d.number, d.entry) for d in together] == [(d.number, d.entry) for d in alone]
     assert [done.number for done in together] == [0, 1, 2, 3]
     assert all(done.seconds > 0 for done in together)
