@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from tans.baselines.method import Problem
@@ -20,6 +21,8 @@ from tans.meta.retriever import Retriever
 from tans.zoo.store import Zoo
 
 NEAREST, FARTHEST, DRAWN = "nearest", "farthest", "drawn"
+CONSTANT = 1e-6
+"""Scores that differ by less have no order."""
 
 
 @dataclass(frozen=True)
@@ -135,3 +138,11 @@ class Ranked:
             for place in (NEAREST, FARTHEST, DRAWN)
             for network in ranked[place]
         ]
+
+
+def spearman(runs: Sequence[Result], score: str) -> float:
+    """Rank correlation of a score and the accuracy; 0 where one of them is constant."""
+    values, accuracies = [run[score] for run in runs], [run["accuracy"] for run in runs]
+    if max(values) - min(values) < CONSTANT or len(set(accuracies)) < 2:
+        return 0.0
+    return float(spearmanr(values, accuracies).statistic)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from scipy.stats import spearmanr
-
 from tans.evaluation.comparison import averaged, percent
 from tans.evaluation.drawing import Drawing, Plot, Table, canvas
 from tans.evaluation.experiment import Experiment
-from tans.evaluation.ranks import FARTHEST, NEAREST, Ranked
+from tans.evaluation.ranks import FARTHEST, NEAREST, Ranked, spearman
 from tans.evaluation.results import Result, Results
 
 TASKS = ("script-greek", "icons-apps", "fashion-mnist", "0ad-terrain", "ufoai-textures")
@@ -32,15 +30,15 @@ def _table(found: Found) -> Table:
         near, far = places[NEAREST], places[FARTHEST]
         means = [statistics.fmean(run["accuracy"] for run in runs) for runs in (near, far)]
         gaps.append(means[0] - means[1])
-        correlations.append(_spearman("similarity", [*near, *far]))
+        correlations.append(spearman([*near, *far], "similarity"))
         rows.append(
             [
                 task,
                 str(len(near) + len(far)),
                 f"{correlations[-1]:.2f}",
-                f"{_spearman('similarity', near):.2f}",
-                f"{_spearman('predicted', [*near, *far]):.2f}",
-                f"{_spearman('params', [*near, *far]):.2f}",
+                f"{spearman(near, 'similarity'):.2f}",
+                f"{spearman([*near, *far], 'predicted'):.2f}",
+                f"{spearman([*near, *far], 'params'):.2f}",
                 *(percent(mean) for mean in means),
                 percent(gaps[-1]),
             ]
@@ -57,14 +55,6 @@ def _table(found: Found) -> Table:
         *("nearest (%)", "farthest (%)", "gap"),
     )
     return Table("correlation", caption, columns, rows)
-
-
-def _spearman(name: str, runs: Sequence[Result]) -> float:
-    """Over some runs; 0 where one of the two is constant."""
-    values, accuracies = [run[name] for run in runs], [run["accuracy"] for run in runs]
-    if len(set(values)) < 2 or len(set(accuracies)) < 2:
-        return 0.0
-    return float(spearmanr(values, accuracies).statistic)
 
 
 def _figure(found: Found) -> Plot:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from scipy.stats import spearmanr
-
 from tans.evaluation.drawing import Drawing, Plot, Table, canvas
 from tans.evaluation.experiment import Experiment
 from tans.evaluation.experiments.correlation import TASKS
-from tans.evaluation.ranks import DRAWN, NEAREST, Ranked
+from tans.evaluation.ranks import DRAWN, NEAREST, Ranked, spearman
 from tans.evaluation.results import Result, Results
 from tans.training import Recipe
 
@@ -55,7 +53,7 @@ def _table(found: Found) -> Table:
 
 def _row(found: Found, place: str, score: str, title: str) -> list[str]:
     errors = [statistics.fmean(_error(r, score) for r in p[place]) for p in found.values()]
-    ranks = [_spearman(p[place], score) for p in found.values() if score != "random"]
+    ranks = [spearman(p[place], score) for p in found.values() if score != "random"]
     return [
         place,
         title,
@@ -72,14 +70,6 @@ def _error(run: Result, score: str) -> float:
     if score == "random":
         return accuracy**2 - accuracy + 1 / 3
     return (float(run[score]) - accuracy) ** 2
-
-
-def _spearman(runs: Sequence[Result], score: str) -> float:
-    """Of a score and the accuracy; 0 where one of them is constant."""
-    values, accuracies = [run[score] for run in runs], [run["accuracy"] for run in runs]
-    if max(values) - min(values) < 1e-6 or len(set(accuracies)) < 2:
-        return 0.0
-    return float(spearmanr(values, accuracies).statistic)
 
 
 def _figure(found: Found) -> Plot:
