@@ -25,8 +25,8 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from tans.errors import InputError, TaskError
-from tans.spaces.network import Network
-from tans.spaces.specification import get_space
+from tans.spaces.building import build
+from tans.spaces.headed import HeadedNetwork
 from tans.tasks.images import image_suffixes, read_images
 from tans.tasks.task import Task
 from tans.training import FineTuned, Recipe, device, predict
@@ -43,7 +43,7 @@ BATCH = 256
 class Exported:
     """A fine-tuned network as read from its folder."""
 
-    network: Network
+    network: HeadedNetwork
     classes: tuple[str, ...]
     resolution: int
     """Pixels a side of its input."""
@@ -118,7 +118,7 @@ def load_finetuned(folder: str | Path) -> Exported:
         weights = (folder / WEIGHTS).read_bytes()
         if hashlib.sha256(weights).hexdigest() != card["weights"]["sha256"]:
             raise ValueError(f"{WEIGHTS} does not have the hash that {DESCRIPTION} gives")
-        network = Network(get_space(architecture.space), architecture, len(classes))
+        network = build(architecture, len(classes))
         network.load_state_dict(from_bytes(weights))
     except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(folder, error) from error
@@ -163,7 +163,7 @@ def _describe(tuned: FineTuned, task: Task, resolution: int) -> dict[str, Any]:
         "tans": tans_version(),
         "task": task.name,
         "architecture": str(tuned.network.architecture),
-        "space": tuned.network.space.name,
+        "space": tuned.network.architecture.space,
         "classes": list(task.classes),
         "resolution": resolution,
         "preprocessing": _preprocessing(resolution),

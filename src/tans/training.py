@@ -29,7 +29,8 @@ from tans.errors import InputError
 from tans.spaces.batchnorm import folded, recalibrate
 from tans.spaces.elastic import Supernet
 from tans.spaces.embedding import image_features
-from tans.spaces.network import Network, normalise
+from tans.spaces.headed import HeadedNetwork
+from tans.spaces.network import normalise
 from tans.spaces.probe import linear_head, probe_accuracy
 from tans.spaces.specification import Specification
 from tans.tasks.task import Task
@@ -94,7 +95,7 @@ class Epoch:
 class FineTuned:
     """A fine-tuned network and how it got there."""
 
-    network: Network
+    network: HeadedNetwork
     history: tuple[Epoch, ...]
     best_epoch: int
     """The epoch kept: highest validation accuracy, the later of equals; 0 for the head alone."""
@@ -107,7 +108,7 @@ class FineTuned:
 
 
 def finetune(
-    network: Network,
+    network: HeadedNetwork,
     task: Task,
     resolution: int,
     recipe: Recipe | None = None,
@@ -163,7 +164,7 @@ def finetune(
     )
 
 
-def fit_head(network: Network, images: Tensor, labels: Tensor, seed: int = 0) -> float:
+def fit_head(network: HeadedNetwork, images: Tensor, labels: Tensor, seed: int = 0) -> float:
     """Fit batch-norm statistics and the head to a task, in place; all other weights stay.
 
     Returns:
@@ -183,7 +184,7 @@ def fit_head(network: Network, images: Tensor, labels: Tensor, seed: int = 0) ->
 
 
 def probe(
-    network: Network, task: Task, resolution: int, limit: int | None = None, seed: int = 0
+    network: HeadedNetwork, task: Task, resolution: int, limit: int | None = None, seed: int = 0
 ) -> float:
     """Accuracy of a linear classifier on a network's frozen features, cross-validated, in [0, 1].
 
@@ -198,7 +199,7 @@ def probe(
     return probe_accuracy(adapted_features(network, images, seed), labels, folds)
 
 
-def adapted_features(network: Network, images: Tensor, seed: int = 0) -> Tensor:
+def adapted_features(network: HeadedNetwork, images: Tensor, seed: int = 0) -> Tensor:
     """Features (n, features) of images, under batch-norm statistics of these images.
 
     The first training step normalises by its own batch: what the statistics of other images let
@@ -242,7 +243,7 @@ def train_supernet(
 
 def distil(
     supernet: Supernet,
-    teacher: Network,
+    teacher: HeadedNetwork,
     images: Tensor,
     recipe: Recipe,
     on_epoch: EpochListener | None = None,
@@ -365,7 +366,7 @@ class Run:
         return state["epoch"]
 
 
-def _adapt(network: Network, images: Tensor, seed: int) -> None:
+def _adapt(network: HeadedNetwork, images: Tensor, seed: int) -> None:
     """Take batch-norm statistics from some of the images, uint8 (n, 3, r, r)."""
     recalibrate(network, images[_shuffled(len(images), seed)[:NORM_IMAGES]])
 
@@ -417,7 +418,7 @@ def augment(x: Tensor, flip: bool, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def predict(network: Network, images: Tensor) -> Tensor:
+def predict(network: HeadedNetwork, images: Tensor) -> Tensor:
     """Class scores for uint8 images, (n, 3, r, r) to (n, classes), on the CPU."""
     network = folded(network).to(memory_format=torch.channels_last)
     where = network.classifier.weight.device
@@ -428,14 +429,16 @@ def predict(network: Network, images: Tensor) -> Tensor:
     return torch.cat(scores) if scores else torch.empty(0, 0)
 
 
-def accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
+def accuracy(network: HeadedNetwork, images: Tensor, labels: Tensor) -> float:
     """Share of images whose highest score is their label; NaN for no images."""
     if not len(images):
         return float("nan")
     return (predict(network, images).argmax(1) == labels).float().mean().item()
 
 
-def confusion_matrix(network: Network, images: Tensor, labels: Tensor, classes: int) -> Tensor:
+def confusion_matrix(
+    network: HeadedNetwork, images: Tensor, labels: Tensor, classes: int
+) -> Tensor:
     """Counts of (true class, predicted class), int64 (classes, classes)."""
     if not len(images):
         return torch.zeros(classes, classes, dtype=torch.int64)

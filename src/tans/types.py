@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from tans.errors import InputError
 
 Layer = tuple[int, int]
-"""(kernel size, expand ratio) of one inverted-residual layer."""
+"""Two numbers of one layer: in elastic spaces kernel size and expand ratio, in spaces of cells an
+operation and the node it reads."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One subnet of a search space, in canonical form: only the layers that exist.
+    """One network of a search space, in canonical form: only the layers that exist.
 
     Two architectures are equal if and only if they build the same network.
     """
@@ -20,10 +21,10 @@ class Architecture:
     space: str
     """Name of the search space, such as ``lite0``."""
     stages: tuple[tuple[Layer, ...], ...]
-    """Per elastic stage, its layers from input to output."""
+    """Per stage or cell, its layers from input to output."""
 
     def __str__(self) -> str:
-        """Text form, such as ``lite0:3x6,3x4|5x6``: kernel x expand, ``|`` between stages."""
+        """Text form, such as ``lite0:3x6,3x4|5x6``: two numbers a layer, ``|`` between stages."""
         stages = "|".join(",".join(f"{k}x{e}" for k, e in stage) for stage in self.stages)
         return f"{self.space}:{stages}"
 

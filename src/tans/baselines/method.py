@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import torch
 
-from tans.spaces.network import Network
+from tans.spaces.building import build
+from tans.spaces.headed import HeadedNetwork
 from tans.tasks.task import Task
 from tans.types import Architecture, Constraints, ZooEntry
 from tans.zoo.store import Zoo, entry_id
@@ -55,7 +56,7 @@ class Proposal:
         """Id of the network: of the zoo's entry where it is one."""
         return entry_id(self.source, self.weights, self.architecture, self.resolution)
 
-    def load(self, zoo: Zoo, classes: int, seed: int = 0) -> Network:
+    def load(self, zoo: Zoo, classes: int, seed: int = 0) -> HeadedNetwork:
         """The network under a new head, in evaluation mode.
 
         Args:
@@ -69,7 +70,7 @@ class Proposal:
         if self.weights == UNTRAINED:
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
-                network = Network(zoo.space, self.architecture, classes)
+                network: HeadedNetwork = build(self.architecture, classes)
         else:
             network = zoo.load_subnet(self.source, self.weights, self.architecture, self.resolution)
         network.replace_head(classes, seed)

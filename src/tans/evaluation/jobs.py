@@ -11,7 +11,8 @@ from tans.evaluation.bench import Bench
 from tans.evaluation.methods import get_method
 from tans.evaluation.results import Result
 from tans.evaluation.tasks import prepared
-from tans.spaces.network import Network
+from tans.spaces.building import costs
+from tans.spaces.headed import HeadedNetwork
 from tans.tasks.task import Task
 from tans.training import Recipe, accuracy, finetune, fit_head
 from tans.types import Architecture, Constraints
@@ -83,8 +84,6 @@ class Choose:
         began = time.perf_counter()
         proposal = propose(Problem(task, LIMITS[self.limits], self.seed), bench.zoo)
         seconds = time.perf_counter() - began
-        space, classes = bench.zoo.space, len(task.classes)
-        costs = space.costs(proposal.architecture, classes, proposal.resolution)
         return {
             **asdict(self),
             "zoo": bench.digest,
@@ -92,7 +91,7 @@ class Choose:
             "architecture": str(proposal.architecture),
             "network": proposal.network,
             "seconds": round(seconds - proposal.once_s, 3),
-            **asdict(costs),
+            **asdict(costs(proposal.architecture, len(task.classes), proposal.resolution)),
         }
 
 
@@ -134,11 +133,11 @@ class FineTune:
             "resolution": chosen.resolution,
             "classes": classes,
             "test_images": len(task.split("test", bench.zoo.resolution)[1]),
-            **asdict(bench.zoo.space.costs(chosen.architecture, classes, chosen.resolution)),
+            **asdict(costs(chosen.architecture, classes, chosen.resolution)),
             **measured,
         }
 
-    def _tuned(self, network: Network, task: Task) -> Result:
+    def _tuned(self, network: HeadedNetwork, task: Task) -> Result:
         recipe = Recipe(
             epochs=self.epochs,
             learning_rate=self.learning_rate,
@@ -154,7 +153,7 @@ class FineTune:
         }
 
 
-def _head_alone(network: Network, task: Task, chosen: Proposal) -> Result:
+def _head_alone(network: HeadedNetwork, task: Task, chosen: Proposal) -> Result:
     began = time.perf_counter()
     fit_head(network, *task.split("train", chosen.resolution))
     found = accuracy(network, *task.split("test", chosen.resolution))

@@ -12,14 +12,15 @@ from PIL import Image
 from torch import Tensor
 
 from tans.spaces.batchnorm import folded
-from tans.spaces.network import Network, normalise
+from tans.spaces.headed import HeadedNetwork
+from tans.spaces.network import normalise
 
 NOISE_SEED = 777
 PROBES = 32
 
 
 @torch.no_grad()
-def functional_embedding(network: Network, resolution: int) -> Tensor:
+def functional_embedding(network: HeadedNetwork, resolution: int) -> Tensor:
     """Features for one fixed Gaussian-noise image, (features,); the paper's v_f."""
     generator = torch.Generator().manual_seed(NOISE_SEED)
     noise = torch.randn(1, 3, resolution, resolution, generator=generator)
@@ -27,7 +28,7 @@ def functional_embedding(network: Network, resolution: int) -> Tensor:
 
 
 @torch.no_grad()
-def probe_similarities(network: Network, resolution: int) -> Tensor:
+def probe_similarities(network: HeadedNetwork, resolution: int) -> Tensor:
     """Centred cosine similarities among the features for the probe images, (P (P - 1) / 2,).
 
     They do not depend on the width of the features, so networks of any space compare.
@@ -50,7 +51,7 @@ def probe_images() -> Tensor:
 
 
 @torch.no_grad()
-def image_features(network: Network, images: Tensor, batch: int = 256) -> Tensor:
+def image_features(network: HeadedNetwork, images: Tensor, batch: int = 256) -> Tensor:
     """Features of images, uint8 (n, 3, r, r) to float32 (n, features) on the CPU."""
     network = folded(network).to(memory_format=torch.channels_last)
     where = network.classifier.weight.device

@@ -1,4 +1,4 @@
-"""One subnet as a plain PyTorch module.
+"""One subnet of an elastic space as a plain PyTorch module.
 
 Reference: Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018.
 """
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.spaces import specification as spec
+from tans.spaces.headed import HeadedNetwork
 from tans.spaces.specification import Specification, Stage
 from tans.types import Architecture, Layer
 
@@ -104,7 +105,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.shortcut else y
 
 
-class Network(nn.Module):
+class Network(HeadedNetwork):
     """The network that an architecture describes, with a linear head.
 
     Args:
@@ -146,17 +147,6 @@ class Network(nn.Module):
             for layer in stage:  # type: ignore[attr-defined]
                 x = layer(x)
         return self.mix_activation(self.mix(self.tail(x).mean((2, 3))))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Class scores, (n, 3, r, r) to (n, classes)."""
-        return self.classifier(self.features(x))
-
-    def replace_head(self, classes: int, seed: int = 0) -> None:
-        """Put a new linear head on, drawn from ``seed``."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            head = nn.Linear(self.space.features, classes)
-        self.classifier = head.to(self.classifier.weight.device)
 
 
 def _inplace(activation: str) -> dict[str, bool]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from tans.spaces.batchnorm import folded
 from tans.spaces.elastic import State
 from tans.spaces.embedding import functional_embedding, probe_similarities
+from tans.spaces.headed import HeadedNetwork
 from tans.spaces.network import Network, normalise
 from tans.spaces.specification import Specification
 from tans.tasks.task import Task
@@ -118,7 +119,7 @@ def accuracies(network: Network, splits: Sequence[Split]) -> list[float | None]:
     return [_accuracy(fast, images, labels) if len(images) else None for images, labels in splits]
 
 
-def _accuracy(fast: Network, images: Tensor, labels: Tensor) -> float:
+def _accuracy(fast: HeadedNetwork, images: Tensor, labels: Tensor) -> float:
     scores = [
         fast(normalise(batch).to(memory_format=torch.channels_last)) for batch in _batches(images)
     ]
