@@ -3,7 +3,7 @@
     TansError
     ├── InputError        what the user gave cannot be used
     │   ├── TaskError     a dataset cannot become a task
-    │   └── LimitError    no stored network fits the limits
+    │   └── LimitError    no network fits the limits
     ├── ZooError          a zoo is missing, damaged, or of another schema
     ├── SourceError       a packaged source cannot be fetched or read
     ├── ResultError       results of experiments cannot be read or written
@@ -26,7 +26,7 @@ class TaskError(InputError):
 
 
 class LimitError(InputError):
-    """No stored network fits the limits."""
+    """No network fits the limits."""
 
 
 class ZooError(TansError):

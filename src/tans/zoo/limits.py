@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from tans.errors import LimitError
 from tans.pace import cached_pace
+from tans.spaces import building
 from tans.spaces.latency import cached_latency
 from tans.spaces.specification import get_space
 from tans.tasks.splits import SPLITS
 from tans.tasks.task import Task
 from tans.training import HEAD_IMAGES, NORM_IMAGES, Recipe
-from tans.types import Constraints, ZooEntry
+from tans.types import Architecture, Constraints, ZooEntry
 
 Array = NDArray[np.float64]
+Placed = tuple[Architecture, int]
+"""A network and the pixels a side of its input."""
 EPOCHS = Recipe.epochs
 """Of the fine-tune that ``max_minutes`` limits, and that accuracies are predicted for."""
 
@@ -35,19 +38,44 @@ def costs_of(
         "max_params": np.array([e.params for e in entries]) + (features + 1.0) * classes,
         "max_flops": np.array([e.flops for e in entries]) + features * float(classes),
     }
+    placed = [(entry.architecture, entry.resolution) for entry in entries]
+    return costs, _add_times(costs, placed, task, limits)
+
+
+def needs(
+    architectures: Sequence[Architecture], resolution: int, task: Task, limits: Constraints
+) -> dict[str, Array]:
+    """Per limit, what each network needs (N,), whether it is stored or not.
+
+    Raises:
+        InputError: latency or minutes are limited, and the networks are of a space of cells.
+    """
+    own = [building.costs(a, len(task.classes), resolution) for a in architectures]
+    costs = {
+        "max_params": np.array([float(c.params) for c in own]),
+        "max_flops": np.array([float(c.flops) for c in own]),
+    }
+    _add_times(costs, [(a, resolution) for a in architectures], task, limits)
+    return costs
+
+
+def _add_times(
+    costs: dict[str, Array], placed: Sequence[Placed], task: Task, limits: Constraints
+) -> float | None:
+    """Add what is limited of latency and minutes; the latencies' relative error."""
     error = None
     if limits.max_latency_ms is not None:
-        costs["max_latency_ms"], error = _latencies(entries, classes)
+        costs["max_latency_ms"], error = _latencies(placed, len(task.classes))
     if limits.max_minutes is not None:
-        costs["max_minutes"] = _minutes(entries, costs["max_flops"], task)
-    return costs, error
+        costs["max_minutes"] = _minutes(placed, costs["max_flops"], task)
+    return error
 
 
-def _minutes(entries: Sequence[ZooEntry], flops: Array, task: Task) -> Array:
+def _minutes(placed: Sequence[Placed], flops: Array, task: Task) -> Array:
     """Minutes (N,) of a fine-tune on this device, its validation and its test included."""
     train, val, test = torch.bincount(task.splits, minlength=len(SPLITS)).tolist()
-    spaces = np.array([entry.architecture.space for entry in entries])
-    minutes = np.zeros(len(entries))
+    spaces = np.array([architecture.space for architecture, _ in placed])
+    minutes = np.zeros(len(placed))
     for space in set(spaces.tolist()):
         own = spaces == space
         # before the first epoch and after each: batch-norm statistics, and validation
@@ -57,21 +85,21 @@ def _minutes(entries: Sequence[ZooEntry], flops: Array, task: Task) -> Array:
     return minutes
 
 
-def _latencies(entries: Sequence[ZooEntry], classes: int) -> tuple[Array, float]:
+def _latencies(placed: Sequence[Placed], classes: int) -> tuple[Array, float]:
     """Milliseconds (N,) on this device, calibrated on first use, and their relative error."""
     models = {
         key: cached_latency(get_space(key[0]), key[1])
-        for key in {(e.architecture.space, e.resolution) for e in entries}
+        for key in {(architecture.space, resolution) for architecture, resolution in placed}
     }
     predicted = [
-        models[e.architecture.space, e.resolution].predict(e.architecture, classes, e.resolution)
-        for e in entries
+        models[architecture.space, resolution].predict(architecture, classes, resolution)
+        for architecture, resolution in placed
     ]
     return np.array(predicted), max(model.error for model in models.values())
 
 
 def fits(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:
-    """Mask of entries within every limit.
+    """Mask of networks within every limit.
 
     Raises:
         LimitError: the mask would be empty.
@@ -84,7 +112,7 @@ def fits(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:
     if fits.any():
         return fits
     asked = ", ".join(f"{name} {vars(limits)[name]:g}" for name in within)
-    raise LimitError(f"no network in the zoo fits {asked}; {_nearest_limit(costs, within)}")
+    raise LimitError(f"no network here fits {asked}; {_nearest_limit(costs, within)}")
 
 
 def _nearest_limit(costs: dict[str, Array], within: dict[str, NDArray[np.bool_]]) -> str:
