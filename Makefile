@@ -39,4 +39,5 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/.python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[build,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps ofa==0.1.0.post202307202001
 	touch $@ $(VENV)/.demo

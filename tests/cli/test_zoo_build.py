@@ -40,7 +40,9 @@ def run(tmp_path: Path) -> Run:
         (("--strategy", "pareto", "--minutes", -1), "minutes; expected more than 0"),
         (("--strategy", "pareto", "--least-growth", -1), "least growth"),
         (("--strategy", "best"), "no strategy 'best'; expected one of grid, random, pareto"),
+        (("--strategy", "pareto", "--cost", "watts"), "no cost 'watts'; expected one of latency"),
         (("--budget", 5), "without --strategy"),
+        (("--cost", "flops"), "without --strategy"),
         (("--cpus-per-pair", 2), "without --ray"),
         (("--ray", "local", "--workers", 2), "--workers and --ray were both given"),
         (("--ray", "local", "--gpus-per-pair", -1), "GPUs of 0 or more"),
@@ -78,8 +80,8 @@ def test_the_choice_is_handed_on_and_the_front_is_shown(
     monkeypatch.setattr(chosen, "build_chosen", build_chosen)
     monkeypatch.setattr("tans.cli.zoo._tasks", lambda _: iter(()))
     arguments = ("--strategy", "thompson", "--budget", 40, "--minutes", 2, "--seed", 3)
-    assert run(*arguments, "--subnets", 50) == 0
-    assert given["choice"] == chosen.Choice("thompson", Budget(40, 2.0))
+    assert run(*arguments, "--subnets", 50, "--cost", "flops") == 0
+    assert given["choice"] == chosen.Choice("thompson", Budget(40, 2.0), cost="flops")
     assert given["crew"].slots == 1
     assert (given["settings"].subnets, given["settings"].seed) == (50, 3)
     out, err = capsys.readouterr()

@@ -30,7 +30,7 @@ def test_the_network_has_the_classes_asked_for(lite0_smallest):
 
 @pytest.mark.parametrize("ask", [lambda a: build(a, 3), lambda a: costs(a, 3, 32)])
 def test_an_unknown_space_is_refused(ask):
-    with pytest.raises(InputError, match="no search space 'nowhere'; expected one of lite0"):
+    with pytest.raises(InputError, match="no search space 'nowhere'; expected one of lite0, "):
         ask(Architecture("nowhere", (((3, 3),),)))
 
 

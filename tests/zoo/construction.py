@@ -1,4 +1,4 @@
-"""A made-up pool in which accuracies are known, for tests of choosing and training."""
+"""A made-up pool in which accuracies are known, and a made-up device."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tans.spaces.latency import COSTS, LatencyModel
 from tans.zoo.construct import Outcome
 from tans.zoo.growth import Array, normalised
 from tans.zoo.strategies import Pool
@@ -49,3 +50,9 @@ def landscape(datasets: int = 3, networks: int = 20, seed: int = 0) -> Landscape
     accuracies = (level[numbers] + 0.1 * costs.mean(1) + noise).clip(0, 1)
     features = np.column_stack([numbers, costs, np.arange(count)]).astype(float)
     return Landscape(Pool(numbers, costs, features, costs[:, 1]), accuracies)
+
+
+def charging(resolution: int = 64, **charges: float) -> LatencyModel:
+    """A device that charges so much for what is named, and nothing for all else."""
+    each = tuple(charges.get(name, 0.0) for name in COSTS)
+    return LatencyModel("lite0", resolution, each, 0.02, (("lite0:a", 1.0), ("lite0:b", 2.0)))

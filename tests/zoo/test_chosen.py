@@ -12,7 +12,7 @@ import pytest
 from tans.errors import InputError, ZooError
 from tans.meta.surrogate import describe_pairs
 from tans.tasks.task import Task
-from tans.zoo import ledger
+from tans.zoo import costing, ledger
 from tans.zoo.build import build_zoo, make_supernets, subnets_of
 from tans.zoo.chosen import Choice, build_chosen
 from tans.zoo.construct import Budget, Step
@@ -21,6 +21,7 @@ from tans.zoo.store import IMAGENET, Zoo
 from tans.zoo.strategies import STRATEGIES
 from tans.zoo.verify import verify_zoo
 from tests.conftest import SMALL
+from tests.zoo.construction import charging
 
 SETTINGS = replace(SMALL, subnets=6)
 Build = Callable[..., Zoo]
@@ -41,8 +42,13 @@ def build(supernets: Path, small_tasks: list[Task], tmp_path: Path) -> Build:
     folder = tmp_path / "zoo"
     shutil.copytree(supernets, folder)
 
-    def build(strategy: str, pairs: int, on_pair: Callable[[Step, int], None] | None = None) -> Zoo:
-        choice = Choice(strategy, Budget(pairs), start=1, batch=2)
+    def build(
+        strategy: str,
+        pairs: int,
+        on_pair: Callable[[Step, int], None] | None = None,
+        cost: str | None = "flops",
+    ) -> Zoo:
+        choice = Choice(strategy, Budget(pairs), start=1, batch=2, cost=cost)
         return build_chosen(
             folder,
             [*small_tasks, small_tasks[0]],
@@ -89,6 +95,65 @@ def test_a_stopped_build_goes_on_and_measures_nothing_twice(build: Build, tmp_pa
         assert known.items() <= found.items()
 
 
+def test_a_build_that_goes_on_counts_the_latency_that_it_began_with(
+    build: Build, supernets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [charging(32, layers=0.1), charging(32, layers=0.1), charging(32, dense=0.1)]
+    monkeypatch.setattr(costing, "cached_latency", lambda *_: devices.pop(0))
+
+    def lines() -> list[ledger.Line]:
+        return [replace(line, seconds=0.0) for line in ledger.read(tmp_path / "zoo")]
+
+    build("pareto", 8, cost=None)
+    whole = lines()
+    assert all(line.latency_ms and line.latency_ms > 1 for line in whole)
+    shutil.rmtree(tmp_path / "zoo")
+    shutil.copytree(supernets, tmp_path / "zoo")
+
+    def stop(step: Step, _: int) -> None:
+        if step.pairs == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build("pareto", 8, stop, cost=None)
+    assert lines() == whole[:4]
+    build("pareto", 8, cost=None)
+    assert lines() == whole
+    assert len(devices) == 1  # another device went on, and was not asked
+    with pytest.raises(ZooError, match="counts latency since it began"):
+        build("pareto", 8, cost="flops")
+
+
+def test_the_report_shows_the_milliseconds_that_were_counted(
+    build: Build, small_tasks: list[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the same for all networks of as many layers, so that fronts are not those of multiply-adds
+    monkeypatch.setattr(costing, "cached_latency", lambda *_: charging(32, layers=0.5))
+    zoo = build("pareto", 12, cost="latency")
+    text = (zoo.path / ledger.REPORT).read_text()
+    assert "parameters and latency" in text
+    assert "2% off" in text
+    assert f"{ledger.read(zoo.path)[-1].volume:.4f}" in text
+    taken = {line.pair: line.latency_ms for line in ledger.read(zoo.path)}
+    entries = {e.id: e for e in zoo.entries(vectors=False)}
+    for task in small_tasks:
+        section = text.split(f"## {task.name}\n")[1].split("## ")[0]
+        cells = [line.strip("| ").split(" | ") for line in section.splitlines()[5:] if line]
+        shown = {row[0]: float(row[4]) for row in cells}
+        assert shown == pytest.approx({name: taken[name] for name in shown}, abs=0.01)
+        beaten = {
+            one.id
+            for one in entries.values()
+            for other in entries.values()
+            if one.task == other.task == task.name
+            and other.params <= one.params
+            and (taken[other.id] or 0) <= (taken[one.id] or 0)
+            and (other.val_accuracy or 0) > (one.val_accuracy or 0)
+        }
+        assert shown
+        assert not shown.keys() & beaten
+
+
 def test_all_pairs_are_those_of_a_plain_build(
     build: Build, small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path
 ) -> None:
@@ -128,6 +193,18 @@ def test_what_cannot_be_chosen_is_refused() -> None:
         Choice("best", Budget(5))
     with pytest.raises(InputError, match="at least 1"):
         Choice("pareto", Budget(0))
+    with pytest.raises(InputError, match="no cost 'watts'; expected one of latency, flops"):
+        Choice("pareto", Budget(5), cost="watts")
+
+
+def test_a_pair_that_was_measured_again_is_one_line(tmp_path: Path) -> None:
+    given = (("a", 1.0), ("b", 2.0), ("b", 3.0))
+    first, lost, again = (
+        ledger.Line(name, "t", seconds, 0.5, None, 0.1, 0.2) for name, seconds in given
+    )
+    for line in (first, lost, again):
+        ledger.append(tmp_path, line)
+    assert ledger.read(tmp_path) == [first, again]
 
 
 def test_a_damaged_ledger_is_named(tmp_path: Path) -> None:

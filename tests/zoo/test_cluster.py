@@ -78,7 +78,7 @@ def build(small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path) -> Callable[.
             tmp_path / "zoo",
             small_tasks,
             SETTINGS,
-            Choice("grid", Budget(1000), batch=PAIRS),
+            Choice("grid", Budget(1000), batch=PAIRS, cost="flops"),
             describe_pairs,
             base_from=small_zoo,
             crew=crew,

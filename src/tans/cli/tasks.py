@@ -1,18 +1,21 @@
-"""Commands for the datasets that packages carry: list, fetch."""
+"""Commands for the datasets that packages carry, list and fetch; and export of any dataset."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tans.cache import cache_dir
 from tans.cli import console
-from tans.cli.options import Json
+from tans.cli.options import Json, read_task
+from tans.errors import InputError
 
 if TYPE_CHECKING:
     from tans.tasks.sources.source import Source
+    from tans.tasks.task import Task
 
 app = typer.Typer(no_args_is_help=True, help="Datasets that packages carry.")
 
@@ -46,6 +49,70 @@ def tasks_fetch(
         console.emit({"name": name, "folder": str(folder), **counted, **asdict(task.card)})
         return
     console.say(f"{name}: {len(task)} images of {len(task.classes)} classes in {folder}")
+
+
+@app.command("export")
+def tasks_export(
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK", help="Folder or file of a dataset, or a name of `tans tasks list`."
+        ),
+    ],
+    service: Annotated[str, typer.Option("--format", metavar="NAME", help="`azure` or `vertex`.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="New or empty folder to write.")
+    ],
+    gcs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Where the folder will be in Cloud Storage: gs://bucket/prefix; for vertex.",
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PX", help="Pixels a side; as stored if not given, 256 for image files."
+        ),
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Training images to keep, in the proportions of the classes; all if not given.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+) -> None:
+    """Write a dataset as a commercial AutoML service takes it: Azure Custom Vision, Vertex AI."""
+    from tans.tasks.exchange import check_export, export_task
+
+    title = check_export(output, service, gcs=gcs, size=size, force=force).title
+    whole = _named(task)
+    kept = whole if images is None else whole.limited(images)
+    done = export_task(kept, output, service, gcs=gcs, size=size, force=force)
+    counts = ", ".join(f"{number} in {name}" for name, number in done.counts.items())
+    console.say(f"{whole.name} for {title}: {counts}, with manifest.json, in {output}")
+    console.say(f"Licence of the images: {whole.card.licence}")
+    if done.scarce:
+        few = ", ".join(f"{label} ({number})" for label, number in done.scarce.items())
+        console.warn(f"labels with fewer training images than {title} asks for: {few}")
+
+
+def _named(name: str) -> Task:
+    """The dataset at a path, or the packaged one of a name."""
+    from tans.tasks.sources.registry import fetch, sources
+
+    if Path(name).expanduser().exists():
+        return read_task(Path(name))
+    if name not in {source.name for source in sources()}:
+        raise InputError(
+            f"{name!r} is neither a path nor a packaged dataset; expected a folder of class "
+            "folders, a .csv file, a saved task, or a name of `tans tasks list`"
+        )
+    return fetch(name)
 
 
 def _describe(source: Source) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from tans.errors import InputError
 
 if TYPE_CHECKING:
     from tans.tasks.task import Task
+    from tans.zoo.build import BuildSettings
     from tans.zoo.chosen import Choice
     from tans.zoo.construct import Step
     from tans.zoo.crew import Crew
@@ -105,6 +106,22 @@ def zoo_build(
             "instead of sharing the shipped zoo's.",
         ),
     ] = False,
+    space: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Search space: `lite0`, or `ofa-mbv3` or `ofa-mbv3-1.2`, which want "
+            "--base-weights.",
+        ),
+    ] = "lite0",
+    base_weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|URL",
+            help="Elastic base in the form that Once-for-All publishes, such as "
+            "ofa_mbv3_d234_e346_k357_w1.2.",
+        ),
+    ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -129,6 +146,15 @@ def zoo_build(
             help="With --strategy: stop when no network is expected to add so much hypervolume.",
         ),
     ] = 0.0,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --strategy: what the Pareto fronts count beside accuracy and parameters: "
+            "`latency` on this device, calibrated once when the build begins, or `flops`, "
+            "multiply-adds. What the build began with, or latency, if not given.",
+        ),
+    ] = None,
     workers: Workers = 1,
     ray: Ray = None,
     cpus_per_pair: CpusPerPair = None,
@@ -139,17 +165,20 @@ def zoo_build(
     from tans.zoo.build import BuildSettings, build_zoo
     from tans.zoo.store import Zoo
 
-    choice = _choice(strategy, budget, minutes, least_growth, ray)
+    choice = _choice(strategy, budget, minutes, least_growth, cost, ray)
     crew = _crew(workers, ray, cpus_per_pair, gpus_per_pair)
     recipe = replace(BuildSettings().recipe, epochs=epochs, seed=seed)
-    settings = BuildSettings(subnets=subnets, recipe=recipe, seed=seed)
+    settings = BuildSettings(
+        space=space, base_weights=base_weights, subnets=subnets, recipe=recipe, seed=seed
+    )
+    own_base = _own_base(path, settings, new_base)
     began = time.perf_counter()
     with crew as hands, console.progress(str(path)) as advance:
 
         def on_progress(step: BuildProgress) -> None:
             advance(step.done, step.total, f"{step.task}: {step.step}")
 
-        base = None if new_base else Zoo.open()
+        base = None if own_base else Zoo.open()
         build = (
             partial(build_zoo, workers=workers)
             if choice is None
@@ -314,6 +343,7 @@ def _choice(
     budget: int | None,
     minutes: float | None,
     least_growth: float,
+    cost: str | None,
     ray: str | None,
 ) -> Choice | None:
     """How networks are chosen; None where all are measured by the processes of this machine."""
@@ -322,14 +352,31 @@ def _choice(
 
     if strategy is not None:
         pairs = sys.maxsize if budget is None else budget
-        return Choice(strategy, Budget(pairs, minutes, least_growth))
-    if budget is not None or minutes is not None or least_growth:
+        return Choice(strategy, Budget(pairs, minutes, least_growth), cost=cost)
+    if least_growth or any(given is not None for given in (budget, minutes, cost)):
         raise InputError(
-            "--budget, --minutes or --least-growth was given without --strategy; "
+            "--budget, --minutes, --least-growth or --cost was given without --strategy; "
             "expected a strategy too, such as --strategy pareto"
         )
     # a cluster is handed pairs rather than tasks, so that all of it has work
     return None if ray is None else Choice("grid", Budget(sys.maxsize))
+
+
+def _own_base(path: Path, settings: BuildSettings, new: bool) -> bool:
+    """Whether a build makes a base of its own, rather than share the shipped zoo's."""
+    from tans.spaces.specification import get_space
+
+    space, given = get_space(settings.space), settings.base_weights is not None
+    if given and new:
+        raise InputError("--base-weights and --new-base were both given; expected one of them")
+    if space.name == "lite0":
+        return given or new
+    if not given and not path.exists():
+        raise InputError(
+            f"no base of space {space.name!r} is shipped; expected --base-weights with a file "
+            "or URL of weights that Once-for-All publishes"
+        )
+    return True
 
 
 def _crew(

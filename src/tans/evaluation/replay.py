@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from tans.errors import InputError
 from tans.evaluation.bench import Bench
-from tans.evaluation.results import Result
+from tans.evaluation.results import Result, Results
 from tans.meta.surrogate import describe_pairs
-from tans.types import ZooEntry
+from tans.spaces.latency import LatencyModel, cached_latency
+from tans.types import Costs, ZooEntry
 from tans.zoo.construct import BATCH, Budget, Outcome, construct
+from tans.zoo.costing import Costing, describe_latency, parse_latency
 from tans.zoo.growth import Array, Front, normalised
 from tans.zoo.spending import seconds_per_network
 from tans.zoo.store import Zoo
@@ -23,6 +25,12 @@ BLIND = "pareto-costs-alone"
 """As ``pareto``, with a surrogate that is not told which network a pair has: costs alone tell
 pairs of a task apart."""
 NAMES = ("pareto", "pareto-per-second", BLIND, "thompson", "random", "grid")
+BY_FLOPS = "pareto-flops"
+"""As ``pareto``, by multiply-adds although the hypervolume counts latency."""
+ALIKE = {BLIND: "pareto", BY_FLOPS: "pareto"}
+"""Strategies that are another one, which is shown something else."""
+TIMED = ("pareto", BY_FLOPS, "random")
+"""Those that are replayed with latency too."""
 START = 2
 """Random pairs of each task that every strategy begins with."""
 POINTS = 100
@@ -30,7 +38,7 @@ POINTS = 100
 SHARES = (0.95, 0.99, 0.999, 1.0)
 """Of the hypervolume of all pairs."""
 SIZES = (0.4, 0.6, 1.0)
-"""Limits of a retrieval, as shares of the largest network's multiply-adds."""
+"""Limits of a retrieval, as shares of the largest network's multiply-adds or latency."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +59,8 @@ class Known:
     """(t,), accuracy of a guess on each task."""
 
     @classmethod
-    def of(cls, zoo: Zoo) -> Known:
-        """Read a zoo.
+    def of(cls, zoo: Zoo, costing: Costing | None = None) -> Known:
+        """Read a zoo; multiply-adds stand for latency unless another costing is given.
 
         Raises:
             InputError: none of its networks was measured.
@@ -62,10 +70,11 @@ class Known:
             raise InputError(f"the zoo in {zoo.path} has no measured networks; build one with some")
         names = sorted({entry.task for entry in entries})
         datasets = np.array([names.index(entry.task) for entry in entries])
-        costs = np.array([[e.params, e.flops] for e in entries], dtype=float)
+        counted = np.array([[e.params, e.flops] for e in entries], dtype=float)
+        costs = _costs(entries, costing or Costing())
         images = [zoo.features(name)[0].numpy() for name in names]
         topology = np.array([entry.topology for entry in entries])
-        features, surrogate = describe_pairs(images, datasets, topology, costs)
+        features, surrogate = describe_pairs(images, datasets, topology, counted)
         return cls(
             Pool(datasets, normalised(costs), features, _seconds(zoo, entries)),
             surrogate,
@@ -108,6 +117,18 @@ class Known:
         return float(np.mean(found))
 
 
+def _costs(entries: Sequence[ZooEntry], costing: Costing) -> Array:
+    """Costs (n, 2) of each pair's network."""
+    counted = [Costs(entry.params, entry.flops) for entry in entries]
+    return np.array(
+        [
+            costing.of(entry.architecture, costs, entry.resolution)
+            for entry, costs in zip(entries, counted, strict=True)
+        ],
+        dtype=float,
+    )
+
+
 def _seconds(zoo: Zoo, entries: Sequence[ZooEntry]) -> NDArray[np.float64]:
     """Seconds (n,) of each pair: as measured on its task, in proportion to multiply-adds."""
     recorded = seconds_per_network(zoo)
@@ -117,27 +138,55 @@ def _seconds(zoo: Zoo, entries: Sequence[ZooEntry]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Replay:
-    """One strategy from one start until all pairs are trained."""
+class Calibrate:
+    """What this device charges for latency, once for all replays that are judged by it."""
 
-    strategy: str
-    """One of ``NAMES``."""
-    seed: int
     task: str = ""
     """None in particular."""
 
     @property
     def name(self) -> str:
-        return f"construction/{self.strategy}-s{self.seed}"
+        return "construction/latency/charges"
+
+    def done(self, bench: Bench) -> bool:
+        stored, zoo = self.found(bench.results), bench.zoo
+        about = (zoo.space.name, zoo.resolution)
+        return stored is not None and (stored.space, stored.resolution) == about
+
+    def run(self, bench: Bench) -> Result:
+        return describe_latency(cached_latency(bench.zoo.space, bench.zoo.resolution))
+
+    def found(self, results: Results) -> LatencyModel | None:
+        """What was stored; None where it was not run."""
+        stored = results.read(self.name)
+        return None if stored is None else parse_latency(stored)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One strategy from one start until all pairs are trained."""
+
+    strategy: str
+    """One of ``NAMES``, or of ``TIMED`` where latency is counted."""
+    seed: int
+    task: str = ""
+    """None in particular."""
+    latency: LatencyModel | None = None
+    """What counts beside parameters; multiply-adds when None."""
+
+    @property
+    def name(self) -> str:
+        folder = "construction" if self.latency is None else "construction/latency"
+        return f"{folder}/{self.strategy}-s{self.seed}"
 
     def done(self, bench: Bench) -> bool:
         stored = bench.results.read(self.name)
-        return stored is not None and stored["zoo"] == bench.digest
+        known = None if stored is None else (stored["zoo"], stored.get("charges"))
+        return known == (bench.digest, self._charges)
 
     def run(self, bench: Bench) -> Result:
-        known = Known.of(bench.zoo)
-        pool = _blinded(known.pool) if self.strategy == BLIND else known.pool
-        make = STRATEGIES["pareto" if self.strategy == BLIND else self.strategy]
+        known = Known.of(bench.zoo, Costing(self.latency))
+        pool, make = self._pool(known, bench), STRATEGIES[ALIKE.get(self.strategy, self.strategy)]
         strategy = make(known.surrogate, self.seed)
         start = first_pairs(pool, START, self.seed)
         steps = construct(pool, strategy, known.train, Budget(len(pool)), start=start)
@@ -149,8 +198,20 @@ class Replay:
             "pairs": len(order),
             "start": len(start),
             "batch": BATCH,
+            **({} if self.latency is None else {"charges": self._charges}),
             **_curves(known, order),
         }
+
+    @property
+    def _charges(self) -> Mapping[str, float] | None:
+        """By what is charged for, as they are stored."""
+        return None if self.latency is None else describe_latency(self.latency)["charges"]
+
+    def _pool(self, known: Known, bench: Bench) -> Pool:
+        """As the strategy sees it."""
+        if self.strategy == BY_FLOPS:
+            return Known.of(bench.zoo).pool
+        return _blinded(known.pool) if self.strategy == BLIND else known.pool
 
 
 def _blinded(pool: Pool) -> Pool:

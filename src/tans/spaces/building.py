@@ -8,12 +8,17 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tans.errors import InputError
+from tans.spaces import darts, fbnet, nasbench201
 from tans.spaces.headed import HeadedNetwork
 from tans.spaces.network import Network
 from tans.spaces.specification import SPACES
 from tans.types import Architecture, Costs
 
-BUILDERS: Mapping[str, Callable[[Architecture, int], HeadedNetwork]] = {}
+BUILDERS: Mapping[str, Callable[[Architecture, int], HeadedNetwork]] = {
+    fbnet.SPACE: fbnet.FBNet,
+    nasbench201.NAS_BENCH_201.name: nasbench201.build_small,
+    darts.DARTS.name: darts.build,
+}
 """By name of a space that is not elastic: takes an architecture and a number of classes."""
 
 

@@ -25,7 +25,10 @@ def imagenet_network(space: str = "lite0") -> Network:
     """
     specification = get_space(space)
     if space != "lite0":
-        raise InputError(f"no packaged ImageNet weights for {space!r}; expected 'lite0'")
+        raise InputError(
+            f"no package carries ImageNet weights of space {space!r}, only of 'lite0'; "
+            "build a zoo of it from a published file: 'tans zoo build --base-weights FILE_OR_URL'"
+        )
     network = Network(specification, specification.largest, CLASSES)
     network.load_state_dict(_by_order(specification, _packaged_lite0()))
     return network.eval()

@@ -236,7 +236,43 @@ LITE0 = Specification(
 )
 """EfficientNet-Lite0, elastic in depth, expand ratio and kernel size."""
 
-SPACES = {LITE0.name: LITE0}
+
+def _once_for_all(name: str, width: float) -> Specification:
+    """Of one width, as the authors' package ``ofa`` 0.1 builds it."""
+
+    def channels(base: int) -> int:
+        return divisible(base * width)
+
+    stages = (
+        (24, 2, "relu", False),
+        (40, 2, "relu", True),
+        (80, 2, "hswish", False),
+        (112, 1, "hswish", True),
+        (160, 2, "hswish", True),
+    )
+    return Specification(
+        name=name,
+        stem=channels(16),
+        first=Stage(channels(16), 1, (1,), (3,), (1,), activation="relu"),
+        stages=tuple(
+            Stage(channels(base), stride, (2, 3, 4), (3, 5, 7), (3, 4, 6), activation, excite)
+            for base, stride, activation, excite in stages
+        ),
+        tail=channels(960),
+        mix=channels(1280),
+        activation="hswish",
+        same_padding=False,
+        norm_eps=1e-5,
+        kernel_transforms=True,
+    )
+
+
+OFA_MBV3 = _once_for_all("ofa-mbv3", 1.0)
+"""The MobileNetV3 space of Once-for-All (paper, section 4.1)."""
+OFA_MBV3_WIDE = _once_for_all("ofa-mbv3-1.2", 1.2)
+"""The same 1.2 times as wide, as in the released code of TANS."""
+
+SPACES = {space.name: space for space in (LITE0, OFA_MBV3, OFA_MBV3_WIDE)}
 
 
 def get_space(name: str) -> Specification:

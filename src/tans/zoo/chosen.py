@@ -1,7 +1,8 @@
 """Fill a zoo with the pairs of a task and a network that a strategy names (paper, section 3.3).
 
 Every task's supernet is trained first; training a pair then means to measure one of its subnets.
-What is stored counts as measured, so a build that was stopped goes on where it was.
+What is stored counts as measured, so a build that was stopped goes on where it was, and it counts
+what it began with (``tans.zoo.costing``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tans.types import ZooEntry
 from tans.zoo import ledger
 from tans.zoo.build import BuildSettings, make_supernets, subnets_of
 from tans.zoo.construct import BATCH, Budget, Outcome, Step, construct
+from tans.zoo.costing import Costing, check_counted, fixed_costing
 from tans.zoo.crew import Candidate, Crew, Here
 from tans.zoo.growth import Array, normalised
 from tans.zoo.spending import log_seconds
@@ -45,7 +47,7 @@ class Describe(Protocol):
         costs: Array,
     ) -> tuple[Array, Surrogate]:
         """Features (n, f), from each task's image features (n_i, d) and pairs' tasks (n,),
-        topology (n, t) and costs (n, 2)."""
+        topology (n, t), and parameters and multiply-adds (n, 2)."""
         ...
 
 
@@ -60,9 +62,14 @@ class Choice:
     """Random pairs of each task to begin with, where the strategy learns."""
     batch: int = BATCH
     """Pairs that are named at once, at least; as many as the crew measures at the same time."""
+    cost: str | None = None
+    """What counts beside accuracy and parameters, one of ``tans.zoo.costing.COUNTED``; None is what
+    the build began with, and latency where it begins now."""
 
     def __post_init__(self) -> None:
         check_strategy(self.strategy)
+        if self.cost is not None:
+            check_counted(self.cost)
 
 
 def build_chosen(
@@ -87,15 +94,20 @@ def build_chosen(
         on_pair: told after every measured pair.
 
     Raises:
-        ZooError: the folder holds something else, or a zoo of other settings.
+        ZooError: the folder holds something else, a zoo of other settings, or a build that counts
+            another cost.
     """
     tasks = list({task.name: task for task in tasks}.values())  # a task that is named twice is one
     crew = crew or Here()
+    zoo = Zoo.create(path, settings.space, settings.resolution)
+    # before there is other work on this device
+    costing = fixed_costing(zoo.path, zoo.space, zoo.resolution, choice.cost)
     zoo = make_supernets(
         path, tasks, settings, base_from=base_from, crew=crew, on_progress=on_progress
     )
     candidates = _candidates(zoo, tasks, settings)
-    pool, surrogate = _pool(zoo, tasks, candidates, describe)
+    costs = [costing.of(c.architecture, c.costs, zoo.resolution) for c in candidates]
+    pool, surrogate = _pool(zoo, tasks, candidates, np.array(costs), describe)
     total = min(choice.budget.pairs, len(pool))
     learns = choice.strategy not in ("grid", "random")
     steps = construct(
@@ -110,11 +122,12 @@ def build_chosen(
     with closing(steps):
         for step in steps:
             candidate = candidates[step.outcome.pair]
-            ledger.append(zoo.path, ledger.Line.of(step, candidate.id, candidate.task.name))
+            ms = costs[step.outcome.pair][1] if costing.latency else None
+            ledger.append(zoo.path, ledger.Line.of(step, candidate.id, candidate.task.name, ms))
             if on_pair:
                 on_pair(step, total)
     zoo = Zoo.open(zoo.path)
-    _report(zoo, candidates)
+    _report(zoo, candidates, costs, costing)
     zoo.compact()
     return zoo
 
@@ -132,23 +145,28 @@ def _candidates(zoo: Zoo, tasks: Sequence[Task], settings: BuildSettings) -> lis
 
 
 def _pool(
-    zoo: Zoo, tasks: Sequence[Task], candidates: Sequence[Candidate], describe: Describe
+    zoo: Zoo,
+    tasks: Sequence[Task],
+    candidates: Sequence[Candidate],
+    costs: Array,
+    describe: Describe,
 ) -> tuple[Pool, Surrogate]:
-    """Candidates as numbers.
+    """Candidates and their costs (n, 2) as numbers.
 
-    A pair's time goes with its multiply-adds and with the images that it is measured on.
+    A pair's time goes with its multiply-adds and with the images that it is measured on. What the
+    surrogate is told is the same on every device, as accuracies are.
     """
     names = [task.name for task in tasks]
     numbers = np.array([names.index(c.task.name) for c in candidates])
-    costs = np.array([[c.costs.params, c.costs.flops] for c in candidates], dtype=float)
+    counted = np.array([[c.costs.params, c.costs.flops] for c in candidates], dtype=float)
     held_out = np.array(
         [sum(len(task.split(s, zoo.resolution)[1]) for s in ("val", "test")) for task in tasks],
         dtype=float,
     )
     topology = np.array([zoo.space.topology(c.architecture) for c in candidates])
     images = [zoo.features(name)[0].numpy() for name in names]
-    features, surrogate = describe(images, numbers, topology, costs)
-    return Pool(numbers, normalised(costs), features, costs[:, 1] * held_out[numbers]), surrogate
+    features, surrogate = describe(images, numbers, topology, counted)
+    return Pool(numbers, normalised(costs), features, counted[:, 1] * held_out[numbers]), surrogate
 
 
 def _measured(zoo: Zoo, candidates: Sequence[Candidate]) -> Measured:
@@ -175,12 +193,17 @@ def _measure(
             log_seconds(zoo, task, "measure", len(each), sum(each))
 
 
-def _report(zoo: Zoo, candidates: Sequence[Candidate]) -> None:
+def _report(
+    zoo: Zoo,
+    candidates: Sequence[Candidate],
+    costs: Sequence[tuple[float, float]],
+    costing: Costing,
+) -> None:
     entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
     found: dict[str, list[ZooEntry]] = {}
     for candidate in candidates:
         own = found.setdefault(candidate.task.name, [])
         if candidate.id in entries:
             own.append(entries[candidate.id])
-    most = np.array([[c.costs.params, c.costs.flops] for c in candidates]).max(0)
-    ledger.write_report(zoo.path, found, (int(most[0]), int(most[1])), len(candidates))
+    named = {candidate.id: own for candidate, own in zip(candidates, costs, strict=True)}
+    ledger.write_report(zoo.path, found, named, costing)

@@ -1,9 +1,10 @@
 """The Pareto front of a dataset's networks, and what another network is expected to add to it.
 
 Accuracy is better the higher, in [0, 1], and counts from 0: a reference of chance would only shift
-what is not yet dominated. Each cost (parameters, multiply-adds) is better the lower and is divided
-by the largest among all candidates; it counts up to ``REFERENCE_COST``, a tenth beyond the largest
-network, which with a reference of 1 would dominate nothing and so never be worth training.
+what is not yet dominated. Each cost (parameters, and latency or multiply-adds) is better the lower
+and is divided by the largest among all candidates; it counts up to ``REFERENCE_COST``, a tenth
+beyond the largest network, which with a reference of 1 would dominate nothing and so never be worth
+training.
 
 References:
     Jeong et al., Task-Adaptive Neural Network Search with Meta-Contrastive Learning, NeurIPS 2021,
@@ -45,7 +46,9 @@ def normalised(costs: ArrayLike) -> Array:
     if given.ndim != 2 or given.shape[1] != 2 or not len(given):
         raise InputError(f"costs have shape {given.shape}; expected (networks, 2)")
     if not (np.isfinite(given) & (given > 0)).all():
-        raise InputError("a cost is not a positive number; expected parameters and multiply-adds")
+        raise InputError(
+            "a cost is not a positive number; expected parameters, and latency or multiply-adds"
+        )
     return given / given.max(0)
 
 

@@ -35,7 +35,7 @@ class Pool:
     datasets: Indices
     """(n,), number of each pair's dataset, from 0."""
     costs: Array
-    """(n, 2), parameters and multiply-adds, normalised as by ``tans.zoo.growth.normalised``."""
+    """(n, 2), as of ``tans.zoo.costing``, normalised as by ``tans.zoo.growth.normalised``."""
     features: Array
     """(n, f), what the surrogate is told of each pair."""
     seconds: Array

@@ -7,17 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from tans.evaluation import replay
 from tans.evaluation.bench import Bench
 from tans.evaluation.drawing import Table
 from tans.evaluation.experiments.construction import EXPERIMENT, TITLES, Replays
-from tans.evaluation.replay import NAMES, SHARES, Known, Replay
+from tans.evaluation.replay import BY_FLOPS, NAMES, SHARES, TIMED, Calibrate, Known, Replay
+from tans.zoo.costing import Costing
 from tests.evaluation.conftest import run_and_draw
+from tests.zoo.construction import charging
 
+DEVICE = charging(32, constant=1.0, layers=0.1)
 SHORT = replace(EXPERIMENT, plan=Replays(tuple(NAMES), (0, 1)))
 
 
+@pytest.fixture(autouse=True)
+def device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "cached_latency", lambda *_: DEVICE)
+
+
 def test_every_strategy_ends_with_all_pairs(bench: Bench, tmp_path: Path) -> None:
-    needed, given, _ = run_and_draw(SHORT, bench, tmp_path)
+    needed, given, *_ = run_and_draw(SHORT, bench, tmp_path)
     assert isinstance(needed, Table)
     assert isinstance(given, Table)
     assert (
@@ -45,6 +54,37 @@ def test_all_begin_alike_and_end_alike(bench: Bench, tmp_path: Path) -> None:
 
 def test_the_same_seed_is_replayed_alike(bench: Bench) -> None:
     assert Replay("thompson", 1).run(bench) == Replay("thompson", 1).run(bench)
+
+
+def test_what_is_judged_by_latency_is_replayed_by_the_stored_charges(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *_, drawn = run_and_draw(SHORT, bench, tmp_path)
+    assert isinstance(drawn, Table)
+    assert len(drawn.rows) == len(TIMED)
+    assert "takes 1.0 and the largest 2.0, 2% off" in drawn.caption
+    known = Known.of(bench.zoo, Costing(DEVICE))
+    assert (known.pool.costs[:, 1] != Known.of(bench.zoo).pool.costs[:, 1]).any()
+    assert (known.pool.features == Known.of(bench.zoo).pool.features).all()
+    for strategy in TIMED:
+        run = bench.results.read(Replay(strategy, 0, latency=DEVICE).name)
+        assert run is not None
+        assert run["charges"]["layers"] == 0.1
+        assert run["volume"][-1] == 1.0
+    monkeypatch.setattr(replay, "cached_latency", lambda *_: charging(32, dense=0.1))
+    assert all(job.done(bench) for job in SHORT.plan.jobs(bench))  # another device changes nothing
+    other = Replay("pareto", 0, latency=charging(32, dense=0.1))
+    assert not other.done(bench)
+
+
+def test_the_order_by_multiply_adds_does_not_depend_on_the_device(bench: Bench) -> None:
+    first, second = (
+        Replay(BY_FLOPS, 0, latency=device).run(bench)
+        for device in (DEVICE, charging(32, weights=1.0))
+    )
+    assert first["time"] == second["time"]
+    assert first["volume"] != second["volume"]
+    assert not Calibrate().done(bench)
 
 
 def test_what_is_retrieved_is_the_best_by_validation_judged_by_test(bench: Bench) -> None:

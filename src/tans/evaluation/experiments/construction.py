@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,10 @@ from tans.evaluation.bench import Bench
 from tans.evaluation.comparison import averaged, percent
 from tans.evaluation.drawing import Drawing, Plot, Table, canvas
 from tans.evaluation.experiment import Experiment
-from tans.evaluation.replay import NAMES, SHARES, SIZES, START, Replay
+from tans.evaluation.jobs import Job
+from tans.evaluation.replay import NAMES, SHARES, SIZES, START, TIMED, Calibrate, Replay
 from tans.evaluation.results import Result, Results
+from tans.spaces.latency import LatencyModel
 
 TITLES = {
     "pareto": "expected growth (equation 7)",
@@ -23,6 +26,11 @@ TITLES = {
     "thompson": "growth of one draw (Thompson)",
     "random": "random",
     "grid": "task by task",
+}
+TIMED_TITLES = {
+    "pareto": "expected growth, by latency",
+    "pareto-flops": "expected growth, by multiply-adds",
+    "random": "random",
 }
 RIVAL = "random"
 SPENT = 0.2
@@ -48,9 +56,16 @@ class Replays:
     strategies: tuple[str, ...]
     seeds: tuple[int, ...]
 
-    def jobs(self, bench: Bench) -> Sequence[Replay]:
-        del bench  # all can be named at once
-        return [Replay(strategy, seed) for seed in self.seeds for strategy in self.strategies]
+    def jobs(self, bench: Bench) -> Sequence[Job]:
+        calibrate = Calibrate()
+        latency = calibrate.found(bench.results) if calibrate.done(bench) else None
+        return [*self.by_flops(), calibrate, *(self.by_latency(latency) if latency else [])]
+
+    def by_flops(self) -> list[Replay]:
+        return [Replay(*pair) for pair in product(self.strategies, self.seeds)]
+
+    def by_latency(self, latency: LatencyModel) -> list[Replay]:
+        return [Replay(*pair, latency=latency) for pair in product(TIMED, self.seeds)]
 
     def scaled(self, preset: str) -> Replays:
         """Twenty seeds on a GPU."""
@@ -58,34 +73,57 @@ class Replays:
 
 
 def draw(plan: Replays, results: Results) -> Sequence[Drawing]:
+    found = _stored(plan.by_flops(), results)
+    latency = Calibrate().found(results)
+    timed = _stored(plan.by_latency(latency), results) if latency else {}
+    drawn: list[Drawing] = [_needed(found), _given(found), _figure(found)] if found else []
+    return [*drawn, _needed_by_latency(timed, latency)] if timed and latency else drawn
+
+
+def _stored(replays: Sequence[Replay], results: Results) -> Runs:
     found: dict[str, list[Result]] = {}
-    for strategy in plan.strategies:
-        stored = [results.read(Replay(strategy, seed).name) for seed in plan.seeds]
-        if runs := [run for run in stored if run is not None]:
-            found[strategy] = runs
-    return [_needed(found), _given(found), _figure(found)] if found else []
+    for replay in replays:
+        if (run := results.read(replay.name)) is not None:
+            found.setdefault(replay.strategy, []).append(run)
+    return found
 
 
 def _needed(found: Runs) -> Table:
     """Pairs until the hypervolume is reached."""
+    pairs = next(iter(found.values()))[0]["pairs"]
+    caption = (
+        f"Share of the {pairs} pairs in %, {START} random ones of each task among them, until the "
+        "mean hypervolume reaches so much of that of all pairs, which is random sampling's with "
+        f"all of them; the share of the time until {100 * SHARES[1]:g} % of it; and the share of "
+        f"pairs until random sampling's hypervolume with {HALF:.0%} of the pairs. Means over seeds "
+        "and their 95 % intervals."
+    )
+    return _until_shares("pairs-needed", caption, found, TITLES)
+
+
+def _needed_by_latency(found: Runs, latency: LatencyModel) -> Table:
+    """The same where latency counts in place of multiply-adds."""
+    (_, least), *_, (_, most) = latency.measured
+    caption = (
+        "The same with latency in place of multiply-adds: milliseconds for one image as predicted "
+        f"from what one device charged, where the smallest network takes {least:.1f} and the "
+        f"largest {most:.1f}, {latency.error:.0%} off on networks that were left out of the fit. "
+        "*By multiply-adds* is the order that expected growth gives without knowing latency."
+    )
+    return _until_shares("pairs-needed-by-latency", caption, found, TIMED_TITLES)
+
+
+def _until_shares(name: str, caption: str, found: Runs, titles: Mapping[str, str]) -> Table:
     rows = []
     for strategy, runs in found.items():
         needed = [[run["reached"][str(share)] / run["pairs"] for run in runs] for share in SHARES]
         time = [run["reached_time"][str(SHARES[1])] for run in runs]
         rival = [_until(run, _rival_volume(found, run)) for run in runs]
         cells = [*needed, time, rival]
-        rows.append([TITLES[strategy], str(len(runs)), *map(averaged, cells)])
-    pairs = next(iter(found.values()))[0]["pairs"]
+        rows.append([titles[strategy], str(len(runs)), *map(averaged, cells)])
     shares = [f"{100 * share:g} %" for share in SHARES]
-    caption = (
-        f"Share of the {pairs} pairs in %, {START} random ones of each task among them, until the "
-        "mean hypervolume reaches so much of that of all pairs, which is random sampling's with "
-        f"all of them; the share of the time until {shares[1]} of it; and the share of pairs until "
-        f"random sampling's hypervolume with {HALF:.0%} of the pairs. Means over seeds and their "
-        "95 % intervals."
-    )
     columns = ("strategy", "seeds", *shares, f"time to {shares[1]}", f"random's at {HALF:.0%}")
-    return Table("pairs-needed", caption, columns, rows)
+    return Table(name, caption, columns, rows)
 
 
 def _given(found: Runs) -> Table:
