@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from tans.baselines.method import Problem
+from tans.baselines.darts.drnas import DrNas
+from tans.baselines.darts.pcdarts import PcDarts
+from tans.baselines.fbnet import FBNet
+from tans.baselines.metad2a.method import MetaD2A
+from tans.baselines.method import Method, Problem
+from tans.baselines.nsganet import NsgaNetV2
+from tans.baselines.onceforall import OnceForAll
 from tans.baselines.registry import BASELINES
 from tans.errors import LimitError
+from tans.spaces.building import costs
 from tans.types import Constraints
 from tans.zoo.store import Zoo
+from tests.baselines import test_fbnet, test_nsganet, test_onceforall
+from tests.baselines.darts import test_drnas, test_pcdarts
+from tests.baselines.metad2a import test_learning
 from tests.conftest import drawn_task
 
 QUERY = drawn_task("green", "three", seed=3)
+SHORT: dict[str, Method] = {
+    "ofa": OnceForAll(test_onceforall.TINY),
+    "nsganetv2": NsgaNetV2(test_nsganet.TINY),
+    "metad2a": MetaD2A(test_learning.TINY),
+    "fbnet": FBNet(test_fbnet.TINY, measure=test_fbnet.clock),
+    "pc-darts": PcDarts(test_pcdarts.TINY),
+    "drnas": DrNas(test_drnas.TINY),
+}
+"""Searches with settings that take a second."""
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path))
+
+
+def method_of(name: str) -> Method:
+    return SHORT.get(name) or BASELINES[name].method
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_proposal_is_within_the_limits_and_runs(name: str, measured_zoo: Zoo) -> None:
-    method = BASELINES[name].method
-    costs = measured_zoo.space.costs
+    method = method_of(name)
     free = method(Problem(QUERY), measured_zoo)
     flops = costs(free.architecture, 3, free.resolution).flops
     for limits in (Constraints(), Constraints(max_flops=flops - 1)):
@@ -32,11 +61,11 @@ def test_a_proposal_is_within_the_limits_and_runs(name: str, measured_zoo: Zoo) 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_the_same_problem_gets_the_same_proposal(name: str, measured_zoo: Zoo) -> None:
-    method = BASELINES[name].method
+    method = method_of(name)
     assert method(Problem(QUERY), measured_zoo) == method(Problem(QUERY), measured_zoo)
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_limits_that_nothing_fits_are_an_error(name: str, measured_zoo: Zoo) -> None:
     with pytest.raises(LimitError, match="max_params 1;"):
-        BASELINES[name].method(Problem(QUERY, Constraints(max_params=1)), measured_zoo)
+        method_of(name)(Problem(QUERY, Constraints(max_params=1)), measured_zoo)

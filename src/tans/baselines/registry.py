@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tans.baselines import reference, scores
+from tans.baselines import fbnet, nsganet, onceforall, reference, scores
+from tans.baselines.darts.drnas import DrNas
+from tans.baselines.darts.pcdarts import PcDarts
+from tans.baselines.metad2a.method import MetaD2A
 from tans.baselines.method import Method
 
 
@@ -54,5 +57,34 @@ BASELINES: Mapping[str, Entrant] = {
     "logme": Entrant(scores.by_logme, "LogME", "the source with the highest LogME"),
     "probe": Entrant(
         scores.by_probe, "probe alone", "the source with the best linear probe of all sources"
+    ),
+    "ofa": Entrant(
+        onceforall.OnceForAll(),
+        "OFA",
+        "evolves a subnet of the elastic base by a predictor fitted to the zoo's networks",
+    ),
+    "nsganetv2": Entrant(
+        nsganet.NsgaNetV2(),
+        "NSGANetV2",
+        "evolves subnets of the base by a surrogate of what they reach on the task's images",
+    ),
+    "metad2a": Entrant(
+        MetaD2A(), "MetaD2A", "the best predicted of the architectures generated for the task"
+    ),
+    "fbnet": Entrant(
+        fbnet.FBNet(),
+        "FBNet",
+        "learns a subnet's layers by Gumbel-softmax on the task's images and measured latency",
+    ),
+    "fbnet-a": Entrant(fbnet.fbnet_a, "FBNet-A", "the network of FBNet's paper, untrained"),
+    "pc-darts": Entrant(
+        PcDarts(),
+        "PC-DARTS",
+        "cells searched on the task's images with partial channels, untrained",
+    ),
+    "drnas": Entrant(
+        DrNas(),
+        "DrNAS",
+        "cells searched on the task's images with Dirichlet weights, untrained",
     ),
 }

@@ -1,7 +1,8 @@
-"""Commands for experiments: run one, draw all, list the methods and the tasks."""
+"""Commands for experiments: run one, add results, draw all, list the methods and the tasks."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,6 +66,26 @@ def bench_report(
 
     for page in write_pages(results, to or results, preset):
         console.say(str(page))
+
+
+@app.command("import")
+def bench_import(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV with the columns task, service, accuracy and training_minutes or training_s.",
+        ),
+    ],
+    results: ResultsPath = Path("results"),
+) -> None:
+    """Add your own results of a commercial service to the main comparison, see docs/automl.md."""
+    from tans.evaluation.imported import import_results
+
+    rows = import_results(file, results)
+    console.say(f"{len(rows)} results of services in {results / 'imported'}")
+    console.say("A row shows beside ImageNet's 50 epochs: run those first on a task without them")
+    console.say(f"Next: tans bench report --results {shlex.quote(str(results))}")
 
 
 @app.command("methods")

@@ -12,6 +12,7 @@ from tans.evaluation.experiments import (
     construction,
     correlation,
     costs,
+    generation,
     limits,
     main,
     order,
@@ -26,7 +27,7 @@ from tans.evaluation.experiments import (
 
 MODULES = (
     *(main, answers, queries, shares, limits, parts, space),
-    *(correlation, order, retrieval, predictor, whole, costs, construction),
+    *(correlation, order, retrieval, predictor, whole, costs, construction, generation),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES

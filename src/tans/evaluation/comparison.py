@@ -11,6 +11,7 @@ from scipy.stats import t as student
 
 from tans.evaluation.experiment import Arm
 from tans.evaluation.jobs import FineTune, proposal_of
+from tans.evaluation.methods import get_method
 from tans.evaluation.results import Result, Results
 
 
@@ -25,6 +26,13 @@ class Cell:
     choice: Result
     runs: tuple[Result, ...]
     """One for each seed that was run, at least one."""
+    imported: bool = False
+    """Whether it is a user's own result of a service, which is then named as the method."""
+
+    @property
+    def title(self) -> str:
+        """As tables and figures show it."""
+        return f"{self.method} (imported)" if self.imported else get_method(self.method).title
 
     @property
     def accuracy(self) -> float:

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from tans.baselines.method import Problem, Proposal
 from tans.baselines.registry import BASELINES, Entrant
 from tans.errors import InputError
-from tans.evaluation.ablations import ABLATIONS
+from tans.evaluation.ablations import ABLATIONS, SHARE
+from tans.evaluation.found_zoo import OfFound
 from tans.search import search
 from tans.zoo.store import Zoo
 
@@ -52,6 +53,9 @@ METHODS: Mapping[str, Entrant] = {
         tans_without_look, "tans, embeddings alone", "the first match without a second look"
     ),
     **ABLATIONS,
+    "found-zoo": Entrant(
+        OfFound(), f"1/{SHARE}, found by MetaD2A", "embeddings in a small zoo that MetaD2A found"
+    ),
     **BASELINES,
 }
 

@@ -19,7 +19,7 @@ PARAMS = ("1M", "2M", "3M")
 FLOPS = ("10M-flops", "20M-flops", "30M-flops")
 YARDSTICK = "elastic-base"
 """ImageNet's own subnet of the size."""
-METHODS = ("tans", YARDSTICK, "nearest-dataset", "random")
+METHODS = ("tans", YARDSTICK, "ofa", "nearest-dataset", "random")
 PLAN = Comparison((Arm(METHODS, DEV, (Recipe.epochs,), limits=(*PARAMS, *FLOPS)),))
 
 

@@ -16,7 +16,7 @@ EPOCHS = 10
 WHOLE = "tans-embeddings"
 """The paper's method, which each part is taken from."""
 PARTS = (
-    *("no-predictor", "no-topology", "no-function", "small-zoo", "farthest"),
+    *("no-predictor", "no-topology", "no-function", "small-zoo", "found-zoo", "farthest"),
     *("imagenet-weights", "random-weights"),
 )
 PLAN = Comparison((Arm(("tans", WHOLE, *PARTS), DEV, (EPOCHS,)),))
