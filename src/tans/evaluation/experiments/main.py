@@ -63,8 +63,13 @@ ELSEWHERE = (
 )
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Whole times that Figure 2 marks, as far as its points reach."""
-CURVES = 4
-"""Panels of learning curves in a row."""
+PANELS = 4
+"""Of learning curves, in a row."""
+CURVES = {
+    **{"ofa": "#E69F00", "nsganetv2": "#009E73", "fbnet": "#CC79A7", "metad2a": "#56B4E9"},
+    **{"imagenet": "#D55E00", "tans": "#0072B2"},
+}
+"""Methods whose learning curves are drawn, and their colours; the last lie on top."""
 
 
 def draw(plan: Comparison, results: Results) -> Sequence[Drawing]:
@@ -166,13 +171,13 @@ def _points(found: Sequence[Cell], method: str) -> list[tuple[float, float]]:
 def _curves(found: Sequence[Cell]) -> Plot:
     """Figure 5: validation accuracy after each epoch."""
     tasks = list(dict.fromkeys(cell.task for cell in found if cell.epochs == LONG))
-    lines = -(-len(tasks) // CURVES) or 1
-    figure = canvas(2.4 * CURVES, 1.9 * lines)
-    axes = figure.subplots(lines, CURVES, squeeze=False).flatten()
+    lines = -(-len(tasks) // PANELS) or 1
+    figure = canvas(2.4 * PANELS, 1.9 * lines)
+    axes = figure.subplots(lines, PANELS, squeeze=False).flatten()
     for axis in axes[len(tasks) :]:
         axis.set_visible(False)
     for axis, task in zip(axes, tasks, strict=False):
-        for method, colour in (("imagenet", "#D55E00"), ("tans", "#0072B2")):
+        for method, colour in CURVES.items():
             for cell in (c for c in found if (c.task, *_key(c)) == (task, method, LONG)):
                 history = cell.runs[0]["history"]
                 epochs = [line["epoch"] for line in history]
