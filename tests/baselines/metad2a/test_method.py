@@ -26,9 +26,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Kept for all tests here, since learning takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TANS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        module._learnt.cache_clear()
+        module.learnt_on.cache_clear()
         yield
-    module._learnt.cache_clear()
+    module.learnt_on.cache_clear()
 
 
 def test_a_proposal_is_within_the_limits_and_runs(measured_zoo: Zoo) -> None:
@@ -45,7 +45,7 @@ def test_a_proposal_is_within_the_limits_and_runs(measured_zoo: Zoo) -> None:
 
 def test_the_same_problem_gets_the_same_proposal(measured_zoo: Zoo) -> None:
     first = MetaD2A(LEARNT)(Problem(QUERY), measured_zoo)
-    module._learnt.cache_clear()
+    module.learnt_on.cache_clear()
     again = MetaD2A(LEARNT)(Problem(QUERY), measured_zoo)
     assert (first, first.details) == (again, again.details)
 
