@@ -63,6 +63,8 @@ ELSEWHERE = (
 )
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Whole times that Figure 2 marks, as far as its points reach."""
+FORMS = ("o-", "^--", "D:")
+"""Marks and lines of Figure 2."""
 PANELS = 4
 """Of learning curves, in a row."""
 CURVES = {
@@ -135,8 +137,9 @@ def _against_time(found: Sequence[Cell]) -> Plot:
         if points:
             times, gains = zip(*points, strict=True)
             longest = max(longest, *times)
-            form = "s" if cell.imported else "o-"
-            axis.plot(times, gains, form, color=f"C{place}", label=cell.title, markersize=4)
+            # ten colours for each form, so that no two methods look alike
+            form = "s" if cell.imported else FORMS[place // 10 % len(FORMS)]
+            axis.plot(times, gains, form, color=f"C{place % 10}", label=cell.title, markersize=5)
     axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
     axis.set_xscale("log")
     ticks = [tick for tick in TICKS if tick <= max(2, longest)]
