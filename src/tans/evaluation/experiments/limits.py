@@ -88,7 +88,8 @@ def _figure(found: Sequence[Cell]) -> Plot:
             axis.plot(list(shown), values, "o-", color=f"C{place}", label=title, markersize=4)
         axis.set_xticks(range(len(names)), [name.split("M")[0] for name in names])
         axis.set_xlabel(label)
-        axis.legend()
+    handles, titles = axis.get_legend_handles_labels()
+    figure.legend(handles, titles, loc="outside upper center", ncols=len(handles))
     figure.supylabel("accuracy (%), mean over tasks")
     return Plot("limits", "Accuracy within limits.", figure)
 
