@@ -5,8 +5,6 @@ Each row is checked before any is stored; what is stored is drawn beside the mea
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +17,7 @@ from tans.evaluation.experiment import Arm
 from tans.evaluation.methods import METHODS
 from tans.evaluation.results import Result, Results
 from tans.evaluation.tasks import SEALED
+from tans.tasks.table import read_rows
 
 FOLDER = "imported"
 """Below the folder of the results."""
@@ -119,34 +118,17 @@ def _to_cell(row: Imported) -> Cell:
 
 
 def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and stripped cells by lower-case column name, of each row that is not blank."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not in UTF-8 ({error}); save it as CSV UTF-8") from error
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}); expected a CSV file; correct the path"
-        ) from error
-    # Spreadsheets of many countries write CSV with semicolons.
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    try:
-        columns = [name.strip().lower() for name in next(lines, [])]
-        _check_columns(path, columns)
-        for cells in lines:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(columns):
-                raise InputError(
-                    f"{path}, line {lines.line_num}: {len(cells)} cells; expected {len(columns)}, "
-                    f"as the first line has; quote a cell that holds {delimiter!r}"
-                )
-            yield lines.line_num, dict(zip(columns, map(str.strip, cells), strict=True))
-    except csv.Error as error:
-        raise InputError(
-            f"{path}, line {lines.line_num}: not CSV ({error}); save the table as CSV again"
-        ) from error
+    """Line number and stripped cells by column name, of each row that is not blank."""
+    rows = read_rows(path, InputError)
+    _, columns = next(rows)
+    _check_columns(path, columns)
+    for line, cells in rows:
+        if len(cells) != len(columns):
+            raise InputError(
+                f"{path}, line {line}: {len(cells)} cells; expected {len(columns)}, as the first "
+                "line has; quote a cell that holds the delimiter"
+            )
+        yield line, dict(zip(columns, map(str.strip, cells), strict=True))
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import unicodedata
 from collections import Counter
@@ -15,6 +13,7 @@ from pathlib import Path
 from tans.errors import TaskError
 from tans.tasks.images import image_suffixes
 from tans.tasks.splits import TEST, TRAIN, VAL
+from tans.tasks.table import read_rows
 
 SPLIT_NAMES = {"train": TRAIN, "val": VAL, "valid": VAL, "validation": VAL, "test": TEST}
 """Folder names on top, and values of a table's split column, in any case."""
@@ -189,35 +188,19 @@ def _legible(name: str) -> str:
 
 
 def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells by lower-case column name, of each row that is not blank."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TaskError(f"{path} is not in UTF-8 ({error}); save it as CSV UTF-8") from error
-    except OSError as error:
-        if not path.exists():
-            raise refuse_file(path) from error
-        raise TaskError(
-            f"{path} cannot be read ({error.strerror}); expected a CSV file that can be read"
-        ) from error
-    # Spreadsheets of many countries write CSV with semicolons.
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    try:
-        columns = [name.strip().lower() for name in next(lines, [])]
-        _check_columns(path, columns)
-        for cells in lines:
-            if any(cell.strip() for cell in cells):
-                if len(cells) > len(columns):
-                    raise TaskError(
-                        f"{path}, line {lines.line_num} has {len(cells)} cells; expected "
-                        f"{len(columns)}; quote a cell that holds {delimiter!r}"
-                    )
-                yield lines.line_num, dict(zip_longest(columns, cells, fillvalue=""))
-    except csv.Error as error:
-        raise TaskError(
-            f"{path}, line {lines.line_num} is not CSV ({error}); save the table as CSV again"
-        ) from error
+    """Line number and cells by column name, of each row that is not blank."""
+    if not path.exists():
+        raise refuse_file(path)
+    rows = read_rows(path, TaskError)
+    _, columns = next(rows)
+    _check_columns(path, columns)
+    for line, cells in rows:
+        if len(cells) > len(columns):
+            raise TaskError(
+                f"{path}, line {line} has {len(cells)} cells; expected {len(columns)}; quote a "
+                "cell that holds the delimiter"
+            )
+        yield line, dict(zip_longest(columns, cells, fillvalue=""))
 
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
