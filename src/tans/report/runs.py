@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from tans.training import FineTuned, Recipe
-
-Z95 = 1.959964
-"""Standard normal quantile of a 95% interval."""
 
 
 @dataclass(frozen=True)
@@ -37,26 +33,3 @@ class Run:
         """Test images classified rightly, and all of them."""
         confusion = self.tuned.confusion
         return int(confusion.trace()), int(confusion.sum())
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """95% interval of a share (Wilson, 1927)."""
-    if not total:
-        return 0.0, 1.0
-    share, z2 = right / total, Z95**2 / total
-    centre = (share + z2 / 2) / (1 + z2)
-    half = Z95 / (1 + z2) * math.sqrt(share * (1 - share) / total + z2 / (4 * total))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def difference(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
-    """95% interval of one share less another, each (right, total) (Newcombe, 1998, method 10).
-
-    Takes the two for independent, which is cautious where both saw the same images.
-    """
-    (low, high), (other_low, other_high) = wilson(*one), wilson(*other)
-    share, other_share = one[0] / max(one[1], 1), other[0] / max(other[1], 1)
-    gap = share - other_share
-    below = math.hypot(share - low, other_high - other_share)
-    above = math.hypot(high - share, other_share - other_low)
-    return max(-1.0, gap - below), min(1.0, gap + above)

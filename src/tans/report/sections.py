@@ -15,7 +15,8 @@ from tans.export import tans_version
 from tans.report.blocks import bar, figure, millions, percent, section, table
 from tans.report.charts import Line, confusion_chart, line_chart, line_class
 from tans.report.markup import Html, join, picture, tag
-from tans.report.runs import Run, difference, wilson
+from tans.report.runs import Run
+from tans.scores import difference, wilson
 from tans.search import SearchResult
 from tans.tasks.images import resize
 from tans.tasks.task import SPLITS, Task
