@@ -39,9 +39,9 @@ def folder(tmp_path: Path, tuned: FineTuned, task: Task) -> Path:
 
 
 def finetuned(network: Network, val: float = 0.5) -> FineTuned:
-    history = (Epoch(1, 1.2, val, 0.5), Epoch(2, 0.7, val, 1.0))
+    history = (Epoch(1, 1.2, val, val, 0.5), Epoch(2, 0.7, val, val, 1.0))
     confusion = torch.tensor([[2, 0, 0], [1, 1, 0], [0, 0, 2]])
-    return FineTuned(network, history, 2, 5 / 6, confusion, 1.1)
+    return FineTuned(network, history, 2, 5 / 6, confusion, 1.1, tuple(COLOURS))
 
 
 def save(folder: Path, tuned: FineTuned, task: Task) -> None:
@@ -93,6 +93,11 @@ def test_description_says_all_that_is_needed_to_use_and_to_trace_it(folder: Path
     assert (card["best_epoch"], card["test_images"]) == (2, 6)
     assert [epoch["epoch"] for epoch in card["history"]] == [1, 2]
     assert card["confusion"][1] == [1, 1, 0]
+    assert card["balanced_accuracy"] == pytest.approx((1 + 0.5 + 1) / 3)
+    assert (card["commonest_class"], card["commonest_share"]) == ("red", pytest.approx(1 / 3))
+    assert card["recall"][1] == {"class": "grün", "test_images": 2, "found": 1, "recall": 0.5}
+    assert card["accuracy_interval"][0] < card["test_accuracy"] < card["accuracy_interval"][1]
+    assert "6 test images are too few to tell" in card["warnings"][0]
     preprocessing = card["preprocessing"]
     assert (preprocessing["mean"], preprocessing["std"]) == (127, 128)
     assert preprocessing["size"] == [RESOLUTION, RESOLUTION]

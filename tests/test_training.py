@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tans.errors import InputError
+from tans.scores import Scores
 from tans.spaces.batchnorm import recalibrate
 from tans.spaces.elastic import Supernet
 from tans.spaces.imagenet import imagenet_network
@@ -16,10 +19,12 @@ from tans.spaces.network import Network, normalise
 from tans.spaces.specification import LITE0
 from tans.tasks.task import Task, TaskCard
 from tans.training import (
+    UNEVEN,
     Recipe,
     Run,
     accuracy,
     augment,
+    class_weights,
     confusion_matrix,
     distil,
     finetune,
@@ -43,6 +48,20 @@ def bars(n: int = 60) -> Task:
     return Task.from_arrays("bars", images, labels, ("across", "down"), CARD)
 
 
+def uneven_bars(common: int = 160, rare: int = 8, held_out: int = 40) -> Task:
+    """Bars in all noise, few of them upright to train on, and as many of both to judge by."""
+    counts = torch.tensor([common, held_out, held_out, rare, held_out, held_out])
+    labels = torch.tensor([0, 0, 0, 1, 1, 1]).repeat_interleave(counts)
+    splits = torch.tensor([0, 1, 2, 0, 1, 2], dtype=torch.uint8).repeat_interleave(counts)
+    generator = torch.Generator().manual_seed(0)
+    noise = (len(labels), 3, 32, 32)
+    images = torch.randint(0, 256, noise, generator=generator, dtype=torch.uint8)
+    images[labels == 0, :, ::8] = 255
+    images[labels == 1, :, :, ::8] = 255
+    task = Task.from_arrays("uneven bars", images, labels, ("across", "down"), CARD)
+    return dataclasses.replace(task, splits=splits)
+
+
 @pytest.fixture(scope="module")
 def network() -> Network:
     torch.manual_seed(0)
@@ -57,9 +76,13 @@ def test_finetuning_learns_and_reports_the_kept_epoch(network: Network) -> None:
     assert tuple(heard) == tuned.history
     assert [e.epoch for e in tuned.history] == list(range(7))
     assert tuned.test_accuracy > 0.8
-    best = max(e.val_accuracy for e in tuned.history)
-    assert tuned.history[tuned.best_epoch].val_accuracy == best
-    assert accuracy(tuned.network, *task.split("val", 32)) == pytest.approx(best)
+    best = max(e.val_balanced for e in tuned.history)
+    assert tuned.history[tuned.best_epoch].val_balanced == best
+    assert all(e.val_balanced < best for e in tuned.history[tuned.best_epoch + 1 :])
+    val = confusion_matrix(tuned.network, *task.split("val", 32), 2)
+    assert Scores.of(val, task.classes).balanced_accuracy == best
+    assert tuned.scores == Scores.of(tuned.confusion, task.classes)
+    assert tuned.test_accuracy == tuned.scores.accuracy
     assert tuned.confusion.sum() == len(task.split("test", 32)[1])
     assert tuned.seconds >= tuned.history[-1].seconds
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
@@ -71,6 +94,7 @@ def test_without_validation_images_the_last_epoch_is_kept(network: Network) -> N
     tuned = finetune(network, task, 32, Recipe(epochs=3, batch_size=2))
     assert tuned.best_epoch == 3
     assert all(isnan(epoch.val_accuracy) for epoch in tuned.history)
+    assert all(isnan(epoch.val_balanced) for epoch in tuned.history)
     assert 0 <= tuned.test_accuracy <= 1
 
 
@@ -113,6 +137,56 @@ def test_finetuning_from_a_random_head_is_still_there(network: Network) -> None:
         for fit in (True, False)
     )
     assert fitted.history[0].train_loss < random.history[0].train_loss - 0.1
+
+
+def test_a_rare_class_is_found_the_better_for_weights(network: Network) -> None:
+    recipe = Recipe(epochs=2, learning_rate=3e-3, batch_size=16, augment=False)
+    task = uneven_bars()
+    weighed, alike = (
+        finetune(network, task, 32, dataclasses.replace(recipe, weigh_classes=weigh))
+        for weigh in (True, False)
+    )
+    assert weighed.scores.balanced_accuracy > alike.scores.balanced_accuracy + 0.1
+    assert weighed.scores.recalls[1] > alike.scores.recalls[1] + 0.2
+
+
+def test_weights_change_nothing_where_classes_are_even(network: Network) -> None:
+    recipe = Recipe(epochs=1, batch_size=8)
+    weighed, alike = (
+        finetune(network, bars(24), 32, dataclasses.replace(recipe, weigh_classes=weigh))
+        for weigh in (True, False)
+    )
+    one, other = (tuned.network.state_dict() for tuned in (weighed, alike))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    losses = ([epoch.train_loss for epoch in tuned.history] for tuned in (weighed, alike))
+    assert next(losses) == next(losses)
+
+
+def test_the_epoch_kept_is_not_the_one_that_only_guesses(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three epochs whose accuracy falls while both classes come to be found, as it is made up."""
+    found = iter([[[9, 0], [1, 0]], [[7, 2], [0, 1]], [[6, 3], [0, 1]], [[9, 0], [1, 0]]])
+    monkeypatch.setattr("tans.training.confusion_matrix", lambda *_: torch.tensor(next(found)))
+    tuned = finetune(network, bars(24), 32, Recipe(epochs=2, batch_size=8))
+    assert [epoch.val_accuracy for epoch in tuned.history] == [0.9, 0.8, 0.7]
+    assert tuned.best_epoch == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 300), min_size=2, max_size=8).filter(any))
+def test_class_weights_count_rare_classes_more(counts: list[int]) -> None:
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    weights = class_weights(labels, len(counts))
+    present = [count for count in counts if count]
+    if max(present) <= UNEVEN * min(present):
+        assert weights is None
+        return
+    assert weights is not None
+    assert weights[labels].mean().item() == pytest.approx(1, rel=1e-4)
+    assert weights.isfinite().all()
+    order = sorted((count, -weights[k].item()) for k, count in enumerate(counts) if count)
+    assert [weight for _, weight in order] == sorted(weight for _, weight in order)
 
 
 def test_the_rate_decays_once_over_the_run() -> None:

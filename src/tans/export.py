@@ -171,6 +171,7 @@ def _describe(tuned: FineTuned, task: Task, resolution: int) -> dict[str, Any]:
         "best_epoch": tuned.best_epoch,
         "test_accuracy": _finite(tuned.test_accuracy),
         "test_images": int(tuned.confusion.sum()),
+        **tuned.scores.describe(),
         "confusion": tuned.confusion.tolist(),
         "seconds": tuned.seconds,
     }

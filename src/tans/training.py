@@ -2,7 +2,8 @@
 
 Fine-tuning follows the paper's settings (section 4.1 and its released recipe): SGD with momentum,
 weight decay, one cosine decay over the whole run, a new linear head. The head starts from the
-solution for frozen features rather than at random, which saves half of the epochs.
+solution for frozen features rather than at random, which saves half of the epochs. Where classes
+are uneven, images of rare ones count more, and the epoch of the highest mean recall is kept.
 
 References:
     Jeong et al., Task-Adaptive Neural Network Search with Meta-Contrastive Learning, NeurIPS 2021.
@@ -17,7 +18,7 @@ import copy
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.errors import InputError
+from tans.scores import Scores
 from tans.spaces.batchnorm import folded, recalibrate
 from tans.spaces.elastic import Supernet
 from tans.spaces.embedding import image_features
@@ -36,6 +38,8 @@ from tans.spaces.specification import Specification
 from tans.tasks.task import Task
 from tans.types import Architecture
 
+RECIPE = 2
+"""Version of the rule that fits, weighs and chooses; results made by another are kept apart."""
 EVALUATION_BATCH = 256
 HEAD_IMAGES = 2000
 """At most, that a head is fitted to before training."""
@@ -46,7 +50,13 @@ FULL_EVERY = 4
 SPREAD_FLOOR = 0.05
 """Added to the spread of a teacher's feature, so that features that rarely fire do not rule."""
 
+UNEVEN = 1.5
+"""Classes are weighed where the largest has more than this many times the images of the smallest;
+below, weights would hardly change what is learnt."""
+
 EpochListener = Callable[[int, float], None]
+Loss = Callable[[Tensor, Tensor, int], Tensor]
+"""Of float images (b, 3, r, r), labels (b,), and the number of the step."""
 Schedule = torch.optim.lr_scheduler.CosineAnnealingLR
 
 
@@ -68,6 +78,9 @@ class Recipe:
     fit_head: bool = True
     """Start from a head fitted to frozen features, and look at images under batch-norm statistics
     of the task's own; else from a random head and with running statistics, as in the paper."""
+    weigh_classes: bool = True
+    """Let an image count the more, the fewer there are of its class, where classes are uneven; else
+    all count alike, as in the paper."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -87,6 +100,9 @@ class Epoch:
     train_loss: float
     val_accuracy: float
     """In [0, 1]; NaN where there is no validation split."""
+    val_balanced: float
+    """Balanced accuracy: mean recall of the classes that have validation images, in [0, 1]; NaN
+    where there is no validation split."""
     seconds: float
     """Since training began, validation included."""
 
@@ -98,13 +114,21 @@ class FineTuned:
     network: HeadedNetwork
     history: tuple[Epoch, ...]
     best_epoch: int
-    """The epoch kept: highest validation accuracy, the later of equals; 0 for the head alone."""
+    """The epoch kept: highest balanced validation accuracy, the later of equals; 0 for the head
+    alone."""
     test_accuracy: float
-    """Of the kept epoch, in [0, 1]; the test split was touched this once."""
+    """Of the kept epoch, in [0, 1], NaN without test images; the split was touched this once."""
     confusion: Tensor
     """Counts on the test split, int64 (true class, predicted class)."""
     seconds: float
     """From the start of training to the end of the test."""
+    classes: tuple[str, ...]
+    """Names, in the order of the confusion's rows."""
+
+    @property
+    def scores(self) -> Scores:
+        """What the confusion says of all images and of each class."""
+        return Scores.of(self.confusion, self.classes)
 
 
 def finetune(
@@ -130,7 +154,8 @@ def finetune(
     network = copy.deepcopy(network)
     network.replace_head(len(task.classes), recipe.seed)
     network.to(device()).to(memory_format=torch.channels_last)
-    val_images, val_labels = task.split("val", resolution)
+    held_out = task.split("val", resolution)
+    weights = class_weights(labels, len(task.classes)) if recipe.weigh_classes else None
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
     best_epoch, highest = 0, -math.inf
@@ -139,32 +164,60 @@ def finetune(
         nonlocal best, best_epoch, highest
         if recipe.fit_head and epoch:  # running averages lag behind in runs of few steps
             _adapt(network, images, recipe.seed)
-        val = accuracy(network, val_images, val_labels)
-        history.append(Epoch(epoch, loss, val, time.perf_counter() - began))
+        val = _scores(network, held_out, task.classes)
+        seconds = time.perf_counter() - began
+        history.append(Epoch(epoch, loss, val.accuracy, val.balanced_accuracy, seconds))
         # not below, rather than at least: without a validation split it is NaN
-        if not val < highest:
-            best_epoch, highest = epoch, val
+        if not val.balanced_accuracy < highest:
+            best_epoch, highest = epoch, val.balanced_accuracy
             best = {k: v.detach().clone() for k, v in network.state_dict().items()}
         if on_epoch:
             on_epoch(history[-1])
 
     if recipe.fit_head:
-        after_epoch(0, fit_head(network, images, labels, recipe.seed))
+        after_epoch(0, fit_head(network, images, labels, recipe.seed, weights))
+    weights = None if weights is None else weights.to(device())
     run = Run(network, sgd(network, recipe), recipe)
-    run.minimise(lambda x, y, _: F.cross_entropy(network(x), y), images, labels, after_epoch)
+    run.minimise(
+        lambda x, y, _: F.cross_entropy(network(x), y, weights), images, labels, after_epoch
+    )
     network.load_state_dict(best)
     confusion = confusion_matrix(network, *task.split("test", resolution), len(task.classes))
     return FineTuned(
         network=network.eval(),
         history=tuple(history),
         best_epoch=best_epoch,
-        test_accuracy=(confusion.trace() / confusion.sum().clamp(min=1)).item(),
+        test_accuracy=Scores.of(confusion, task.classes).accuracy,
         confusion=confusion,
         seconds=time.perf_counter() - began,
+        classes=task.classes,
     )
 
 
-def fit_head(network: HeadedNetwork, images: Tensor, labels: Tensor, seed: int = 0) -> float:
+def class_weights(labels: Tensor, classes: int) -> Tensor | None:
+    """How much an image of each class counts, float (classes,); None where classes are even.
+
+    By the inverse root of the class's images, so that the mean weight of an image is 1. The whole
+    inverse gives a few images of a rare class so much weight that small tasks learn less well.
+
+    Args:
+        labels: int64 (n,), below ``classes``; a class without images gets a weight all the same.
+    """
+    counts = torch.bincount(labels, minlength=classes).float()  # (classes,)
+    present = counts[counts > 0]
+    if present.max() <= UNEVEN * present.min():
+        return None
+    weights = counts.clamp(min=1).rsqrt()
+    return weights * (len(labels) / (weights @ counts))
+
+
+def fit_head(
+    network: HeadedNetwork,
+    images: Tensor,
+    labels: Tensor,
+    seed: int = 0,
+    class_weights: Tensor | None = None,
+) -> float:
     """Fit batch-norm statistics and the head to a task, in place; all other weights stay.
 
     Returns:
@@ -173,14 +226,16 @@ def fit_head(network: HeadedNetwork, images: Tensor, labels: Tensor, seed: int =
     Args:
         images: uint8 (n, 3, r, r).
         labels: int64 (n,).
+        class_weights: float (classes,), how much an image of each class counts; else all alike.
     """
     rows = _shuffled(len(images), seed)[:HEAD_IMAGES]
     features = adapted_features(network, images[rows])  # (n, features)
-    weight, bias = linear_head(features, labels[rows], network.classifier.out_features)
+    classes = network.classifier.out_features
+    weight, bias = linear_head(features, labels[rows], classes, class_weights)
     with torch.no_grad():
         network.classifier.weight.copy_(weight)
         network.classifier.bias.copy_(bias)
-    return F.cross_entropy(F.linear(features, weight, bias), labels[rows]).item()
+    return F.cross_entropy(F.linear(features, weight, bias), labels[rows], class_weights).item()
 
 
 def probe(
@@ -298,7 +353,7 @@ class Run:
 
     def minimise(
         self,
-        loss: Callable[[Tensor, Tensor, int], Tensor],
+        loss: Loss,
         images: Tensor,
         labels: Tensor,
         after_epoch: EpochListener | None = None,
@@ -364,6 +419,10 @@ class Run:
         schedule.load_state_dict(state["schedule"])
         generator.set_state(state["generator"])
         return state["epoch"]
+
+
+def _scores(network: HeadedNetwork, split: tuple[Tensor, Tensor], classes: Sequence[str]) -> Scores:
+    return Scores.of(confusion_matrix(network, *split, len(classes)), classes)
 
 
 def _adapt(network: HeadedNetwork, images: Tensor, seed: int) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -96,14 +97,26 @@ def make_task(classes: Sequence[str], name: str = "my letters") -> Task:
 
 
 def make_run(
-    label: str, classes: int, right: int = 8, wrong: int = 2, source: str = "script-0badcafe"
+    label: str,
+    classes: int | Sequence[str],
+    right: int = 8,
+    wrong: int = 2,
+    source: str = "script-0badcafe",
 ) -> Run:
-    confusion = right * np.eye(classes, dtype=np.int64)
-    confusion += wrong * np.roll(np.eye(classes, dtype=np.int64), 1, axis=1)
-    history = (Epoch(1, 1.0, 0.5, 3.0), Epoch(2, 0.5, right / 10, 6.5))
-    network = Network(LITE0, Architecture("lite0", LITE0.smallest.stages), classes)
-    accuracy = right / max(right + wrong, 1)
-    tuned = FineTuned(network, history, 2, accuracy, torch.from_numpy(confusion), 7.25)
+    names = [f"class {k}" for k in range(classes)] if isinstance(classes, int) else classes
+    confusion = right * np.eye(len(names), dtype=np.int64)
+    confusion += wrong * np.roll(np.eye(len(names), dtype=np.int64), 1, axis=1)
+    return run_of(label, names, confusion, source)
+
+
+def run_of(
+    label: str, classes: Sequence[str], confusion: np.ndarray, source: str = "script-0badcafe"
+) -> Run:
+    right = float(confusion.trace() / max(confusion.sum(), 1))
+    history = (Epoch(1, 1.0, 0.5, 0.5, 3.0), Epoch(2, 0.5, right, right, 6.5))
+    network = Network(LITE0, Architecture("lite0", LITE0.smallest.stages), len(classes))
+    counts = torch.from_numpy(confusion)
+    tuned = FineTuned(network, history, 2, right, counts, 7.25, tuple(classes))
     return Run(label, source, 1_234_567, 20_900_000, tuned, Recipe(epochs=2, seed=31))
 
 
@@ -179,7 +192,7 @@ def test_page_asks_the_network_for_nothing(tmp_path: Path) -> None:
 
 def test_names_are_shown_and_not_run(tmp_path: Path) -> None:
     task = make_task([NASTY, "b"], name=f"{NASTY} data")
-    run = make_run(NASTY, 2, source=NASTY)
+    run = make_run(NASTY, [NASTY, "b"], source=NASTY)
     markup = render(tmp_path, task, [run], make_result(task=NASTY))
     page = Page(markup)
     assert "<script" not in markup
@@ -200,6 +213,42 @@ def test_many_classes_are_cut_and_said_so(tmp_path: Path) -> None:
     assert all(name in page.text for name in classes)
     assert "4 of 14" in page.text
     assert "a rather l… class 35" in page.text
+
+
+def test_uneven_classes_are_judged_one_by_one_and_said_in_words(tmp_path: Path) -> None:
+    chosen = run_of("Best match", ("good", "defect"), np.array([[22, 0], [4, 0]]))
+    other = run_of("ImageNet", ("good", "defect"), np.array([[22, 0], [3, 1]]), "imagenet-aa")
+    markup = render(tmp_path, make_task(["good", "defect"]), [chosen, other])
+    page = Page(markup)
+    for expected in (
+        "84.6%",
+        "balanced accuracy",
+        "50.0%",
+        "62.5%",
+        "always guessing good: 84.6%",
+        "Beware of Best match's figures",
+        *chosen.tuned.scores.warnings(),
+        chosen.tuned.scores.guessing(),
+        "Recall of ImageNet",
+        "25.0%",
+    ):
+        assert expected in page.text, expected
+    assert page.text.index("Beware") < page.text.index("The images")
+    recalls = markup[markup.index("Class by class") : markup.index("What is taken for what")]
+    assert re.findall(r"--share:(\d+)%", recalls) == ["0", "25", "100", "100"]
+
+
+def test_good_figures_are_not_warned_of(tmp_path: Path) -> None:
+    page = Page(render(tmp_path, make_task(["yes", "no"]), [make_run("A", 2, 90, 10)]))
+    assert "Beware" not in page.text
+
+
+def test_recall_without_test_images_of_a_class_is_unknown(tmp_path: Path) -> None:
+    run = run_of("A", ("yes", "no", "maybe"), np.array([[5, 0, 0], [0, 5, 0], [0, 0, 0]]))
+    page = Page(render(tmp_path, make_task(["yes", "no", "maybe"]), [run]))
+    assert "No test image is of class maybe, so its recall is unknown." in page.text
+    assert "unknown" in page.texts
+    assert "nan" not in page.text.lower()
 
 
 def test_confusion_is_of_the_best_run_by_validation(tmp_path: Path) -> None:
@@ -227,8 +276,9 @@ def test_verdict_is_no_bolder_than_the_interval(
 
 def test_source_without_images_and_runs_without_validation_or_test(tmp_path: Path) -> None:
     run = make_run("ImageNet", 2, 0, 0, source="imagenet-aa")
-    history = tuple(Epoch(e.epoch, 1.0, float("nan"), e.seconds) for e in run.tuned.history)
-    tuned = FineTuned(run.tuned.network, history, 2, 0.0, run.tuned.confusion, 7.0)
+    unknown = float("nan")
+    history = tuple(Epoch(e.epoch, 1.0, unknown, unknown, e.seconds) for e in run.tuned.history)
+    tuned = replace(run.tuned, history=history, test_accuracy=unknown)
     run = Run(run.label, run.source, run.params, run.flops, tuned)
     page = Page(render(tmp_path, make_task(["yes", "no"]), [run]))
     assert "keeps no images of this source" in page.text

@@ -78,6 +78,17 @@ def test_a_fitted_head_has_an_output_for_a_class_without_images() -> None:
     assert (points @ weight.T + bias).argmax(1).max() < 3
 
 
+def test_a_fitted_head_finds_more_of_a_class_that_counts_more() -> None:
+    points, labels = _clusters(apart=0.5, n=300)
+    found = []
+    for share in (0.2, 1.0, 5.0):
+        weight, bias = linear_head(points, labels, 3, torch.tensor([share, 1.0, 1.0]))
+        found.append(int(((points @ weight.T + bias).argmax(1) == 0)[labels == 0].sum()))
+    assert found[0] < found[1] < found[2]
+    alike, plain = linear_head(points, labels, 3, torch.ones(3)), linear_head(points, labels, 3)
+    torch.testing.assert_close(alike, plain)
+
+
 def test_a_fitted_head_bears_one_image_and_constant_features() -> None:
     weight, bias = linear_head(torch.ones(1, 4), torch.tensor([1]), classes=2)
     assert weight.isfinite().all()

@@ -207,7 +207,9 @@ def _tune(label: str, task: Task, zoo: Zoo, entry: ZooEntry, recipe: Recipe) -> 
             entry.resolution,
             recipe,
             on_epoch=lambda epoch: advance(
-                epoch.epoch, recipe.epochs, f"validation {console.percent(epoch.val_accuracy)}"
+                epoch.epoch,
+                recipe.epochs,
+                f"balanced validation accuracy {console.percent(epoch.val_balanced)}",
             ),
         )
     return Run(label, entry.id, costs.params, costs.flops, tuned, recipe)

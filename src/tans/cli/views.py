@@ -11,12 +11,15 @@ from tans.cli import console
 
 if TYPE_CHECKING:
     from tans.report import Run
+    from tans.scores import Scores
     from tans.search import SearchResult
     from tans.types import Match, ZooEntry
     from tans.zoo.store import Zoo
 
     Cell = Callable[[int, Match], str]
 
+RECALLS = 10
+"""Classes whose recall a table shows; of more, those with the lowest."""
 LICENCE_WIDTH = 20
 """Letters of a licence in a table; JSON and `tans zoo show` have the whole."""
 
@@ -29,8 +32,10 @@ def describe_run(run: Run) -> dict[str, Any]:
         "params": run.params,
         "flops": run.flops,
         "best_epoch": tuned.best_epoch,
-        "val_accuracy": run.validation,
+        "val_accuracy": run.kept.val_accuracy,
+        "val_balanced": run.kept.val_balanced,
         "test_accuracy": tuned.test_accuracy,
+        **tuned.scores.describe(),
         "seconds": tuned.seconds,
         "history": [asdict(epoch) for epoch in tuned.history],
     }
@@ -123,20 +128,56 @@ def _times(result: SearchResult) -> str:
 
 
 def show_runs(runs: Sequence[Run], name: str) -> None:
+    """Accuracies of all runs, then what is to be said of the first, class by class."""
     rows = [
         (
             run.label,
             run.source,
             console.millions(run.params),
             f"{run.flops / 1e6:.1f}",
-            console.percent(run.validation),
             console.percent(run.tuned.test_accuracy),
+            console.percent(run.tuned.scores.balanced_accuracy),
             f"{run.tuned.seconds:.0f}",
         )
         for run in runs
     ]
-    columns = ("", "network", ">params", ">MFLOPs", ">validation", ">test", ">seconds")
+    columns = (
+        "",
+        "network",
+        ">params",
+        ">MFLOPs",
+        ">test\naccuracy",
+        ">balanced\naccuracy",
+        ">seconds",
+    )
     console.show_table(f"Fine-tuned on {name}", columns, rows)
+    scores = runs[0].tuned.scores
+    _show_recalls(scores, runs[0].label)
+    console.say(
+        "Recall is the share of a class's test images that were found; balanced accuracy is the "
+        "mean recall, so every class counts alike."
+    )
+    console.say(scores.guessing())
+    for sentence in scores.warnings():
+        console.say(f"Beware: {sentence}")
+
+
+def _show_recalls(scores: Scores, label: str) -> None:
+    """What was found of each class, the worst first."""
+    order = scores.worst_first
+    rows = [
+        (
+            scores.classes[index],
+            str(scores.support[index]),
+            str(scores.found[index]),
+            console.percent(scores.recalls[index]) or "unknown",
+        )
+        for index in order[:RECALLS]
+    ]
+    console.show_table(f"Recall of {label}", ("class", ">test images", ">found", ">recall"), rows)
+    rest = len(order) - RECALLS
+    if rest > 0:
+        console.say(f"These are the lowest; {rest} more classes are in the report.")
 
 
 def show_entries(zoo: Zoo, entries: Sequence[ZooEntry], title: str) -> None:

@@ -25,7 +25,7 @@ from tans.training import Recipe, finetune
 from tans.types import Architecture
 
 FOLDER = "cells"
-RECIPE = Recipe(epochs=10, learning_rate=0.1, fit_head=False)
+RECIPE = Recipe(epochs=10, learning_rate=0.1, fit_head=False, weigh_classes=False)
 RESOLUTION = 32
 """Pixels a side, as in the benchmark."""
 IMAGES = 300

@@ -142,6 +142,7 @@ class FineTune:
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             fit_head=self.proposal.fit_head,
+            weigh_classes=self.proposal.fit_head,  # neither is in the paper's recipe
             seed=self.seed,
         )
         tuned = finetune(network, task, self.proposal.resolution, recipe)

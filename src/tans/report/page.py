@@ -52,7 +52,7 @@ def write_report(
 
 def _page(task: Task, zoo: Pictures, result: SearchResult, runs: Sequence[Run]) -> Html:
     source, thumbnails = _source_pictures(zoo, result, runs[0])
-    best = max(runs, key=lambda run: -1.0 if math.isnan(run.validation) else run.validation)
+    best = max(runs, key=_validated)
     body = tag(
         "main",
         sections.heading(task, runs),
@@ -61,6 +61,7 @@ def _page(task: Task, zoo: Pictures, result: SearchResult, runs: Sequence[Run]) 
         sections.ranking(result, chosen=runs[0].source),
         sections.curves(runs),
         sections.run_table(runs),
+        sections.recalls(runs),
         sections.confusion(task, best),
         sections.making(task, result, runs),
     )
@@ -74,6 +75,11 @@ def _page(task: Task, zoo: Pictures, result: SearchResult, runs: Sequence[Run]) 
         tag("style", Html(style)),
     )
     return tag("html", head, tag("body", body), lang="en")
+
+
+def _validated(run: Run) -> float:
+    """What runs are compared by: balanced validation accuracy, -1 where it is not known."""
+    return -1.0 if math.isnan(run.kept.val_balanced) else run.kept.val_balanced
 
 
 def _source_pictures(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tans.training import FineTuned, Recipe
+from tans.training import Epoch, FineTuned, Recipe
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,9 @@ class Run:
     recipe: Recipe | None = None
 
     @property
-    def validation(self) -> float:
-        """Validation accuracy of the epoch kept, in [0, 1]; NaN without validation images."""
-        kept = (e.val_accuracy for e in self.tuned.history if e.epoch == self.tuned.best_epoch)
-        return next(kept, float("nan"))
+    def kept(self) -> Epoch:
+        """The epoch whose weights the network has."""
+        return next(e for e in self.tuned.history if e.epoch == self.tuned.best_epoch)
 
     @property
     def tested(self) -> tuple[int, int]:

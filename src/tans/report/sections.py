@@ -16,7 +16,7 @@ from tans.report.blocks import bar, figure, millions, percent, section, table
 from tans.report.charts import Line, confusion_chart, line_chart, line_class
 from tans.report.markup import Html, join, picture, tag
 from tans.report.runs import Run
-from tans.scores import difference, wilson
+from tans.scores import difference
 from tans.search import SearchResult
 from tans.tasks.images import resize
 from tans.tasks.task import SPLITS, Task
@@ -30,16 +30,19 @@ STRIP = 5
 SHOWN_IMAGES = 60
 """Images shown together, where there are few classes; each class has one strip to four."""
 THUMBNAIL = 64
+RECALLS = 24
+"""Classes whose recall is shown at once; of more, the others are folded away."""
 MATRIX_CLASSES = 24
 """Classes that the confusion matrix shows: of more, those with the most mistakes."""
 MIX_UPS = 6
 SHOWN_MATCHES = 20
+BALANCED = "Balanced accuracy is the mean recall, in which every class counts alike."
 TIMES = {"latency_ms": ("Latency", "ms"), "minutes": ("Fine-tune", "min")}
 """Fields of a match that are only known where they were asked for: their title and unit."""
 
 
 def heading(task: Task, runs: Sequence[Run]) -> Html:
-    """Title, the data in one sentence, each network's test accuracy, and what follows from it."""
+    """Title, the data in one sentence, each network's accuracies, and what follows from them."""
     counts = torch.bincount(task.splits.long(), minlength=len(SPLITS)).tolist()
     splits = f"{counts[0]:,} to train, {counts[1]:,} to validate, {counts[2]:,} to test"
     lede = f"{len(task):,} images in {len(task.classes)} classes: {splits}."
@@ -50,6 +53,7 @@ def heading(task: Task, runs: Sequence[Run]) -> Html:
         tag("p", lede, class_="lede"),
         tag("div", *(_tile(index, run) for index, run in enumerate(runs)), class_="tiles"),
         tag("p", _verdict(runs), class_="verdict"),
+        _beware(runs[0]),
     )
 
 
@@ -90,15 +94,15 @@ def ranking(result: SearchResult, chosen: str) -> Html:
 
 
 def curves(runs: Sequence[Run]) -> Html:
-    """Validation accuracy against epochs and against seconds."""
+    """Balanced validation accuracy against epochs and against seconds."""
     by_epoch = [_line(run, [float(epoch.epoch) for epoch in run.tuned.history]) for run in runs]
     by_second = [_line(run, [epoch.seconds for epoch in run.tuned.history]) for run in runs]
     legend = [
         tag("span", tag("i", class_=f"swatch {line_class(index)}"), run.label)
         for index, run in enumerate(runs)
     ]
-    epochs = "Validation accuracy against epochs"
-    seconds = "Validation accuracy against seconds of training"
+    epochs = "Balanced validation accuracy against epochs"
+    seconds = "Balanced validation accuracy against seconds of training"
     return section(
         "Learning",
         tag("p", *legend, class_="legend"),
@@ -108,16 +112,49 @@ def curves(runs: Sequence[Run]) -> Html:
             figure(seconds, line_chart(by_second, "seconds", seconds)),
             class_="charts",
         ),
-        tag("p", "The large dot is the epoch that was kept.", class_="note"),
+        tag("p", f"The large dot is the epoch that was kept. {BALANCED}", class_="note"),
     )
 
 
 def run_table(runs: Sequence[Run]) -> Html:
-    """Costs and accuracy of every run."""
+    """Costs and accuracies of every run."""
     head = ["Run", "Began from", "Parameters", "MFLOPs", "Epochs", "Seconds"]
-    head += ["Best validation", "Test accuracy", "95% interval", "Test images"]
+    head += [
+        "Validation accuracy",
+        "Balanced validation",
+        "Test accuracy",
+        "Balanced test accuracy",
+    ]
     rows = [_run_row(index, run) for index, run in enumerate(runs)]
-    return section("The runs", table(head, rows, text={0, 1}))
+    note = "Validation figures are those of the epoch kept; in brackets 95% intervals."
+    costs = tag("div", table(head, rows, text={0, 1}), class_="tight")
+    return section("The runs", costs, tag("p", note, class_="note"))
+
+
+def recalls(runs: Sequence[Run]) -> Html:
+    """How many images of each class every run found, and what guessing would get."""
+    title, scores = "Class by class", runs[0].tuned.scores
+    if not scores.images:
+        return section(title, tag("p", "There were no test images."))
+    order = scores.worst_first
+    rest = order[RECALLS:]
+    note = (
+        "Each bar is a recall: the share of a class's test images that were found. The classes "
+        f"stand in the order of {runs[0].label}, the lowest first. {BALANCED}"
+    )
+    return section(
+        title,
+        tag("p", scores.guessing()),
+        _recall_table(runs, order[:RECALLS]),
+        tag(
+            "details",
+            tag("summary", f"and {len(rest)} more classes"),
+            _recall_table(runs, rest),
+        )
+        if rest
+        else join(),
+        tag("p", note, class_="note"),
+    )
 
 
 def confusion(task: Task, run: Run) -> Html:
@@ -176,17 +213,42 @@ def making(task: Task, result: SearchResult, runs: Sequence[Run]) -> Html:
 
 
 def _tile(index: int, run: Run) -> Html:
-    right, total = run.tested
-    low, high = wilson(right, total)
-    number = f"{100 * right / total:.1f}%" if total else "no test images"
-    interval = f"95% interval {100 * low:.1f} to {100 * high:.1f}% on {total:,} test images"
+    scores = run.tuned.scores
+    low, high = scores.interval
+    interval = f"95% interval {100 * low:.1f} to {100 * high:.1f}% on {scores.images:,} test images"
+    guess = f"always guessing {scores.commonest}: {percent(scores.commonest_share)}"
+    figures = (
+        (
+            _number(scores.accuracy, "accuracy"),
+            _number(scores.balanced_accuracy, "balanced accuracy"),
+        )
+        if scores.images
+        else (tag("p", "no test images", class_="number"),)
+    )
     return tag(
         "div",
         tag("p", tag("i", class_=f"swatch {line_class(index)}"), run.label, class_="name"),
-        tag("p", number, class_="number"),
-        tag("p", interval if total else "", class_="note"),
+        tag("div", *figures, class_="figures"),
+        tag("p", interval if scores.images else "", class_="note"),
+        tag("p", guess if scores.images else "", class_="note"),
         tag("p", f"{run.source}, {millions(run.params)} parameters", class_="note"),
         class_="tile chosen" if index == 0 else "tile",
+    )
+
+
+def _number(share: float, name: str) -> Html:
+    """A large share above its name."""
+    return tag("p", tag("span", percent(share), class_="number"), tag("span", name, class_="note"))
+
+
+def _beware(run: Run) -> Html:
+    """What to beware of when reading a run's scores."""
+    sentences = run.tuned.scores.warnings()
+    if not sentences:
+        return join()
+    items = (tag("li", sentence) for sentence in sentences)
+    return tag(
+        "div", tag("h3", f"Beware of {run.label}'s figures"), tag("ul", *items), class_="beware"
     )
 
 
@@ -207,7 +269,7 @@ def _verdict(runs: Sequence[Run]) -> str:
         else "The interval excludes 0: it is more than chance explains."
     )
     return (
-        f"{chosen.label} is {size} {other.label} on the test images (95% interval of the "
+        f"{chosen.label} is {size} {other.label} in test accuracy (95% interval of the "
         f"difference: {100 * low:+.1f} to {100 * high:+.1f}). {trust}"
     )
 
@@ -253,8 +315,7 @@ def _expected(match: Match) -> str:
 
 
 def _run_row(index: int, run: Run) -> list[object]:
-    right, total = run.tested
-    low, high = wilson(right, total)
+    scores, kept = run.tuned.scores, run.kept
     return [
         join(tag("i", class_=f"swatch {line_class(index)}"), run.label),
         tag("code", run.source),
@@ -262,15 +323,39 @@ def _run_row(index: int, run: Run) -> list[object]:
         f"{run.flops / 1e6:.1f}",
         f"{run.tuned.history[-1].epoch} (kept {run.tuned.best_epoch})",
         f"{run.tuned.seconds:.1f}",
-        "none" if math.isnan(run.validation) else f"{100 * run.validation:.1f}%",
-        f"{100 * right / total:.1f}%" if total else "none",
-        f"{100 * low:.1f} to {100 * high:.1f}%" if total else "none",
-        f"{total:,}",
+        _known(kept.val_accuracy),
+        _known(kept.val_balanced),
+        _known(scores.accuracy, scores.interval),
+        _known(scores.balanced_accuracy, scores.balanced_interval),
     ]
 
 
+def _known(share: float, interval: tuple[float, float] | None = None) -> str:
+    """A share, with its interval if given, or that there is none."""
+    if math.isnan(share):
+        return "none"
+    between = f" ({100 * interval[0]:.0f} to {100 * interval[1]:.0f})" if interval else ""
+    return percent(share) + between
+
+
+def _recall_table(runs: Sequence[Run], order: Sequence[int]) -> Html:
+    """Recall of some classes, by index, in every run."""
+    scores = runs[0].tuned.scores
+    head = ["Class", "Test images", *(f"Recall of {run.label}" for run in runs)]
+    rows = [
+        [scores.classes[index], f"{scores.support[index]:,}"]
+        + [_recall(run.tuned.scores.recalls[index]) for run in runs]
+        for index in order
+    ]
+    return tag("div", table(head, rows, text={0, *range(2, len(head))}), class_="recalls")
+
+
+def _recall(share: float) -> Html | str:
+    return "unknown" if math.isnan(share) else join(bar(share), percent(share))
+
+
 def _line(run: Run, across: Sequence[float]) -> Line:
-    heights = [epoch.val_accuracy for epoch in run.tuned.history]
+    heights = [epoch.val_balanced for epoch in run.tuned.history]
     kept = [epoch.epoch for epoch in run.tuned.history].index(run.tuned.best_epoch)
     return Line(run.label, tuple(zip(across, heights, strict=True)), kept)
 

@@ -54,13 +54,16 @@ def probe_accuracy(features: Tensor, labels: Tensor, folds: Tensor) -> float:
     return float(torch.as_tensor(right).max() / len(labels))
 
 
-def linear_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+def linear_head(
+    features: Tensor, labels: Tensor, classes: int, class_weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Logistic regression on frozen features: weights (classes, f) and biases (classes,).
 
     Args:
         features: float (n, f), of any network.
         labels: int64 (n,), below ``classes``.
         classes: outputs, also where no image is of one.
+        class_weights: float (classes,), how much an image of each class counts; else all alike.
     """
     mean, deviation = features.mean(0), features.std(0, correction=0)  # (f,)
     # what hardly varies would get weights that the first training step blows up
@@ -72,9 +75,11 @@ def linear_head(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor,
         [weight, bias], max_iter=HEAD_STEPS, line_search_fn="strong_wolfe"
     )
 
+    counts = None if class_weights is None else class_weights.double()  # (classes,)
+
     def loss() -> Tensor:
         optimiser.zero_grad()
-        value = cross_entropy(standard @ weight.T + bias, labels)
+        value = cross_entropy(standard @ weight.T + bias, labels, counts)
         value = value + HEAD_PENALTY / 2 * weight.square().sum()
         value.backward()
         return value
