@@ -229,6 +229,19 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     assert torch.equal(train(checkpoint), whole)  # finished: nothing is left to do
 
 
+def test_short_epochs_are_not_each_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr(
+        torch, "save", lambda state, path: (path.touch(), saved.append(state["epoch"]))
+    )
+    module = nn.Linear(3, 2)
+    recipe = Recipe(epochs=6, augment=False)
+    run = Run(module, sgd(module, recipe), recipe, tmp_path / "run.pt")
+    images = torch.zeros(4, 3, 1, 1, dtype=torch.uint8)
+    run.minimise(lambda x, *_: module(x.flatten(1)).sum(), images, torch.zeros(4).long())
+    assert saved == [1, 6]
+
+
 def test_distilling_brings_slices_towards_the_whole() -> None:
     teacher = imagenet_network()
     supernet = Supernet(LITE0, classes=1000)

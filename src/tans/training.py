@@ -49,6 +49,8 @@ FULL_EVERY = 4
 """While distilling, the largest network is trained every this many steps; it costs the most."""
 SPREAD_FLOOR = 0.05
 """Added to the spread of a teacher's feature, so that features that rarely fire do not rule."""
+SAVE_EVERY_S = 10.0
+"""Seconds between two checkpoints, at least: an epoch over few images takes less than saving it."""
 
 UNEVEN = 1.5
 """Classes are weighed where the largest has more than this many times the images of the smallest;
@@ -349,7 +351,8 @@ class Run:
     optimiser: torch.optim.Optimizer
     recipe: Recipe
     checkpoint: Path | None = None
-    """Written after each epoch; whoever keeps the result deletes it."""
+    """Written after the first epoch, the last, and now and then between; whoever keeps the result
+    deletes it."""
 
     def minimise(
         self,
@@ -372,6 +375,7 @@ class Run:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, T_max=recipe.epochs * per_epoch
         )
+        saved = -math.inf
         for epoch in range(self._resume(schedule, generator) + 1, recipe.epochs + 1):
             self.module.train()
             mean = 0.0
@@ -391,7 +395,9 @@ class Run:
                 self.optimiser.step()
                 schedule.step()
                 mean += (value.item() - mean) / count
-            self._save(epoch, schedule, generator)
+            if epoch == recipe.epochs or time.monotonic() - saved > SAVE_EVERY_S:
+                self._save(epoch, schedule, generator)
+                saved = time.monotonic()
             if after_epoch:
                 after_epoch(epoch, mean)
 

@@ -7,7 +7,9 @@ import pytest
 from tans.errors import ZooError
 from tans.tasks.task import Task
 from tans.training import accuracy
+from tans.types import Architecture, ZooEntry
 from tans.zoo.build import BASE_SUBNETS, BuildSettings, build_zoo
+from tans.zoo.measure import Meter
 from tans.zoo.spending import COSTS, seconds_per_network, seconds_spent
 from tans.zoo.store import IMAGENET, Zoo
 from tans.zoo.verify import verify_zoo
@@ -26,6 +28,23 @@ def test_every_task_has_its_networks(small_zoo: Zoo, small_tasks: list[Task]) ->
     base = [entry for entry in entries if entry.task == IMAGENET]
     assert len(base) == BASE_SUBNETS + 1 + len(SMALL.imagenet_resolutions)
     assert {entry.accuracy for entry in base} == {None}
+
+
+def test_the_networks_of_a_shared_base_are_copied_and_not_measured(
+    small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    entry = Meter.entry
+
+    def counted(meter: Meter, architecture: Architecture) -> ZooEntry:
+        measured.append(meter.task)
+        return entry(meter, architecture)
+
+    monkeypatch.setattr(Meter, "entry", counted)
+    zoo = build_zoo(tmp_path / "zoo", small_tasks[:1], SMALL, base_from=small_zoo)
+    assert measured == [small_tasks[0].name] * SMALL.subnets
+    assert zoo.entries(task=IMAGENET) == small_zoo.entries(task=IMAGENET)
+    assert zoo.task(IMAGENET) == small_zoo.task(IMAGENET)
 
 
 def test_what_is_measured_is_what_is_stored(small_zoo: Zoo, small_tasks: list[Task]) -> None:

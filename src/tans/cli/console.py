@@ -19,6 +19,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -37,7 +38,7 @@ _NUMBER = r"\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*"
 _SCALES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _MILLISECONDS = {"ms": 1.0, "s": 1e3}
 
-Advance = Callable[[int, int, str], None]
+Advance = Callable[[float, float, str], None]
 """Takes what is done, what there is in all, and a few words on where things stand."""
 
 
@@ -122,12 +123,17 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Advance]:
-    """A progress bar on standard error; yields the function that moves it."""
+def progress(label: str, percent: bool = False) -> Iterator[Advance]:
+    """A progress bar on standard error; yields the function that moves it.
+
+    Args:
+        label: stands before the bar.
+        percent: shows a percentage, where what is done is no number of things.
+    """
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        TaskProgressColumn() if percent else MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
@@ -135,7 +141,7 @@ def progress(label: str) -> Iterator[Advance]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         row = bar.add_task(label, total=None, note="")
 
-        def advance(done: int, total: int, note: str) -> None:
+        def advance(done: float, total: float, note: str) -> None:
             bar.update(row, completed=done, total=total, note=note)
 
         yield advance

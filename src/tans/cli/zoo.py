@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tans.zoo.chosen import Choice
     from tans.zoo.construct import Step
     from tans.zoo.crew import Crew
+    from tans.zoo.forecast import Forecast
     from tans.zoo.store import Zoo
     from tans.zoo.workers import BuildProgress
 
@@ -162,7 +164,11 @@ def zoo_build(
     seed: Seed = 0,
 ) -> None:
     """Build a zoo, or go on with one that was stopped."""
+    if strategy is None or cost == "flops":  # else latency is timed, as networks will run later
+        # before torch is there: threads that wait by spinning slow a busy machine down many times
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from tans.zoo.build import BuildSettings, build_zoo
+    from tans.zoo.forecast import Forecast, expected_work
     from tans.zoo.store import Zoo
 
     choice = _choice(strategy, budget, minutes, least_growth, cost, ray)
@@ -173,20 +179,23 @@ def zoo_build(
     )
     own_base = _own_base(path, settings, new_base)
     began = time.perf_counter()
-    with crew as hands, console.progress(str(path)) as advance:
+    with crew as hands, console.progress(str(path), percent=True) as advance:
+        base, given = None if own_base else Zoo.open(), list(_tasks(tasks))
+        pairs = None if choice is None else choice.budget.pairs
+        forecast = Forecast(expected_work(path, given, settings, own_base=own_base, pairs=pairs))
 
         def on_progress(step: BuildProgress) -> None:
-            advance(step.done, step.total, f"{step.task}: {step.step}")
+            note = f"{step.task}: {step.step} {step.done}/{step.total}"
+            advance(forecast.of_step(step), 1, note)
 
-        base = None if own_base else Zoo.open()
         build = (
             partial(build_zoo, workers=workers)
             if choice is None
-            else _build_chosen(choice, hands, advance)
+            else _build_chosen(choice, hands, advance, forecast)
         )
         made = build(
             path,
-            list(_tasks(tasks)),
+            given,
             settings,
             base_from=base,
             on_progress=on_progress,
@@ -399,13 +408,16 @@ def _crew(
     return nullcontext(Here(workers))
 
 
-def _build_chosen(choice: Choice, crew: Crew, advance: console.Advance) -> Callable[..., Zoo]:
+def _build_chosen(
+    choice: Choice, crew: Crew, advance: console.Advance, forecast: Forecast
+) -> Callable[..., Zoo]:
     """As ``build_zoo``, for the networks that are chosen; the bar shows the fronts grow."""
     from tans.meta.surrogate import describe_pairs
     from tans.zoo.chosen import build_chosen
 
     def on_pair(step: Step, total: int) -> None:
-        advance(step.pairs, total, f"mean hypervolume {step.volume:.4f}")
+        note = f"networks: measure {step.pairs}/{total}, mean hypervolume {step.volume:.4f}"
+        advance(forecast.of_pairs(step.pairs, total), 1, note)
 
     return partial(build_chosen, choice=choice, describe=describe_pairs, crew=crew, on_pair=on_pair)
 
