@@ -14,6 +14,7 @@ from tans.evaluation.drawing import Plot, Table, canvas
 from tans.evaluation.experiments.main import EXPERIMENT as MAIN
 from tans.evaluation.jobs import LIMITS, FineTune, proposal_of
 from tans.evaluation.pages import write_pages
+from tans.evaluation.versions import CURRENT
 from tests.evaluation.conftest import SEALED_TASK
 
 
@@ -41,6 +42,16 @@ def test_a_page_shows_tables_and_figures_that_exist(ran: Bench, tmp_path: Path) 
     linked = [part.split(")")[0] for part in text.split("](")[1:]]
     assert len(linked) == len(MAIN.draw(ran.results))
     assert all((page.parent / name).is_file() for name in linked)
+
+
+def test_a_page_tells_the_versions_of_what_it_shows(ran: Bench, tmp_path: Path) -> None:
+    (path, *_) = (ran.results.folder / "runs").rglob("*.json")
+    path.rename(path.with_name(path.name.replace(CURRENT.ending, "")))
+    for _ in range(2):
+        (page,) = write_pages(ran.results.folder, tmp_path / "pages")
+        text = page.read_text()
+        assert "1 results were made with reader 1 and recipe 1" in text
+        assert text.count(f"The current ones are {CURRENT}.") == 1
 
 
 def test_what_is_said_around_the_drawings_stays(ran: Bench, tmp_path: Path) -> None:

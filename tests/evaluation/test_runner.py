@@ -10,6 +10,7 @@ from tans.evaluation.experiment import Arm, Comparison, Experiment
 from tans.evaluation.looks import FILE
 from tans.evaluation.results import Results
 from tans.evaluation.runner import run_experiment
+from tans.evaluation.versions import CURRENT
 from tans.zoo.workers import BuildProgress
 from tests.evaluation.conftest import DEV_TASK, SEALED_TASK
 
@@ -33,6 +34,18 @@ def test_a_run_goes_on_where_it_was_stopped(bench: Bench) -> None:
     lost.unlink()
     assert run_experiment(experiment(DEV_TASK), folder, zoo=zoo) == 1
     assert json.loads(lost.read_text())["accuracy"] == before["accuracy"]
+
+
+def test_what_older_versions_made_is_done_and_stays(bench: Bench) -> None:
+    folder, zoo = bench.results.folder, bench.zoo.path
+    run_experiment(experiment(DEV_TASK), folder, zoo=zoo)
+    for path in list(folder.rglob(f"*{CURRENT.ending}.json")):
+        path.rename(path.with_name(path.name.replace(CURRENT.ending, "")))
+    before = {path: path.read_text() for path in folder.rglob("*.json")}
+    assert run_experiment(experiment(DEV_TASK), folder, zoo=zoo) == 0
+    more = run_experiment(experiment(DEV_TASK, ("imagenet-small",)), folder, zoo=zoo)
+    assert more == len(list(folder.rglob(f"*{CURRENT.ending}.json"))) == 3
+    assert {path: path.read_text() for path in before} == before
 
 
 def test_methods_that_agree_share_a_run(bench: Bench) -> None:

@@ -3,7 +3,7 @@
     tans ├── search, finetune, predict                    use.py
          ├── train, zoo list | show | build | verify      zoo.py
          ├── tasks list | fetch | export                  tasks.py
-         └── bench run | import | report | methods | tasks  bench.py
+         └── bench run | again | import | report | methods | tasks  bench.py
 
 Heavy imports stand inside the commands, so that ``--help`` answers at once. Standard output holds
 the result alone; with ``--json`` it is one JSON value. An error is one line on standard error, and

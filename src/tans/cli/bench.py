@@ -1,4 +1,4 @@
-"""Commands for experiments: run one, add results, draw all, list the methods and the tasks."""
+"""Commands for experiments: run one, make runs again, add results, draw all, list what there is."""
 
 from __future__ import annotations
 
@@ -50,6 +50,29 @@ def bench_run(
                 experiment, results, zoo=zoo, workers=workers, on_progress=on_progress
             )
         console.say(f"{experiment.name}: {count} runs in {results}")
+
+
+@app.command("again")
+def bench_again(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Of fine-tunes, as runs/TASK/FILE.")
+    ],
+    results: ResultsPath = Path("results"),
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The page; again.md beside the results if not given."),
+    ] = None,
+    zoo: ZooPath = None,
+) -> None:
+    """Make stored fine-tunes again with the current reader and recipe, and compare them."""
+    from tans.evaluation.again import make_again, write_page
+
+    page = to or results / "again.md"
+    with console.progress("again") as advance:
+        for count, name in enumerate(make_again(names, results, zoo=zoo), 1):
+            advance(count, len(names), name)
+    write_page(results, page)
+    console.say(str(page))
 
 
 @app.command("report")

@@ -15,6 +15,7 @@ from tans.evaluation.catalogue import EXPERIMENTS
 from tans.evaluation.drawing import Drawing
 from tans.evaluation.experiment import Experiment, P
 from tans.evaluation.results import Results
+from tans.evaluation.versions import Versions, tell
 
 
 def write_pages(results: str | Path, to: str | Path, preset: str = "cpu") -> Iterator[Path]:
@@ -28,17 +29,25 @@ def write_pages(results: str | Path, to: str | Path, preset: str = "cpu") -> Ite
     Raises:
         ResultError: there are no results, or a page cannot be written.
     """
-    stored = Results(results)
     scaled = [experiment.scaled(preset) for experiment in EXPERIMENTS.values()]
-    drawings = [(experiment, experiment.draw(stored)) for experiment in scaled]
-    if not any(drawn for _, drawn in drawings):
+    drawings = [(each, *_draw(each, Results(results))) for each in scaled]
+    if not any(drawn for _, drawn, _ in drawings):
         raise ResultError(f"no results in {results}; run an experiment with 'tans bench run'")
-    for experiment, drawn in drawings:
+    for experiment, drawn, made in drawings:
         if drawn:
-            yield _write(experiment, drawn, Path(to))
+            yield _write(experiment, drawn, made, Path(to))
 
 
-def _write(experiment: Experiment[P], drawings: Sequence[Drawing], to: Path) -> Path:
+def _draw(
+    experiment: Experiment[P], results: Results
+) -> tuple[Sequence[Drawing], Sequence[Versions]]:
+    """What is drawn, and the versions of what was read for it."""
+    return experiment.draw(results), list(results.made.values())
+
+
+def _write(
+    experiment: Experiment[P], drawings: Sequence[Drawing], made: Sequence[Versions], to: Path
+) -> Path:
     folder, page = to / experiment.name, to / f"{experiment.name}.md"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +56,8 @@ def _write(experiment: Experiment[P], drawings: Sequence[Drawing], to: Path) -> 
             drawing.save(folder)
             mark = f"{type(drawing).__name__.lower()} {drawing.name}"
             text = _put(text, mark, drawing.markdown(experiment.name))
+        if made:
+            text = _put(text, "versions", tell(made))
         page.write_text(text)
     except OSError as error:
         raise ResultError(f"cannot write {page}: {error}; check its rights") from error

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from tans.errors import ResultError
+from tans.evaluation.versions import CURRENT, FIRST, NEWER, Versions, depends, split_ending
 
 Result = Mapping[str, Any]
 
@@ -18,12 +19,17 @@ Result = Mapping[str, Any]
 class Results:
     """The runs in a folder, each under a name such as ``runs/script-greek/digits-1a2b-e10-s0``.
 
+    Names that depend on reader and recipe may have a file for each version of them, of which the
+    newest is read (``tans.evaluation.versions``).
+
     Args:
         folder: where they are, or will be.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self.made: dict[str, Versions] = {}
+        """What was read so far was made with, by name; without what depends on no version."""
 
     def read(self, name: str) -> Result | None:
         """The result of that name; None where it was not run.
@@ -31,7 +37,18 @@ class Results:
         Raises:
             ResultError: the file is damaged.
         """
-        path = self._path(name)
+        if depends(name):
+            for versions in NEWER:
+                if self._path(name + versions.ending).exists():
+                    self.made[name] = versions
+                    return self._read(name + versions.ending)
+        result = self._read(name)
+        if result is not None and depends(name):
+            self.made[name] = FIRST
+        return result
+
+    def _read(self, stored: str) -> Result | None:
+        path = self._path(stored)
         try:
             return json.loads(path.read_text())
         except FileNotFoundError:
@@ -42,11 +59,13 @@ class Results:
             ) from error
 
     def write(self, name: str, result: Result) -> None:
-        """Write a result as a whole, with what it was measured on.
+        """Write a result as a whole, with what it was measured on and the current versions.
 
         Raises:
             ResultError: the folder cannot be written.
         """
+        if depends(name):
+            name, result = name + CURRENT.ending, {**result, "versions": CURRENT._asdict()}
         path = self._path(name)
         temporary = path.with_suffix(".tmp")
         try:
@@ -58,8 +77,10 @@ class Results:
 
     def below(self, name: str) -> Iterator[Result]:
         """All results whose name begins with a folder's, in order of name."""
-        for path in sorted((self.folder / name).rglob("*.json")):
-            result = self.read(path.relative_to(self.folder).with_suffix("").as_posix())
+        paths = (self.folder / name).rglob("*.json")
+        stored = (path.relative_to(self.folder).with_suffix("").as_posix() for path in paths)
+        for found in sorted({split_ending(each)[0] for each in stored}):
+            result = self.read(found)
             if result is not None:
                 yield result
 

@@ -17,6 +17,9 @@ from torch.nn import functional
 
 from tans.errors import TaskError
 
+READER = 2
+"""Version of how files and arrays become pixels, groups and splits; results made by another are
+kept apart."""
 UNDECODABLE = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 """Formats that Pillow names but cannot decode by itself (EPS would start Ghostscript)."""
 MAX_UNREADABLE = 0.1

@@ -1,0 +1,114 @@
+"""Make stored fine-tunes again with the current reader and recipe, and tell what differs.
+
+What is made stands below ``again`` in the folder of the results, so that no page mixes it with what
+it is compared to, and the stored file stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tans.baselines.method import Proposal
+from tans.errors import InputError
+from tans.evaluation.bench import Bench
+from tans.evaluation.comparison import percent
+from tans.evaluation.jobs import FineTune
+from tans.evaluation.results import Result, Results
+from tans.evaluation.versions import CURRENT, FIRST, split_ending
+
+FOLDER = "again"
+UNEVEN = 1.5
+"""Recipe 2 weighs classes from so many images of the largest for one of the smallest."""
+COLUMNS = (
+    *("run", "made with", "accuracy", "balanced accuracy", "kept epoch"),
+    *("test images", "largest class over smallest", "classes weighed"),
+)
+HEAD = """# Runs made again
+
+Stored fine-tunes, made again with the current reader and recipe: the same task, network, seed,
+epochs and number of training images. The first line of each is the stored run. Test images are
+other ones where the reader splits otherwise; recipe 2 keeps the epoch of the highest balanced
+validation accuracy, and lets images of rare classes count more. What older results do not tell is
+left empty.
+"""
+
+
+def make_again(
+    names: Sequence[str], results: str | Path, *, zoo: str | Path | None = None
+) -> Iterator[str]:
+    """Make stored fine-tunes again, those that were not yet by the current versions.
+
+    Args:
+        names: of results, such as ``runs/script-greek/digits-1a2b-n300-e5-r0.03-s0``.
+
+    Yields:
+        Each name, when its run is stored.
+
+    Raises:
+        InputError: there is no such fine-tune of a network of the zoo.
+    """
+    bench = Bench.open(results, zoo)
+    jobs = [(name, _job(name, bench)) for name in dict.fromkeys(names)]
+    for name, job in jobs:
+        if _made(bench.results, name) is None:
+            bench.results.write(f"{FOLDER}/{name}", job.run(bench))
+        yield name
+
+
+def write_page(results: str | Path, page: Path) -> None:
+    """Write a table of all runs that were made again, from their files alone."""
+    stored = Results(results)
+    rows = [COLUMNS, ["---", "---", *["---:"] * (len(COLUMNS) - 2)]]
+    for path in sorted((stored.folder / FOLDER).rglob("*.json")):
+        made = path.relative_to(stored.folder / FOLDER).with_suffix("").as_posix()
+        name = split_ending(made)[0]
+        before, after = stored.read(name), stored.read(f"{FOLDER}/{name}")
+        if before is not None and after is not None and made == name + CURRENT.ending:
+            rows += [_row(name, before), _row("", after)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    page.write_text(f"{HEAD}\n{table}\n")
+
+
+def _made(results: Results, name: str) -> Result | None:
+    """What was made again by the current versions."""
+    found = results.read(f"{FOLDER}/{name}")
+    return found if results.made.get(f"{FOLDER}/{name}") == CURRENT else None
+
+
+def _job(name: str, bench: Bench) -> FineTune:
+    """The job that a stored run was made by."""
+    stored = bench.results.read(name)
+    if stored is None or not {"network", "epochs", "learning_rate"} <= stored.keys():
+        raise InputError(f"no fine-tune {name!r} in {bench.results.folder}; expected runs/TASK/...")
+    proposal = Proposal.of(bench.zoo.entry(stored["network"]))
+    proposal = replace(proposal, fit_head=stored["fit_head"])
+    job = FineTune(
+        stored["task"],
+        proposal,
+        stored["epochs"],
+        stored["seed"],
+        stored["images"],
+        stored["learning_rate"],
+    )
+    if job.name != name:
+        raise InputError(f"{name!r} is of another network than the zoo's {job.proposal.network}")
+    return job
+
+
+def _row(name: str, run: Result) -> list[str]:
+    """Cells of a run, empty where it does not tell."""
+    made = run.get("versions", FIRST._asdict())
+    balanced, uneven = run.get("balanced_accuracy"), run.get("unevenness")
+    weighed = made["recipe"] >= 2 and run["fit_head"] and run["epochs"] and (uneven or 0) > UNEVEN
+    return [
+        name,
+        f"reader {made['reader']}, recipe {made['recipe']}",
+        percent(run["accuracy"]),
+        "" if balanced is None else percent(balanced),
+        f"{run['best_epoch']} of {run['epochs']}",
+        str(run["test_images"]),
+        "" if uneven is None else f"{uneven:.1f}",
+        "yes" if weighed else "no",
+    ]
