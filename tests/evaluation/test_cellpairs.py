@@ -52,6 +52,17 @@ def test_another_recipe_is_not_done(ran: Bench) -> None:
     assert not Cells("red", 3, RECIPE).done(ran)
 
 
+def test_a_recipe_of_before_a_setting_is_still_done(ran: Bench) -> None:
+    job = Cells("red", 2, RECIPE)
+    stored = ran.results.read(job.name)
+    assert stored is not None
+    older = {name: value for name, value in stored["recipe"].items() if name != "flip"}
+    ran.results.write(job.name, {**stored, "recipe": older})
+    assert job.done(ran)
+    ran.results.write(job.name, {**stored, "recipe": {**older, "seed": 9}})
+    assert not job.done(ran)
+
+
 def test_the_same_cells_come_out_the_same(ran: Bench) -> None:
     job = Cells("red", 2, RECIPE)
     stored, again = ran.results.read(job.name), job.run(ran)

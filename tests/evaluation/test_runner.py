@@ -43,7 +43,7 @@ def test_what_older_versions_made_is_done_and_stays(bench: Bench) -> None:
         path.rename(path.with_name(path.name.replace(CURRENT.ending, "")))
     before = {path: path.read_text() for path in folder.rglob("*.json")}
     assert run_experiment(experiment(DEV_TASK), folder, zoo=zoo) == 0
-    more = run_experiment(experiment(DEV_TASK, ("imagenet-small",)), folder, zoo=zoo)
+    more = run_experiment(experiment(DEV_TASK, ("elastic-base",)), folder, zoo=zoo)
     assert more == len(list(folder.rglob(f"*{CURRENT.ending}.json"))) == 3
     assert {path: path.read_text() for path in before} == before
 

@@ -15,6 +15,7 @@ from tans.errors import InputError
 from tans.evaluation.bench import Bench
 from tans.evaluation.comparison import percent
 from tans.evaluation.jobs import FineTune
+from tans.evaluation.looks import log_look
 from tans.evaluation.results import Result, Results
 from tans.evaluation.versions import CURRENT, FIRST, split_ending
 
@@ -50,9 +51,11 @@ def make_again(
         InputError: there is no such fine-tune of a network of the zoo.
     """
     bench = Bench.open(results, zoo)
-    jobs = [(name, _job(name, bench)) for name in dict.fromkeys(names)]
-    for name, job in jobs:
-        if _made(bench.results, name) is None:
+    jobs = {name: _job(name, bench) for name in names}
+    missing = {name for name in jobs if not _is_made(bench.results, name)}
+    log_look(bench.results, [jobs[name].task for name in missing])
+    for name, job in jobs.items():
+        if name in missing:
             bench.results.write(f"{FOLDER}/{name}", job.run(bench))
         yield name
 
@@ -71,10 +74,10 @@ def write_page(results: str | Path, page: Path) -> None:
     page.write_text(f"{HEAD}\n{table}\n")
 
 
-def _made(results: Results, name: str) -> Result | None:
-    """What was made again by the current versions."""
-    found = results.read(f"{FOLDER}/{name}")
-    return found if results.made.get(f"{FOLDER}/{name}") == CURRENT else None
+def _is_made(results: Results, name: str) -> bool:
+    """Whether a run was made again by the current versions."""
+    again = f"{FOLDER}/{name}"
+    return results.read(again) is not None and results.made[again] == CURRENT
 
 
 def _job(name: str, bench: Bench) -> FineTune:
@@ -107,7 +110,7 @@ def _row(name: str, run: Result) -> list[str]:
         f"reader {made['reader']}, recipe {made['recipe']}",
         percent(run["accuracy"]),
         "" if balanced is None else percent(balanced),
-        f"{run['best_epoch']} of {run['epochs']}",
+        "" if run["best_epoch"] is None else f"{run['best_epoch']} of {run['epochs']}",
         str(run["test_images"]),
         "" if uneven is None else f"{uneven:.1f}",
         "yes" if weighed else "no",
