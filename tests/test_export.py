@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
+from tans.calibration import Calibration
 from tans.errors import InputError
-from tans.export import load_finetuned, predict_files, save_finetuned
+from tans.export import check_writable, load_finetuned, predict_files, save_finetuned
 from tans.spaces.network import Network, normalise
 from tans.spaces.specification import LITE0
+from tans.tasks.findings import Findings
+from tans.tasks.reading import Reading
 from tans.tasks.task import Task, TaskCard
 from tans.training import Epoch, FineTuned, Recipe
 
@@ -55,17 +60,6 @@ def save(folder: Path, tuned: FineTuned, task: Task) -> None:
         resolution=RESOLUTION,
         recipe=recipe,
     )
-
-
-def reads_colours() -> Network:
-    """A network whose scores are the mean red, green and blue of the image."""
-    network = Network(LITE0, LITE0.smallest, 3).eval()
-
-    def features(x: Tensor) -> Tensor:
-        return torch.nn.functional.pad(x.mean((2, 3)), (0, LITE0.features - 3))
-
-    network.features = features  # type: ignore[method-assign]
-    return network
 
 
 def draw(path: Path, colour: str) -> Path:
@@ -182,65 +176,64 @@ def test_damaged_or_missing_weights_are_refused(folder: Path) -> None:
         load_finetuned(folder)
 
 
-@pytest.fixture
-def colours(folder: Path, monkeypatch: pytest.MonkeyPatch, task: Task) -> Path:
-    """A saved network that tells colours apart."""
-    network = reads_colours()
-    with torch.no_grad():
-        network.classifier.weight.zero_()
-        network.classifier.bias.zero_()
-        network.classifier.weight[:, :3] = 5 * torch.eye(3)
-    save(folder, finetuned(network), task)
-    monkeypatch.setattr(Network, "features", lambda _, x: network.features(x))
-    return folder
-
-
-def test_predicts_files_in_order_and_reports_unreadable_ones(colours: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"not an image")
-    paths = [draw(tmp_path / "b.png", "blue"), broken, draw(tmp_path / "g.png", "grün")]
-    blue, unreadable, green, missing = predict_files(colours, [*paths, tmp_path / "none.png"])
-    assert (blue.path, blue.label, blue.error) == (paths[0], "blue", None)
-    assert green.label == "grün"
-    assert blue.probability is not None
-    assert 0.9 < blue.probability <= 1
-    for failed in (unreadable, missing):
-        assert (failed.label, failed.probability) == (None, None)
-        assert failed.error
-
-
-def test_folder_stands_for_the_images_below_it(colours: Path, tmp_path: Path) -> None:
-    root = tmp_path / "images"
-    draw(root / "b" / "2.png", "red")
-    draw(root / "a" / "1.png", "blue")
-    draw(root / ".hidden" / "3.png", "blue")
-    (root / "notes.txt").write_text("no image")
-    predictions = predict_files(colours, [root])
-    assert [(p.path.name, p.label) for p in predictions] == [("1.png", "blue"), ("2.png", "red")]
-
-
-def test_folder_without_images_is_reported(colours: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    (prediction,) = predict_files(colours, [tmp_path / "empty"])
-    assert prediction.error == "a folder that holds no images"
-
-
-def test_decompression_bomb_spoils_no_other_file(
-    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_samples_mean_and_the_temperature_travel(
+    tmp_path: Path, tuned: FineTuned, task: Task
 ) -> None:
-    paths = [draw(tmp_path / f"{i}.png", "red") for i in range(5)]
-    Image.new("RGB", (60, 60)).save(paths[3])
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
-    predictions = predict_files(colours, paths)
-    assert [p.label for p in predictions] == ["red", "red", "red", None, "red"]
-    assert "bomb" in (predictions[3].error or "")
+    reading = Reading({"uint16": (0.0, 4095.0)}, (0, 0, 0))
+    deep = replace(task, found=Findings(reading=reading))
+    save(tmp_path, replace(tuned, calibration=Calibration(1.7, 40)), deep)
+    loaded = load_finetuned(tmp_path)
+    assert (loaded.reading, loaded.temperature) == (reading, 1.7)
+    words = loaded.card["preprocessing"]["words"]
+    assert "uint16 samples from 0..4095" in words
+    assert "background (0, 0, 0)" in words
 
 
-def test_more_files_than_one_batch(
-    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_networks_of_the_first_schema_are_read(folder: Path) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    for name in ("reading", "temperature", "calibration", "data"):
+        del card[name]
+    (folder / "model.json").write_text(json.dumps({**card, "schema": 1}))
+    loaded = load_finetuned(folder)
+    assert loaded.temperature == 1
+    assert loaded.reading == Reading.whole()
+
+
+@pytest.mark.parametrize(
+    "change", [{"temperature": 0}, {"reading": {"ranges": {"uint16": [5, 5]}, "ground": [0, 0, 0]}}]
+)
+def test_a_description_that_cannot_be_is_damaged(folder: Path, change: dict[str, object]) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(card | change))
+    with pytest.raises(InputError, match="is damaged"):
+        load_finetuned(folder)
+
+
+def test_a_network_that_cannot_be_written_is_kept_elsewhere(
+    tmp_path: Path, tuned: FineTuned, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tans.export.BATCH", 2)
-    names = ["red", "blue", "grün", "blue", "red"]
-    paths = [draw(tmp_path / f"{i}.png", name) for i, name in enumerate(names)]
-    assert [p.label for p in predict_files(colours, paths)] == names
-    assert predict_files(colours, []) == []
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written") as refused:
+        save(tmp_path / "file" / "out", tuned, task)
+    kept = re.search(r"it is in (\S+) instead", str(refused.value))
+    assert kept is not None
+    assert load_finetuned(kept[1]).classes == task.classes
+
+
+def test_a_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "try").write_text("mine")
+    check_writable(tmp_path)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("try", "mine")]
+    check_writable(tmp_path / "new" / "out")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(InputError, match="cannot be written"):
+        check_writable(tmp_path / "try" / "out")
+
+
+def test_files_are_classified_by_the_folder_of_a_network(folder: Path, tmp_path: Path) -> None:
+    path = draw(tmp_path / "a.png", "red")
+    (prediction,) = predict_files(folder, [path])
+    assert (prediction.path, prediction.error) == (path, None)
+    assert prediction.label in COLOURS

@@ -15,10 +15,14 @@ import tans
 
 PUBLIC = {
     "Architecture",
+    "Classifier",
     "Constraints",
     "FineTuned",
+    "Findings",
     "Look",
     "Match",
+    "Overrides",
+    "Prediction",
     "Recipe",
     "SearchResult",
     "TansError",
@@ -29,6 +33,7 @@ PUBLIC = {
     "__version__",
     "build_zoo",
     "finetune",
+    "load_finetuned",
     "meta_train",
     "predict_files",
     "search",

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tans.calibration import calibrate
 from tans.errors import InputError
 from tans.scores import Scores
 from tans.spaces.batchnorm import recalibrate
@@ -20,6 +21,8 @@ from tans.spaces.specification import LITE0
 from tans.tasks.task import Task, TaskCard
 from tans.training import (
     UNEVEN,
+    Epoch,
+    FineTuned,
     Recipe,
     Run,
     accuracy,
@@ -278,3 +281,52 @@ def test_scores_accuracy_and_confusion_agree(network: Network) -> None:
 def test_a_senseless_recipe_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="expected at least 1"):
         Recipe(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_interrupt_keeps_the_best_epoch_so_far_if_that_is_wanted(
+    network: Network, kept: bool
+) -> None:
+    told: list[Epoch] = []
+    asked: list[Epoch] = []
+
+    def interrupt(epoch: Epoch) -> None:
+        told.append(epoch)
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    def keep(epoch: Epoch) -> bool:
+        asked.append(epoch)
+        return kept
+
+    def tune() -> FineTuned:
+        recipe = Recipe(epochs=5, seed=1)
+        return finetune(network, bars(), 32, recipe, on_epoch=interrupt, on_interrupt=keep)
+
+    if not kept:
+        with pytest.raises(KeyboardInterrupt):
+            tune()
+        return
+    tuned = tune()
+    assert tuned.history == tuple(told)
+    assert [epoch.epoch for epoch in asked] == [tuned.best_epoch]
+    assert tuned.scores.images == len(bars().split("test", 32)[1])
+
+
+def test_an_interrupt_that_nobody_is_asked_about_goes_on(network: Network) -> None:
+    def interrupt(_: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(network, bars(), 32, Recipe(epochs=1), on_epoch=interrupt)
+
+
+def test_a_fine_tuned_network_comes_with_its_temperature(network: Network) -> None:
+    tuned = finetune(network, bars(300), 32, Recipe(epochs=1))
+    task = bars(300)
+    val, test = task.split("val", 32), task.split("test", 32)
+    known = calibrate(
+        predict(tuned.network, val[0]), val[1], predict(tuned.network, test[0]), test[1]
+    )
+    assert tuned.calibration == known
+    assert known.images == len(val[1])

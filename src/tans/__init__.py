@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tans.errors import TansError
-    from tans.export import predict_files
+    from tans.export import load_finetuned, predict_files
     from tans.meta.train import meta_train
+    from tans.prediction import Classifier, Prediction
     from tans.search import Look, SearchResult, search
+    from tans.tasks.findings import Findings, Overrides
     from tans.tasks.task import Task, TaskCard
     from tans.training import FineTuned, Recipe, finetune
     from tans.types import Architecture, Constraints, Match, ZooEntry
@@ -31,10 +33,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Architecture",
+    "Classifier",
     "Constraints",
+    "Findings",
     "FineTuned",
     "Look",
     "Match",
+    "Overrides",
+    "Prediction",
     "Recipe",
     "SearchResult",
     "TansError",
@@ -45,6 +51,7 @@ __all__ = [
     "__version__",
     "build_zoo",
     "finetune",
+    "load_finetuned",
     "meta_train",
     "predict_files",
     "search",
@@ -53,10 +60,14 @@ __all__ = [
 
 _HOMES = {
     "Architecture": "tans.types",
+    "Classifier": "tans.prediction",
     "Constraints": "tans.types",
     "FineTuned": "tans.training",
+    "Findings": "tans.tasks.findings",
     "Look": "tans.search",
     "Match": "tans.types",
+    "Overrides": "tans.tasks.findings",
+    "Prediction": "tans.prediction",
     "Recipe": "tans.training",
     "SearchResult": "tans.search",
     "TansError": "tans.errors",
@@ -66,6 +77,7 @@ _HOMES = {
     "ZooEntry": "tans.types",
     "build_zoo": "tans.zoo.build",
     "finetune": "tans.training",
+    "load_finetuned": "tans.export",
     "meta_train": "tans.meta.train",
     "predict_files": "tans.export",
     "search": "tans.search",

@@ -1,4 +1,4 @@
-"""A fine-tuned network in a folder of its own, and what it says of image files.
+"""A fine-tuned network in a folder of its own.
 
     model.safetensors   weights, float32
     model.json          architecture, classes, how to prepare an image, where the weights came from
@@ -12,54 +12,31 @@ import hashlib
 import json
 import math
 import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from tans.errors import InputError, TaskError
+from tans.errors import InputError
+from tans.prediction import Classifier, Prediction, find_files
 from tans.spaces.building import build
-from tans.spaces.headed import HeadedNetwork
-from tans.tasks.images import image_suffixes, read_images
+from tans.tasks.check import summary
+from tans.tasks.reading import BYTE, Reading
 from tans.tasks.task import Task
-from tans.training import FineTuned, Recipe, device, predict
+from tans.training import FineTuned, Recipe
 from tans.types import Architecture
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of a description; the first did not say what samples mean."""
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
-BATCH = 256
-"""Files decoded and classified at a time."""
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A fine-tuned network as read from its folder."""
-
-    network: HeadedNetwork
-    classes: tuple[str, ...]
-    resolution: int
-    """Pixels a side of its input."""
-    card: dict[str, Any]
-    """The whole description."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a network says of one file; label and probability are None where it is unreadable."""
-
-    path: Path
-    label: str | None
-    probability: float | None
-    """In [0, 1], as the network states it; not calibrated."""
-    error: str | None = None
 
 
 def save_finetuned(
@@ -80,9 +57,11 @@ def save_finetuned(
         resolution: pixels a side of the images it was tuned on.
 
     Raises:
-        InputError: the folder cannot be written, or its ``model.json`` is something else's.
+        InputError: the folder's ``model.json`` is something else's; or the folder cannot be
+            written, and then the message says where the network is instead.
     """
     folder = Path(folder).expanduser()
+    _refuse_foreign(folder)
     state = {name: _portable(tensor) for name, tensor in tuned.network.state_dict().items()}
     weights = to_bytes(state)
     card = _describe(tuned, task, resolution)
@@ -90,19 +69,41 @@ def save_finetuned(
     card["source"] = {"entry": source, "licence": licence}
     card["recipe"] = asdict(recipe)
     text = json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False)
-    _refuse_foreign(folder)
+    files = {WEIGHTS: weights, DESCRIPTION: text.encode()}  # the description last
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHTS, weights)
-        _write(folder / DESCRIPTION, text.encode())
+        _write(folder, files)
     except OSError as error:
+        instead = Path(tempfile.mkdtemp(prefix="tans-"))
+        _write(instead, files)
         raise InputError(
-            f"the network cannot be written to {folder}: {error}; give a folder that can be "
-            "written, on a disk with room"
+            f"the network cannot be written to {folder}: {error}; it is in {instead} instead; "
+            "copy it to a disk with room before it is cleared away"
         ) from error
 
 
-def load_finetuned(folder: str | Path) -> Exported:
+def check_writable(folder: str | Path) -> None:
+    """Try to write into the folder for a network before anyone waits, and leave it as it was.
+
+    Raises:
+        InputError: it cannot be written, or its ``model.json`` is something else's.
+    """
+    folder = Path(folder).expanduser()
+    _refuse_foreign(folder)
+    try:
+        missing = [place for place in (folder, *folder.parents) if not place.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp") as file:
+            file.write(b"tried")
+        for place in missing:
+            place.rmdir()
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written: {error}; give a folder that can be written, on a disk "
+            "with room"
+        ) from error
+
+
+def load_finetuned(folder: str | Path) -> Classifier:
     """Inverse of ``save_finetuned``; the network is in evaluation mode on the CPU.
 
     Raises:
@@ -115,6 +116,9 @@ def load_finetuned(folder: str | Path) -> Exported:
         classes, resolution = tuple(map(str, card["classes"])), int(card["resolution"])
         if len(classes) < 2 or resolution < 1:
             raise ValueError(f"{len(classes)} classes at {resolution} pixels")
+        reading, temperature = _how_to_read(card), float(card.get("temperature", 1.0))
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature {temperature}")
         weights = (folder / WEIGHTS).read_bytes()
         if hashlib.sha256(weights).hexdigest() != card["weights"]["sha256"]:
             raise ValueError(f"{WEIGHTS} does not have the hash that {DESCRIPTION} gives")
@@ -124,7 +128,7 @@ def load_finetuned(folder: str | Path) -> Exported:
         raise _damaged(folder, error) from error
     except (RuntimeError, SafetensorError, InputError) as error:
         raise _damaged(folder, error) from error
-    return Exported(network.eval(), classes, resolution, card)
+    return Classifier(network.eval(), classes, resolution, reading, temperature, card)
 
 
 def predict_files(folder: str | Path, paths: Sequence[str | Path]) -> list[Prediction]:
@@ -138,13 +142,7 @@ def predict_files(folder: str | Path, paths: Sequence[str | Path]) -> list[Predi
     Raises:
         InputError: there is no fine-tuned network in ``folder``, or it is damaged.
     """
-    exported = load_finetuned(folder)
-    exported.network.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    files = [file for path in paths for file in _expand(Path(path).expanduser())]
-    predictions: list[Prediction] = []
-    for start in range(0, len(files), BATCH):
-        predictions += _predict_batch(exported, files[start : start + BATCH])
-    return predictions
+    return load_finetuned(folder).predict(find_files(paths)[0])
 
 
 def tans_version() -> str:
@@ -166,7 +164,11 @@ def _describe(tuned: FineTuned, task: Task, resolution: int) -> dict[str, Any]:
         "space": tuned.network.architecture.space,
         "classes": list(task.classes),
         "resolution": resolution,
-        "preprocessing": _preprocessing(resolution),
+        "preprocessing": _preprocessing(resolution, task.found.reading),
+        "reading": task.found.reading.to_json(),
+        "temperature": tuned.calibration.temperature,
+        "calibration": {k: _finite(v) for k, v in asdict(tuned.calibration).items()},
+        "data": summary(task),
         "history": [{name: _finite(value) for name, value in row.items()} for row in history],
         "best_epoch": tuned.best_epoch,
         "test_accuracy": _finite(tuned.test_accuracy),
@@ -177,24 +179,35 @@ def _describe(tuned: FineTuned, task: Task, resolution: int) -> dict[str, Any]:
     }
 
 
-def _preprocessing(resolution: int) -> dict[str, Any]:
+def _preprocessing(resolution: int, reading: Reading) -> dict[str, Any]:
+    scaled = "; ".join(
+        f"map {sample} samples from {low:g}..{high:g} to 0..255, and what lies beyond to the ends"
+        for sample, (low, high) in reading.ranges.items()
+        if sample != BYTE
+    )
     return {
         "words": (
-            "Turn the image upright by its EXIF orientation, put transparent parts on white, "
-            f"convert to RGB, resize the whole image to {resolution} x {resolution} pixels "
-            "(bilinear, antialiased, aspect ratio not kept), then take (x - 127) / 128 of values "
-            "from 0 to 255; channels first, float32."
+            f"{scaled.capitalize() + '. ' if scaled else ''}"
+            "Turn the image upright by its EXIF orientation, put transparent parts on the "
+            f"background {reading.ground}, convert to RGB, resize the whole image to {resolution} "
+            f"x {resolution} pixels (bilinear, antialiased, aspect ratio not kept), then take "
+            "(x - 127) / 128 of values from 0 to 255; channels first, float32."
         ),
         "channels": "RGB",
         "size": [resolution, resolution],
         "resize": "bilinear",
         "antialias": True,
         "keep_aspect_ratio": False,
-        "background": [255, 255, 255],
+        "background": list(reading.ground),
         "mean": 127,
         "std": 128,
         "layout": "NCHW",
     }
+
+
+def _how_to_read(card: dict[str, Any]) -> Reading:
+    """What samples mean, of any schema; the first took each type over all that it can hold."""
+    return Reading.from_json(card["reading"]) if card["schema"] > 1 else Reading.whole()
 
 
 def _portable(tensor: Tensor) -> Tensor:
@@ -227,10 +240,10 @@ def _read_description(folder: Path) -> dict[str, Any]:
             f"'tans finetune' wrote, with {DESCRIPTION} and {WEIGHTS}"
         ) from error
     schema = card.get("schema") if isinstance(card, dict) else None
-    if schema != SCHEMA or "architecture" not in card:
+    if schema not in range(1, SCHEMA + 1) or "architecture" not in card:
         raise InputError(
             f"{folder / DESCRIPTION} has schema {schema!r} or describes something else; this "
-            f"version of tans reads networks of schema {SCHEMA}; fine-tune again"
+            f"version of tans reads networks of schemas up to {SCHEMA}; fine-tune again"
         )
     return card
 
@@ -243,57 +256,17 @@ def _damaged(folder: Path, error: Exception) -> InputError:
     )
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Give content its name only when all of it is on disk."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        fresh.write_bytes(content)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Give each file its name only when all of it is on disk.
 
-
-def _expand(path: Path) -> Iterator[Path]:
-    """The file itself, or the images below a folder (the folder itself where there is none)."""
-    if not path.is_dir():
-        yield path
-        return
-    inside = (file for file in path.rglob("*") if not _hidden(file.relative_to(path)))
-    images = sorted(f for f in inside if f.suffix.lower() in image_suffixes() and f.is_file())
-    yield from images or [path]
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _predict_batch(exported: Exported, files: Sequence[Path]) -> list[Prediction]:
-    images, failures = _read(files, exported.resolution)  # (n, 3, r, r)
-    kept = [index for index in range(len(files)) if index not in failures]
-    predictions = {
-        index: Prediction(files[index], None, None, reason) for index, reason in failures.items()
-    }
-    if kept:
-        best = predict(exported.network, images[kept]).softmax(1).max(1)
-        for index, probability, label in zip(
-            kept, best.values.tolist(), best.indices.tolist(), strict=True
-        ):
-            predictions[index] = Prediction(files[index], exported.classes[label], probability)
-    return [predictions[index] for index in range(len(files))]
-
-
-def _read(files: Sequence[Path], resolution: int) -> tuple[Tensor, dict[int, str]]:
-    """Images of files, uint8 (n, 3, r, r), and reasons by index, decompression bombs included."""
-    try:
-        images, failures = read_images(files, resolution)
-        folders = (index for index, file in enumerate(files) if file.is_dir())
-        return images, failures | dict.fromkeys(folders, "a folder that holds no images")
-    except TaskError as error:
-        if len(files) == 1:
-            return torch.zeros(1, 3, resolution, resolution, dtype=torch.uint8), {0: str(error)}
-    # One bomb stops its whole batch: halving finds it and reads the others.
-    half = len(files) // 2
-    (left, failures), (right, more) = (
-        _read(part, resolution) for part in (files[:half], files[half:])
-    )
-    return torch.cat([left, right]), failures | {half + index: why for index, why in more.items()}
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        fresh = folder / f".{name}.{secrets.token_hex(4)}.tmp"
+        try:
+            fresh.write_bytes(content)
+            fresh.replace(folder / name)
+        finally:
+            fresh.unlink(missing_ok=True)

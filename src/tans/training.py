@@ -19,13 +19,14 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tans.calibration import Calibration, calibrate
 from tans.errors import InputError
 from tans.scores import Scores
 from tans.spaces.batchnorm import folded, recalibrate
@@ -126,6 +127,8 @@ class FineTuned:
     """From the start of training to the end of the test."""
     classes: tuple[str, ...]
     """Names, in the order of the confusion's rows."""
+    calibration: Calibration = field(default_factory=Calibration)
+    """What makes probabilities of the network's scores."""
 
     @property
     def scores(self) -> Scores:
@@ -141,6 +144,7 @@ def finetune(
     *,
     limit: int | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_interrupt: Callable[[Epoch], bool] | None = None,
 ) -> FineTuned:
     """Fit a network to a task under a new head, keeping the best epoch by validation.
 
@@ -149,6 +153,8 @@ def finetune(
         resolution: pixels a side.
         limit: at most this many training images, a stratified draw.
         on_epoch: told after every epoch.
+        on_interrupt: asked when a keyboard interrupt stops training, with the best epoch so far,
+            whether to keep that; the interrupt goes on where there is none or it says no.
     """
     recipe = recipe or Recipe()
     began = time.perf_counter()
@@ -180,19 +186,28 @@ def finetune(
         after_epoch(0, fit_head(network, images, labels, recipe.seed, weights))
     weights = None if weights is None else weights.to(device())
     run = Run(network, sgd(network, recipe), recipe)
-    run.minimise(
-        lambda x, y, _: F.cross_entropy(network(x), y, weights), images, labels, after_epoch
-    )
+    try:
+        run.minimise(
+            lambda x, y, _: F.cross_entropy(network(x), y, weights), images, labels, after_epoch
+        )
+    except KeyboardInterrupt:
+        kept = next((epoch for epoch in history if epoch.epoch == best_epoch), None)
+        if kept is None or on_interrupt is None or not on_interrupt(kept):
+            raise
     network.load_state_dict(best)
-    confusion = confusion_matrix(network, *task.split("test", resolution), len(task.classes))
+    test_images, test_labels = task.split("test", resolution)
+    test_scores = predict(network, test_images)  # (m, classes)
+    confusion = _counted(test_scores, test_labels, len(task.classes))
+    seconds = time.perf_counter() - began
     return FineTuned(
         network=network.eval(),
         history=tuple(history),
         best_epoch=best_epoch,
         test_accuracy=Scores.of(confusion, task.classes).accuracy,
         confusion=confusion,
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
         classes=task.classes,
+        calibration=calibrate(predict(network, held_out[0]), held_out[1], test_scores, test_labels),
     )
 
 
@@ -505,9 +520,14 @@ def confusion_matrix(
     network: HeadedNetwork, images: Tensor, labels: Tensor, classes: int
 ) -> Tensor:
     """Counts of (true class, predicted class), int64 (classes, classes)."""
-    if not len(images):
+    return _counted(predict(network, images), labels, classes)
+
+
+def _counted(scores: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Counts (classes, classes) of labels (n,) and of the highest of scores (n, classes)."""
+    if not len(labels):
         return torch.zeros(classes, classes, dtype=torch.int64)
-    cells = labels * classes + predict(network, images).argmax(1)
+    cells = labels * classes + scores.argmax(1)
     return torch.bincount(cells, minlength=classes**2).view(classes, classes)
 
 

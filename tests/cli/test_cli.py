@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import typer
 from PIL import Image
 
 from tans import cli
-from tans.cli import use
+from tans.cli import console
 from tans.meta.evidence import COLUMNS
 from tans.meta.judge import Judge
 from tans.pace import Pace
@@ -24,6 +26,7 @@ from tans.zoo import limits
 from tans.zoo.store import Zoo
 
 COMMANDS = [
+    ("check",),
     ("search",),
     ("finetune",),
     ("predict",),
@@ -92,13 +95,16 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def assert_fails(answer: Answer, *words: str) -> None:
-    """One line on standard error that holds the words, nothing on standard output, code 1."""
+    """One error, the last line on standard error, that holds the words; nothing else comes of it.
+
+    What was understood of the data may stand before it.
+    """
     assert (answer.code, answer.out) == (1, "")
-    lines = answer.err.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("error: ")
+    *before, last = answer.err.splitlines()
+    assert not any(line.startswith(("error: ", "Traceback")) for line in before)
+    assert last.startswith("error: ")
     for word in words:
-        assert word in lines[0]
+        assert word in last
 
 
 # Help
@@ -210,7 +216,7 @@ def test_interrupt_is_code_130(run: Run, dataset: Path, monkeypatch: pytest.Monk
     def interrupt(_: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(use, "read_task", interrupt)
+    monkeypatch.setattr(Zoo, "open", interrupt)
     answer = run("search", dataset)
     assert answer.code == 130
     assert "Traceback" not in answer.err
@@ -222,7 +228,7 @@ def test_an_unwritable_place_is_an_error(
     def refuse(_: Path) -> None:
         raise PermissionError(13, "Permission denied", "/there")
 
-    monkeypatch.setattr(use, "read_task", refuse)
+    monkeypatch.setattr(Zoo, "open", refuse)
     assert_fails(run("search", dataset), "Permission denied", "/there")
 
 
@@ -331,10 +337,10 @@ def test_imagenet_beside_is_the_whole_network_at_the_zoos_resolution(
     assert imagenet.weights != judged_zoo.base
     assert imagenet.architecture == judged_zoo.space.largest
     assert (blue.task, blue.architecture) == ("blue", judged_zoo.space.largest)
-    assert answer.json["search"]["related"] is False
+    assert answer.json["search"] is None  # a network that is named is not searched for
     page = (tmp_path / "tuned" / "report.html").read_text(encoding="utf-8")
-    assert "Why this network" in page
-    assert f"{best.id} was asked for by name" in page
+    assert "Why this network" not in page
+    assert "none: the network was named" in page
 
 
 # With the shipped zoo
@@ -344,7 +350,7 @@ def test_search_json(run: Run, dataset: Path) -> None:
     answer = run("search", dataset, "--max-params", "2.5M", "--top", 4, "--json")
     assert answer.code == 0
     assert set(answer.json) == {
-        "matches", "embedding_s", "search_s", "look_s", "looks", "related", "latency_error",
+        "matches", "embedding_s", "search_s", "look_s", "looks", "related", "latency_error", "data",
     }  # fmt: skip
     matches = answer.json["matches"]
     assert len(matches) == 4
@@ -382,8 +388,9 @@ def test_skipped_files_are_named(run: Run, dataset: Path, tmp_path: Path) -> Non
         broken.unlink()
     assert answer.code == 0
     assert len(answer.json["matches"]) == 1
-    assert "warning: 1 unreadable file" in answer.err
-    assert "broken.png" in answer.err
+    assert "warning: 1 left out: damaged (red/broken.png)" in answer.err
+    left_out = answer.json["data"]["found"]["left_out"]
+    assert left_out == {"damaged": {"count": 1, "some": ["red/broken.png"]}}
 
 
 def test_zoo_list_and_show(run: Run) -> None:
@@ -420,7 +427,119 @@ def test_finetune_then_predict(run: Run, dataset: Path, tmp_path: Path) -> None:
     assert len(predictions["predictions"]) == 13
     assert {p["label"] for p in predictions["predictions"][:12]} <= {"red", "green", "blue"}
     assert predictions["predictions"][12]["error"]
-    table = run("predict", output, dataset / "red" / "0.png", "missing.png")
-    assert table.code == 0
-    assert "0.png" in table.out
-    assert "missing.png" in table.err
+    lines = run("predict", output, dataset / "red" / "0.png", "missing.png", "--top", 2)
+    assert lines.code == 3
+    path, *ranked = lines.out.rstrip("\n").split("\t")
+    assert path == str(dataset / "red" / "0.png")
+    assert len(ranked) == 4
+    assert "missing.png" in lines.err
+    assert run("predict", output, "missing.png").code == 1
+    table = tmp_path / "said.csv"
+    assert run("predict", output, dataset / "blue", "missing.png", "--csv", table).code == 3
+    head, *rows = csv.reader(table.open(newline="", encoding="utf-8"))
+    assert head == ["path", "label", "probability", "error"]
+    assert len(rows) == 13
+    (error,) = (row[3] for row in rows if row[3])
+    assert error.startswith("missing")
+
+
+def test_a_check_shows_what_was_understood(run: Run, dataset: Path, tmp_path: Path) -> None:
+    page = tmp_path / "check.html"
+    answer = run("check", dataset, "-o", page)
+    assert answer.code == 0
+    assert "Taken for one folder for each class." in answer.out
+    assert "red: red/0.png" in answer.out
+    assert "Beware: fewer than 10 training images" in answer.out
+    assert "Some images of each class" in page.read_text(encoding="utf-8")
+    data = run("check", dataset, "--json").json["data"]
+    assert data["classes"]["red"] == {"train": 8, "val": 2, "test": 2}
+    assert data["found"]["reading"] == {"ranges": {"uint8": [0, 255]}, "ground": [255, 255, 255]}
+    assert any("of one colour" in warning for warning in data["warnings"])
+
+
+def test_search_and_finetune_say_what_they_understood(
+    run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
+) -> None:
+    answer = run("search", dataset, "--zoo", small_zoo.path, "--top", 1)
+    assert "colours: 36 images in 3 classes (blue 12, green 12, red 12)" in answer.err
+    network = next(e.id for e in small_zoo.entries() if e.task == "red")
+    tuned = ("--network", network, "--zoo", small_zoo.path, "--epochs", 1, "-o", tmp_path / "out")
+    answer = run("finetune", dataset, *tuned)
+    assert answer.code == 0
+    assert "colours: 36 images in 3 classes" in answer.err
+    assert "Always guessing" in answer.out
+    assert "Recall of" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--layout", "heap"), "expected one of classes, splits"),
+        (("--split", "train"), "expected NAME=DIR"),
+        (("--split", "train=nowhere"), "there are no images"),
+        (("--range", "0-4095"), "is not a range"),
+        (("--range", "5:5"), "expected two numbers"),
+    ],
+)
+def test_what_a_user_says_of_the_data_is_checked(
+    run: Run, dataset: Path, options: tuple[str, ...], words: str
+) -> None:
+    assert_fails(run("check", dataset, *options), words)
+
+
+def test_no_network_is_tuned_where_it_cannot_be_written(
+    run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tuned(*_: object, **__: object) -> None:
+        raise AssertionError("training began")
+
+    monkeypatch.setattr("tans.training.finetune", tuned)
+    (tmp_path / "file").write_text("")
+    where = ("-o", tmp_path / "file" / "out", "--zoo", small_zoo.path)
+    assert_fails(run("finetune", dataset, *where), "cannot be written")
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_an_interrupt_offers_the_best_epoch_so_far(
+    run: Run,
+    dataset: Path,
+    small_zoo: Zoo,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bool,
+) -> None:
+    network = next(e.id for e in small_zoo.entries() if e.task == "red")
+    asked: list[str] = []
+
+    def confirm(question: str) -> bool:
+        asked.append(question)
+        return answer
+
+    monkeypatch.setattr(console, "confirm", confirm)
+    monkeypatch.setattr("tans.training.Run.minimise", _interrupted)
+    where = ("--network", network, "--zoo", small_zoo.path, "-o", tmp_path / "out", "--json")
+    done = run("finetune", dataset, *where)
+    assert done.code == 130
+    assert "epoch 0" in asked[0]
+    assert (tmp_path / "out" / "model.json").exists() == answer
+    if answer:
+        assert done.json["interrupted"] is True
+        assert done.json["runs"][0]["best_epoch"] == 0
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_names_that_a_terminal_cannot_write_are_escaped(dataset: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "Bücher"
+    shutil.copytree(dataset, folder / "data")
+    (folder / "data" / "red").rename(folder / "data" / "röt")
+    done = subprocess.run(
+        [sys.executable, "-c", "from tans.cli import main; main()", "check", str(folder / "data")],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+    )
+    assert done.returncode == 0
+    assert b"r\\xf6t" in done.stdout
+    assert b"Traceback" not in done.stderr

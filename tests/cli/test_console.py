@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 import math
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,17 +100,36 @@ def test_progress_and_warnings_leave_standard_output_alone(
 ) -> None:
     with console.progress("work") as advance:
         advance(1, 2, "half")
-    console.warn_skipped([f"{k}.png" for k in range(12)])
+    console.tell("36 images")
+    console.warn("one is dark")
     out, err = capsys.readouterr()
     assert out == ""
     assert "work" in err
-    assert "warning: 12 unreadable files left out: 0.png, 1.png" in err
-    assert err.rstrip().endswith("9.png and 2 more")
+    assert err.endswith("36 images\nwarning: one is dark\n")
 
 
-def test_no_warning_without_skipped_files(capsys: pytest.CaptureFixture[str]) -> None:
-    console.warn_skipped([])
-    assert capsys.readouterr() == ("", "")
+def test_fields_are_one_whole_line(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "folder/" * 40
+    console.say_fields([long, "a\tb\nc", 0.5])
+    assert capsys.readouterr().out == f"{long}\ta b c\t0.5\n"
+
+
+def test_nobody_is_asked_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert console.confirm("Keep it?")
+    assert "Keep it" in capsys.readouterr().err
+
+
+def test_pictures_are_drawn_two_rows_to_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    console.draw(torch.zeros(3, 3, 14, 14, dtype=torch.uint8))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 7
+    assert all(line.count("▀") == 2 * 14 for line in lines)  # as many pictures as a line holds
 
 
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,3 +55,35 @@ def test_a_run_is_made_again_beside_the_stored_one(
 def test_what_is_no_stored_run_is_named(bench: Bench) -> None:
     with pytest.raises(InputError, match="no fine-tune 'runs/a/b'"):
         list(make_again(["runs/a/b"], bench.results.folder, zoo=bench.zoo.path))
+
+
+BEFORE = {
+    "accuracy": 0.5,
+    "best_epoch": 3,
+    "epochs": 5,
+    "fit_head": True,
+    "test_images": 100,
+    "unevenness": 1.0,
+    "threads": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, "nothing"),
+        ({"accuracy": 0.5 + 1e-8}, "nothing"),
+        ({"accuracy": 0.51, "threads": 2}, "sums of 1 and 2 threads"),
+        ({"best_epoch": 4, "accuracy": 0.51}, "another epoch is kept"),
+        ({"unevenness": 2.0, "best_epoch": 4}, "rare classes count more"),
+        ({"test_images": 98}, "other images are tested"),
+    ],
+)
+def test_what_differs_is_explained(tmp_path: Path, change: dict[str, float], why: str) -> None:
+    after = {**BEFORE, **change, "balanced_accuracy": 0.5, "versions": CURRENT._asdict()}
+    for name, run in (("runs/a/b", BEFORE), (f"again/runs/a/b{CURRENT.ending}", after)):
+        path = tmp_path / f"{name}.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(run))
+    write_page(tmp_path, tmp_path / "again.md")
+    assert why in (tmp_path / "again.md").read_text().splitlines()[-1]

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
-from tans.report import Run, write_report
+from tans.report import Run, write_check, write_report
 from tans.report.markup import VOID
 from tans.search import SearchResult
 from tans.spaces.network import Network
 from tans.spaces.specification import LITE0
+from tans.tasks.findings import Findings
 from tans.tasks.task import Task, TaskCard
 from tans.training import Epoch, FineTuned, Recipe
 from tans.types import Architecture, Match, ZooEntry
@@ -305,3 +306,30 @@ def test_place_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
     path = tmp_path / "file" / "report.html"
     with pytest.raises(InputError, match="cannot be written"):
         write_report(path, make_task(["a", "b"]), FakeZoo(), make_result(), [make_run("A", 2)])
+
+
+def test_a_named_network_has_a_page_without_a_search(tmp_path: Path) -> None:
+    task = make_task(["a", "b"])
+    write_report(tmp_path / "report.html", task, FakeZoo(), None, [make_run("Named", 2)])
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "Why this network" not in page.text
+    assert "The ranking" not in page.text
+    assert "none: the network was named" in page.text
+
+
+def test_a_check_shows_images_counts_and_what_is_odd(tmp_path: Path) -> None:
+    found = Findings(f"splits of {NASTY}", {"damaged": ("a/1.png",)}, remarks=(NASTY,))
+    task = replace(make_task([NASTY, "b"]), found=found)
+    write_check(tmp_path / "check.html", task)
+    page = Page((tmp_path / "check.html").read_text(encoding="utf-8"))
+    assert "script" not in page.tags
+    assert page.tags.count("img") == 2
+    assert f"Taken for splits of {NASTY}." in page.text
+    assert "1 left out: damaged (a/1.png)." in page.text
+    assert "10" in page.texts  # images of each class
+
+
+def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_check(tmp_path / "file" / "check.html", make_task(["a", "b"]))

@@ -21,6 +21,7 @@ from tans.tasks.exchange import LARGEST, check_export, export_task, safe_labels
 from tans.tasks.splits import SPLITS
 from tans.tasks.task import Task
 from tests.conftest import drawn_task
+from tests.tasks.drawing import fill
 
 PLACE = "gs://bucket/some/prefix"
 
@@ -132,11 +133,7 @@ def test_files_are_written_as_squares_of_256_pixels(tmp_path: Path) -> None:
 
 
 def test_a_file_that_has_gone_leaves_nothing(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        (tmp_path / "data" / name).mkdir(parents=True)
-        for k in range(4):
-            Image.new("RGB", (9, 9)).save(tmp_path / "data" / name / f"{k}.png")
-    task = Task.from_path(tmp_path / "data")
+    task = Task.from_path(fill(tmp_path / "data", ["a", "b"]))
     (tmp_path / "data" / "a" / "0.png").unlink()
     with pytest.raises(TaskError, match="no longer can"):
         export_task(task, tmp_path / "out", "azure")

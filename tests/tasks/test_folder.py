@@ -1,28 +1,33 @@
+"""The image files of a folder, and what is left out."""
+
+from __future__ import annotations
+
 import os
+import zipfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tans.errors import TaskError
-from tans.tasks.folder import find_images, read_table
+from tans.tasks.decoding import CAMERA_RAW, NO_IMAGE
+from tans.tasks.findings import Overrides
+from tans.tasks.folder import LEFTOVER, LINKED, find_images, images_below, is_leftover, legible
 from tans.tasks.splits import TEST, TRAIN, VAL
+from tests.tasks.drawing import fill, put, scene, store
 
 
-def put(root, *names):
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+def keys(found):
+    return sorted(record.key for record in found.records)
 
 
-def table(path, text, encoding="utf-8"):
-    path.write_bytes(text.encode(encoding))
-    return read_table(path, path.parent)
+def labels(found):
+    return {record.key: record.label for record in found.records}
 
 
 def test_class_folders_give_labels_at_any_depth(tmp_path):
     put(tmp_path, "cat/a.png", "cat/more/deep/b.JPG", "big dog/c.webp")
-    found = {(record.key, record.label, record.split) for record in find_images(tmp_path)}
+    found = {(record.key, record.label, record.split) for record in find_images(tmp_path).records}
     assert found == {
         ("cat/a.png", "cat", None),
         ("cat/more/deep/b.JPG", "cat", None),
@@ -30,16 +35,102 @@ def test_class_folders_give_labels_at_any_depth(tmp_path):
     }
 
 
-def test_other_and_hidden_files_are_left_out(tmp_path):
+def test_other_and_hidden_files_are_left_out_and_counted(tmp_path):
     put(tmp_path, "cat/a.png", "cat/Thumbs.db", "cat/._a.png", "cat/notes.txt", "cat/.git/b.png")
-    put(tmp_path, ".hidden/c.png", "__MACOSX/cat/d.png", "loose.png", "dog/e.png")
-    assert sorted(record.key for record in find_images(tmp_path)) == ["cat/a.png", "dog/e.png"]
+    put(tmp_path, ".hidden/c.png", "__MACOSX/cat/d.png", "loose.png", "dog/e.png", "dog/f.CR2")
+    found = find_images(tmp_path)
+    assert keys(found) == ["cat/a.png", "dog/e.png"]
+    left = {why: sorted(names) for why, names in found.left_out.items()}
+    assert left == {
+        LEFTOVER: [".hidden", "__MACOSX", "cat/._a.png", "cat/.git", "cat/Thumbs.db"],
+        NO_IMAGE: ["cat/notes.txt"],
+        CAMERA_RAW: ["dog/f.CR2"],
+        "beside the class folders, in none of them": ["loose.png"],
+    }
+
+
+@pytest.mark.parametrize(
+    "leftover",
+    [
+        "@eaDir",
+        "__MACOSX",
+        ".ipynb_checkpoints",
+        "#recycle",
+        "$RECYCLE.BIN",
+        ".Trash-1000",
+        "System Volume Information",
+        "lost+found",
+        "__pycache__",
+        ".git",
+    ],
+)
+@pytest.mark.parametrize("place", ["", "disc", "train", "train/disc"])
+def test_what_other_programs_leave_is_never_a_class_nor_an_image(tmp_path, leftover, place):
+    root = put(tmp_path, "train/disc/a.png", "train/bar/b.png", "test/disc/c.png", "test/bar/d.png")
+    if place == "disc":
+        root = tmp_path / "train"
+    folder = root / place / leftover
+    put(folder, "a.png/SYNOPHOTO_THUMB_M.png", "disc/a.png", "b.png")
+    found = find_images(root)
+    assert set(labels(found).values()) == {"disc", "bar"}
+    assert not [key for key in keys(found) if leftover in key]
+    assert [Path(name).name for name in found.left_out[LEFTOVER]] == [leftover]
+
+
+@pytest.mark.parametrize(
+    "name", ["Thumbs.db", "desktop.ini", ".DS_Store", "._a.jpg", "~$table.xlsx", "ZbThumbnail.info"]
+)
+def test_files_of_other_programs_are_leftovers(name):
+    assert is_leftover(name)
+
+
+@pytest.mark.parametrize("name", ["recycled", "a.png", "thumbs", "trash", "macosx"])
+def test_other_names_are_no_leftovers(name):
+    assert not is_leftover(name)
+
+
+def test_an_archive_of_a_mac_is_read_without_what_it_adds(tmp_path):
+    fill(tmp_path / "made", ["pets/cat", "pets/dog"], count=2)
+    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
+        for path in sorted((tmp_path / "made").rglob("*.png")):
+            name = path.relative_to(tmp_path / "made").as_posix()
+            archive.write(path, name)
+            folder, _, file = name.rpartition("/")
+            archive.writestr(f"__MACOSX/{folder}/._{file}", b"\0\5\x16\7")
+        archive.writestr("pets/.DS_Store", b"\0\0\0\1Bud1")
+        archive.writestr("pets/cat/.DS_Store", b"\0\0\0\1Bud1")
+    with zipfile.ZipFile(tmp_path / "pets.zip") as archive:
+        archive.extractall(tmp_path / "unpacked")
+    found = find_images(tmp_path / "unpacked")
+    assert labels(found) == {
+        f"pets/{label}/{index}.png": label for label in ("cat", "dog") for index in (0, 1)
+    }
+    assert {why: len(names) for why, names in found.left_out.items()} == {LEFTOVER: 3}
+
+
+def test_contents_decide_what_is_an_image(tmp_path):
+    fill(tmp_path, ["cat", "dog"], count=1)
+    picture = Image.open(tmp_path / "cat/0.png")
+    for name in ("cat/IMG_1.heic", "cat/scan7", "dog/b.dat", "dog/2020.01.02"):
+        picture.save(tmp_path / name, format="PNG")
+    (tmp_path / "dog/README").write_text("no image")
+    (tmp_path / "dog/list.csv").write_text("a,b\n")
+    found = find_images(tmp_path)
+    assert keys(found) == [
+        "cat/0.png",
+        "cat/IMG_1.heic",
+        "cat/scan7",
+        "dog/0.png",
+        "dog/2020.01.02",
+        "dog/b.dat",
+    ]
+    assert found.left_out == {NO_IMAGE: ("dog/README", "dog/list.csv")}
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation", "Val"])
 def test_split_folders_are_never_classes(tmp_path, val):
     put(tmp_path, "train/cat/a.png", f"{val}/cat/b.png", "TEST/cat/c.png", "docs/readme.txt")
-    found = {record.key: (record.label, record.split) for record in find_images(tmp_path)}
+    found = {record.key: (record.label, record.split) for record in find_images(tmp_path).records}
     assert found == {
         "train/cat/a.png": ("cat", TRAIN),
         f"{val}/cat/b.png": ("cat", VAL),
@@ -50,7 +141,29 @@ def test_split_folders_are_never_classes(tmp_path, val):
 def test_a_class_may_be_empty_in_one_split(tmp_path):
     put(tmp_path, "train/cat/a.png", "train/dog/b.png", "test/cat/c.png")
     (tmp_path / "test/dog").mkdir()
-    assert len(find_images(tmp_path)) == 3
+    assert len(find_images(tmp_path).records) == 3
+
+
+def test_an_empty_split_is_said_to_be_none(tmp_path):
+    put(tmp_path, "train/cat/a.png", "train/dog/b.png", "test/cat/c.png", "val/.DS_Store")
+    found = find_images(tmp_path)
+    assert "val is empty, so it is no split" in found.remarks
+    assert {record.split for record in found.records} == {TRAIN, TEST}
+
+
+def test_what_the_user_says_comes_before_what_is_found(tmp_path):
+    put(tmp_path, "one/cat/a.png", "one/dog/b.png", "two/cat/c.png", "two/dog/d.png")
+    with pytest.raises(TaskError, match="hold folders of the same names"):
+        find_images(tmp_path)
+    found = find_images(tmp_path, Overrides(layout="classes"))
+    assert set(labels(found).values()) == {"one", "two"}
+    found = find_images(tmp_path, Overrides(split={"train": "one", "test": "two"}))
+    assert {(record.label, record.split) for record in found.records} == {
+        ("cat", TRAIN),
+        ("dog", TRAIN),
+        ("cat", TEST),
+        ("dog", TEST),
+    }
 
 
 def test_splits_mixed_with_classes_are_refused(tmp_path):
@@ -61,7 +174,8 @@ def test_splits_mixed_with_classes_are_refused(tmp_path):
 
 def test_unicode_names_are_one_class_however_they_are_composed(tmp_path):
     put(tmp_path, "train/caf\u00e9/a.png", "test/cafe\u0301/b.png", "train/\u732b/c.png")
-    assert {record.label for record in find_images(tmp_path)} == {"caf\u00e9", "\u732b"}
+    found = find_images(tmp_path)
+    assert {record.label for record in found.records} == {"caf\u00e9", "\u732b"}
 
 
 def test_undecodable_names_become_text_that_can_be_printed(tmp_path):
@@ -71,7 +185,7 @@ def test_undecodable_names_become_text_that_can_be_printed(tmp_path):
     except OSError:
         pytest.skip("this file system takes only Unicode names")
     put(tmp_path, os.fsdecode(b"cl\xff/a.png"))
-    (record,) = find_images(tmp_path)
+    (record,) = find_images(tmp_path).records
     assert record.label == "cl\ufffd"
     assert record.path.is_file()
 
@@ -84,16 +198,42 @@ def test_symlink_loops_end_and_name_no_image_twice(tmp_path):
     (root / "cat/above").symlink_to(tmp_path)
     (root / "again").symlink_to(root)
     (root / "dog/self").symlink_to("self")
-    found = sorted(record.key for record in find_images(root))
-    assert found == ["cat/a.png", "cat/sub/b.png", "dog/c.png"]
+    found = find_images(root)
+    assert keys(found) == ["cat/a.png", "cat/sub/b.png", "dog/c.png"]
+    assert sorted(found.left_out[LINKED]) == ["again", "cat/above", "cat/root", "cat/sub/up"]
+    assert found.left_out["links that lead nowhere"] == ("dog/self",)
 
 
 def test_linked_class_folders_and_files_are_followed(tmp_path):
     put(tmp_path, "elsewhere/a.png", "data/dog/b.png")
     (tmp_path / "data/cat").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "data/dog/c.png").symlink_to(tmp_path / "elsewhere/a.png")
-    found = {record.key: record.label for record in find_images(tmp_path / "data")}
+    found = labels(find_images(tmp_path / "data"))
     assert found == {"cat/a.png": "cat", "dog/b.png": "dog", "dog/c.png": "dog"}
+
+
+def test_a_folder_that_two_links_lead_to_is_read_once(tmp_path):
+    put(tmp_path, "elsewhere/a.png", "data/dog/b.png")
+    for name in ("cat", "kitten"):
+        (tmp_path / "data" / name).symlink_to(tmp_path / "elsewhere")
+    found = find_images(tmp_path / "data")
+    assert keys(found) == ["cat/a.png", "dog/b.png"]
+    assert found.left_out == {LINKED: ("kitten",)}
+
+
+def test_a_dataset_that_is_a_link_itself_is_read(tmp_path):
+    put(tmp_path, "real/cat/a.png", "real/dog/b.png")
+    (tmp_path / "data").symlink_to(tmp_path / "real")
+    assert keys(find_images(tmp_path / "data")) == ["cat/a.png", "dog/b.png"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    put(tmp_path, "cat/a.png", "dog/b.png")
+    os.mkfifo(tmp_path / "cat/pipe")
+    os.mkfifo(tmp_path / "cat/pipe.png")
+    found = find_images(tmp_path)
+    assert keys(found) == ["cat/a.png", "dog/b.png"]
+    assert found.left_out == {NO_IMAGE: ("cat/pipe", "cat/pipe.png")}
 
 
 def test_an_empty_folder_is_refused(tmp_path):
@@ -113,63 +253,26 @@ def test_a_class_folder_without_images_is_refused(tmp_path):
         find_images(tmp_path)
 
 
-def test_a_table_gives_paths_labels_groups_and_splits(tmp_path):
-    records = table(
-        tmp_path / "t.csv",
-        "path,label,group,split\nx/a b.png,cat,g1,train\nb.png,dog,,test\nc.png,dog,g2,valid\n",
-    )
-    assert [(r.key, r.label, r.group, r.split) for r in records] == [
-        ("x/a b.png", "cat", "g1", TRAIN),
-        ("b.png", "dog", "b.png", TEST),
-        ("c.png", "dog", "g2", VAL),
-    ]
-    assert records[0].path == tmp_path / "x/a b.png"
-
-
-@pytest.mark.parametrize(
-    ("text", "encoding"),
-    [
-        ("path;label\na,1.png;cat\n", "utf-8"),
-        ("Path\tLabel\r\na,1.png\tcat\r\n", "utf-8-sig"),
-        ('label, path\n\ncat, "a,1.png"\n', "utf-8"),
-    ],
-)
-def test_tables_of_common_programs_are_read(tmp_path, text, encoding):
-    (record,) = table(tmp_path / "t.csv", text, encoding)
-    assert (record.key, record.label, record.group) == ("a,1.png", "cat", None)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "has the columns none; expected path, label"),
-        ("file,label\na.png,cat\n", "has the columns file, label; expected path, label"),
-        ("path,label,label\na.png,cat,cat\n", "each once"),
-        ("path,label\n", "has no rows"),
-        ("path,label\na.png\n", "line 2 has no path or no label"),
-        ("path,label\na.png, \n", "line 2 has no path or no label"),
-        ("path,label\na,1.png,cat\n", "line 2 has 3 cells; expected 2"),
-        ("path,label\na.png,cat\na.png,dog\n", "lists 'a.png' more than once"),
-        ("path,label,split\na.png,cat,holdout\n", "split 'holdout'; expected train, val or test"),
-        ("path,label,split\na.png,cat,train\nb.png,cat,\n", "gives a split to 1 of 2 images"),
-    ],
-)
-def test_tables_that_cannot_be_used_are_refused(tmp_path, text, message):
-    with pytest.raises(TaskError, match=message):
-        table(tmp_path / "t.csv", text)
-
-
-def test_a_table_in_another_encoding_is_refused(tmp_path):
-    with pytest.raises(TaskError, match="is not in UTF-8"):
-        table(tmp_path / "t.csv", "path,label\ncaf\u00e9.png,cat\n", "latin-1")
-
-
-def test_a_missing_table_is_refused(tmp_path):
-    with pytest.raises(TaskError, match="there is nothing at"):
-        read_table(tmp_path / "t.csv", tmp_path)
-
-
 def test_an_image_given_as_a_folder_is_refused(tmp_path):
-    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    store(tmp_path / "a.png", scene(0))
     with pytest.raises(TaskError, match="is a single image"):
         find_images(tmp_path / "a.png")
+
+
+def test_all_images_below_a_folder_are_listed_with_what_else_there_is(tmp_path):
+    put(tmp_path, "b/2.png", "a.png", "b/c/1.jpg", "b/notes.txt", "@eaDir/3.png")
+    images, left_out = images_below(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in images] == [
+        "a.png",
+        "b/2.png",
+        "b/c/1.jpg",
+    ]
+    assert {why: [path.name for path in paths] for why, paths in left_out.items()} == {
+        LEFTOVER: ["@eaDir"],
+        NO_IMAGE: ["notes.txt"],
+    }
+
+
+def test_legible_names_are_composed():
+    assert legible("cafe\u0301") == "caf\u00e9"
+    assert legible(os.fsdecode(b"a\xff")) == "a\ufffd"

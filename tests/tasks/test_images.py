@@ -1,48 +1,61 @@
-import io
-import struct
-import zlib
+"""Images of a task at any resolution, each file decoded once."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tans.errors import TaskError
+from tans.tasks import images as module
+from tans.tasks.decoding import (
+    DAMAGED,
+    EMPTY,
+    MISSING,
+    NO_IMAGE,
+    TOO_LARGE,
+    Picture,
+    UnreadableError,
+    decode,
+)
 from tans.tasks.images import (
+    THUMBNAIL,
     ArrayPixels,
     FilePixels,
-    image_suffixes,
+    Held,
+    check_readable,
     open_files,
-    read_images,
     resize,
-    to_rgb,
 )
+from tans.tasks.reading import Reading
+from tests.tasks.drawing import grey, is_colour, png16, scene, store, tiff
+
+CHECKS = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
 
 
 def one(path, resolution=8):
-    images, failures = read_images([path], resolution)
-    assert failures == {}
-    return images[0]
+    opened = open_files([path])
+    assert opened.failures == {}
+    return opened.pixels.at(resolution)[0]
 
 
-def is_colour(image, colour, tolerance=1):
-    expected = torch.tensor(colour).view(3, 1, 1)
-    return bool(((image.int() - expected).abs() <= tolerance).all())
+@pytest.fixture
+def decoded(monkeypatch):
+    """How often each file was decoded."""
+    counts = Counter()
 
+    def counting(path, *arguments):
+        counts[path.name] += 1
+        return decode(path, *arguments)
 
-def png16(path, value, size=8, clear=None):
-    """A 16-bit grey PNG, written by hand so that the file is what its name says."""
-
-    def chunk(kind, data):
-        crc = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc)
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", size, size, 16, 0, 0, 0, 0))
-    if clear is not None:
-        header += chunk(b"tRNS", struct.pack(">H", clear))
-    rows = (b"\0" + struct.pack(">H", value) * size) * size
-    body = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + body)
+    monkeypatch.setattr(module, "decode", counting)
+    return counts
 
 
 @pytest.mark.parametrize(
@@ -58,37 +71,20 @@ def png16(path, value, size=8, clear=None):
         ("RGBA", (0, 0, 0, 51), "png", (204, 204, 204)),
         ("RGBA", (10, 20, 30, 0), "webp", (255, 255, 255)),
         ("CMYK", (255, 0, 0, 0), "tif", (0, 255, 255)),
-        ("I;16", 100 * 257, "tif", (100, 100, 100)),
-        ("I;16B", 100 * 257, "tif", (100, 100, 100)),
-        ("I", 100 * 257, "tif", (100, 100, 100)),
-        ("F", 0.2, "tif", (51, 51, 51)),
-        ("F", 51.0, "tif", (51, 51, 51)),
+        ("CMYK", (255, 0, 0, 0), "jpg", (0, 255, 255)),
         ("LAB", (255, 128, 128), "tif", (255, 255, 255)),
     ],
 )
 def test_every_mode_becomes_rgb(tmp_path, mode, value, suffix, expected):
     path = tmp_path / f"image.{suffix}"
     lossless = {"lossless": True, "exact": True} if suffix == "webp" else {}
-    if mode == "I;16B":
-        raw = np.full((6, 9), value, dtype=">u2").tobytes()
-        Image.frombytes("I;16B", (9, 6), raw).save(path)
-    else:
-        Image.new(mode, (9, 6), value).save(path, **lossless)
+    Image.new(mode, (9, 6), value).save(path, **lossless)
     with Image.open(path) as image:
         assert image.mode == mode
-    assert is_colour(one(path), expected, tolerance=3 if mode == "LAB" else 1)
+    assert is_colour(one(path), expected, tolerance=3 if mode in ("LAB", "CMYK") else 1)
 
 
-@pytest.mark.parametrize("mode", ["YCbCr", "HSV", "RGBa", "La", "PA", "RGBX"])
-def test_modes_that_live_only_in_memory_become_rgb(mode):
-    step = {"RGBa": "RGBA", "La": "LA", "PA": "P"}.get(mode, "RGB")
-    image = Image.new("RGB", (4, 4), (204, 204, 204)).convert(step).convert(mode)
-    rgb = to_rgb(image)
-    assert rgb.mode == "RGB"
-    assert np.abs(np.asarray(rgb).astype(int) - 204).max() <= 2
-
-
-def test_a_palette_image_keeps_its_colours_and_its_clear_entry_is_white(tmp_path):
+def test_a_palette_image_keeps_its_colours_and_its_clear_entry_shows_the_ground(tmp_path):
     image = Image.new("P", (8, 8), 0)
     image.putpalette([10, 20, 30, 200, 0, 0])
     image.save(tmp_path / "opaque.png")
@@ -99,51 +95,61 @@ def test_a_palette_image_keeps_its_colours_and_its_clear_entry_is_white(tmp_path
     assert is_colour(one(tmp_path / "clear.gif"), (255, 255, 255))
 
 
-def test_a_clear_colour_of_an_rgb_image_is_white(tmp_path):
+def test_a_clear_colour_of_an_rgb_image_shows_the_ground(tmp_path):
     Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "a.png", transparency=(1, 2, 3))
     assert is_colour(one(tmp_path / "a.png"), (255, 255, 255))
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0, 0), (257, 1), (128 * 257, 128), (65535, 255)])
-def test_16_bit_png_is_scaled_not_clipped(tmp_path, value, expected):
-    png16(tmp_path / "a.png", value)
-    assert is_colour(one(tmp_path / "a.png"), (expected,) * 3, tolerance=0)
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_white_shapes_on_clear_become_visible_whatever_the_mode(tmp_path, mode):
+    paths = []
+    for index in range(3):
+        image = Image.new("RGBA", (32, 32), (255, 255, 255, 0))
+        image.paste((255, 255, 255, 255), (4 + 3 * index, 8, 20 + 3 * index, 24))
+        path = tmp_path / f"{index}.png"
+        if mode == "P":
+            flat = Image.new("P", (32, 32), 0)
+            flat.putpalette([255] * 6)
+            flat.paste(1, (4 + 3 * index, 8, 20 + 3 * index, 24))
+            flat.save(path, transparency=0)
+        else:
+            image.convert(mode).save(path)
+        paths.append(path)
+    read = open_files(paths).pixels.at(32)
+    assert all(int(image.max()) - int(image.min()) == 255 for image in read)
 
 
-def test_the_clear_value_of_a_16_bit_png_is_white(tmp_path):
-    png16(tmp_path / "a.png", 300, clear=300)
-    png16(tmp_path / "b.png", 100 * 257, clear=300)
-    assert is_colour(one(tmp_path / "a.png"), (255, 255, 255))
-    assert is_colour(one(tmp_path / "b.png"), (100, 100, 100))
+@pytest.mark.parametrize("kind", ["png", "tiff <", "tiff >"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+def test_colours_stored_in_16_bits_agree_with_the_same_in_8(tmp_path, bits, kind):
+    deep, plain = [], []
+    for seed in range(4):
+        picture = scene(seed, 40, 40)
+        picture[:2, :2], picture[:2, 2:4] = 0, 1
+        samples = (picture * (2**bits - 1)).round().astype(np.uint16)
+        if kind == "png":
+            deep.append(png16(tmp_path / f"deep{seed}.png", samples))
+        else:
+            deep.append(tiff(tmp_path / f"deep{seed}.tif", samples, kind[-1]))
+        plain.append(store(tmp_path / f"plain{seed}.png", picture))
+    one, other = open_files(deep), open_files(plain)
+    assert one.pixels.reading.ranges == {"uint16": (0, 2**bits - 1)}
+    for resolution in (64, 40):
+        difference = one.pixels.at(resolution).int() - other.pixels.at(resolution).int()
+        assert difference.abs().max() <= 2
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_exif_rotation_brings_the_marked_corner_to_the_top_left(tmp_path, orientation, suffix):
-    turn = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
-    upright = Image.new("RGB", (32, 16), "black")
-    upright.paste("white", (0, 0, 16, 8))
-    stored = upright.transpose(turn[orientation]) if orientation > 1 else upright
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored.save(tmp_path / f"a.{suffix}", exif=exif)
-    image = one(tmp_path / f"a.{suffix}", 16)
-    quarters = image.float().mean(0).unflatten(0, (2, 8)).unflatten(2, (2, 8)).mean((1, 3))
-    assert quarters[0, 0] > 220
-    assert quarters.flatten()[1:].max() < 35
-
-
-def test_damaged_exif_does_not_lose_the_image(tmp_path):
-    Image.new("RGB", (8, 8), (9, 9, 9)).save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\xff\xff\xff")
-    assert is_colour(one(tmp_path / "a.jpg"), (9, 9, 9))
+def test_the_range_is_one_for_all_files_and_can_be_stated(tmp_path):
+    paths = [
+        png16(tmp_path / f"{index}.png", (grey(index) * high).astype(np.uint16))
+        for index, high in enumerate((300, 4000, 1000))
+    ]
+    found = open_files(paths)
+    assert found.pixels.reading.ranges == {"uint16": (0, 4095)}
+    assert 10 < int(found.pixels.at(40)[0].max()) < 20
+    stated = open_files(paths, {"any": (0, 300)})
+    assert stated.pixels.reading.ranges == {"uint16": (0, 300)}
+    assert int(stated.pixels.at(40)[0].max()) > 240
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (700, 3), (1200, 900)])
@@ -153,10 +159,9 @@ def test_any_size_fills_the_square(tmp_path, size):
 
 
 def test_shrinking_is_antialiased(tmp_path):
-    board = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
-    Image.fromarray(board).save(tmp_path / "a.png")
+    Image.fromarray(CHECKS).save(tmp_path / "a.png")
     assert is_colour(one(tmp_path / "a.png", 16), (128, 128, 128), tolerance=3)
-    images = torch.from_numpy(board).expand(1, 3, -1, -1)
+    images = torch.from_numpy(CHECKS).expand(1, 3, -1, -1)
     assert is_colour(ArrayPixels(images).at(16)[0], (128, 128, 128), tolerance=3)
 
 
@@ -173,43 +178,145 @@ def test_files_and_arrays_are_resized_alike(tmp_path):
 
 def test_unreadable_files_are_named_by_index_and_the_rest_kept(tmp_path):
     Image.new("RGB", (8, 8), "red").save(tmp_path / "good.png")
-    whole = io.BytesIO()
-    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(whole, "JPEG")
-    (tmp_path / "cut.jpg").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty.gif").touch()
     (tmp_path / "folder.png").mkdir()
-    names = ["cut.jpg", "good.png", "text.png", "empty.gif", "folder.png", "missing.png"]
-    pixels, failures = open_files([tmp_path / name for name in names], 8)
-    assert sorted(failures) == [0, 2, 3, 4, 5]
-    assert all(failures.values())
-    assert [path.name for path in pixels.paths] == ["good.png"]
-    assert is_colour(pixels.at(8)[0], (255, 0, 0))
+    (tmp_path / "notes").write_text("no image")
+    names = ["text.png", "good.png", "empty.gif", "folder.png", "missing.png", "notes"]
+    opened = open_files([tmp_path / name for name in names])
+    kinds = {index: error.kind for index, error in opened.failures.items()}
+    assert kinds == {0: DAMAGED, 2: EMPTY, 3: MISSING, 4: MISSING, 5: NO_IMAGE}
+    assert [path.name for path in opened.pixels.paths] == ["good.png"]
+    assert len(opened.evidence) == 1
+    assert is_colour(opened.pixels.at(8)[0], (255, 0, 0))
 
 
-@pytest.mark.parametrize("factor", [1.5, 10])
-def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, factor):
-    Image.new("L", (100, 100)).save(tmp_path / "bomb.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(10_000 / factor))
-    with pytest.raises(TaskError, match=r"bomb\.png is refused as a possible decompression bomb"):
-        read_images([tmp_path / "bomb.png"], 8)
+def test_a_decompression_bomb_is_left_out_unless_it_is_allowed(tmp_path, monkeypatch):
+    paths = [store(tmp_path / "small.png", grey(0)), tmp_path / "bomb.png"]
+    Image.new("L", (100, 100)).save(paths[1])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9_000)
+    opened = open_files(paths)
+    assert {index: error.kind for index, error in opened.failures.items()} == {1: TOO_LARGE}
+    allowed = open_files(paths, max_pixels=10_000)
+    assert allowed.failures == {}
+    assert len(allowed.pixels.at(16)) == 2
+    assert len(allowed.pixels.take(torch.tensor([1])).at(17)) == 1
 
 
-def test_file_pixels_decode_again_at_another_resolution(tmp_path):
-    board = (np.indices((32, 32)).sum(0) % 2 * 255).astype(np.uint8)
-    Image.fromarray(board).save(tmp_path / "a.png")
-    pixels, _ = open_files([tmp_path / "a.png"], 8)
-    assert pixels.at(8).shape == (1, 3, 8, 8)
-    fine = pixels.at(32)
-    assert torch.equal(fine[0, 0], torch.from_numpy(board))
-    assert pixels.at(32) is fine
+def test_files_with_further_pictures_are_noted(tmp_path):
+    pages = [Image.new("L", (8, 8), level) for level in (10, 200)]
+    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
+    opened = open_files([store(tmp_path / "a.png", grey(0)), tmp_path / "stack.tif"])
+    assert opened.pages == (1,)
+    assert is_colour(opened.pixels.at(8)[1], (10, 10, 10))
+
+
+@pytest.mark.parametrize("kind", ["plain", "deep", "clear"])
+def test_each_file_is_decoded_once_for_all_resolutions(tmp_path, decoded, kind):
+    paths = []
+    for index in range(70):
+        path = tmp_path / f"{index}.png"
+        if kind == "deep":
+            png16(path, (grey(index) * 4095).astype(np.uint16))
+        else:
+            store(path, np.dstack([scene(index), scene(index)[..., :1]][: 1 + (kind == "clear")]))
+        paths.append(path)
+    opened = open_files(paths)
+    for resolution in (THUMBNAIL, 16, 24, 32, 96, 128, 224):
+        assert len(opened.pixels.at(resolution, torch.tensor([3, 69]))) == 2
+    opened.pixels.take(torch.tensor([1, 2])).at(40)
+    assert decoded == Counter({path.name: 1 for path in paths})
+
+
+def test_only_the_rows_asked_for_are_decoded_at_other_resolutions(tmp_path, decoded, monkeypatch):
+    monkeypatch.setattr(module, "HELD", Held(0))
+    paths = [store(tmp_path / f"{index}.png", scene(index)) for index in range(5)]
+    thumbnails = torch.zeros(5, 3, THUMBNAIL, THUMBNAIL, dtype=torch.uint8)
+    pixels = FilePixels(paths, Reading(), thumbnails)
+    assert pixels.at(THUMBNAIL).shape == (5, 3, THUMBNAIL, THUMBNAIL)
+    assert not decoded
+    read = pixels.at(32, torch.tensor([4, 1]))
+    assert decoded == {"1.png": 1, "4.png": 1}
+    whole = open_files(paths).pixels.at(32)
+    assert torch.equal(read, whole[[4, 1]])
+    assert torch.equal(pixels.take(torch.tensor([2, 0])).at(32), whole[[2, 0]])
+    assert torch.equal(pixels.at(32, torch.tensor([], dtype=torch.int64)), whole[:0])
+
+
+def test_resolutions_above_what_is_held_are_decoded_in_full(tmp_path, decoded):
+    path = store(tmp_path / "a.png", grey(0, 1000, 1000))
+    pixels = open_files([path]).pixels
+    fine = pixels.at(1000)[0, 0].int()
+    assert decoded["a.png"] == 2
+    assert (fine - torch.from_numpy(grey(0, 1000, 1000) * 255)).abs().max() <= 1
+
+
+def test_as_many_pictures_are_held_as_there_is_room(tmp_path):
+    held = Held(100)
+    paths = [store(tmp_path / f"{name}.png", scene(0)) for name in ("0", "1", "2", "large")]
+    pictures = [Picture(np.zeros((6, 7), np.uint8)) for _ in range(3)]
+    for path, picture in zip(paths, pictures, strict=False):
+        held.put(path, picture)
+        held.put(path, picture)
+    held.put(paths[3], Picture(np.zeros((11, 11), np.uint8)))
+    assert held.get(paths[3]) is None
+    assert held.get(paths[0]) is None
+    assert held.get(paths[1]) is pictures[1]
+    assert held.get(paths[2]) is pictures[2]
+
+
+def test_a_file_that_changed_is_not_held(tmp_path):
+    held, path = Held(), store(tmp_path / "a.png", scene(0))
+    held.put(path, Picture(np.zeros((6, 7), np.uint8)))
+    assert held.get(path) is not None
+    store(path, scene(1, 96, 96))
+    assert held.get(path) is None
+    path.unlink()
+    assert held.get(path) is None
+
+
+def test_pictures_that_are_held_do_not_travel_to_other_processes(tmp_path):
+    paths = [store(tmp_path / f"{index}.png", scene(index, 400, 400)) for index in range(4)]
+    pixels = open_files(paths).pixels
+    sent = pickle.dumps(pixels)
+    assert len(sent) < 100_000
+    assert torch.equal(pickle.loads(sent).at(32), pixels.at(32))
+
+
+@settings(max_examples=20, deadline=None)
+@given(limit=st.integers(0, 60_000), rows=st.lists(st.integers(0, 5), max_size=9))
+def test_what_is_held_never_changes_what_is_read(limit, rows, tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp() / "held"
+    paths = [folder / f"{index}.png" for index in range(6)]
+    if not folder.exists():
+        for index, path in enumerate(paths):
+            store(path, scene(index))
+    thumbnails = torch.zeros(6, 3, THUMBNAIL, THUMBNAIL, dtype=torch.uint8)
+    pixels = FilePixels(paths, Reading(), thumbnails)
+    chosen = torch.tensor(rows, dtype=torch.int64)
+    expected = torch.stack([one(path, 16) for path in paths])[chosen]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "HELD", Held(limit))
+        for _ in range(2):
+            assert torch.equal(pixels.at(16, chosen), expected)
 
 
 def test_a_file_that_went_missing_is_named(tmp_path):
-    pixels = FilePixels([tmp_path / "gone.png"], 8, torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+    thumbnails = torch.zeros(1, 3, THUMBNAIL, THUMBNAIL, dtype=torch.uint8)
+    pixels = FilePixels([tmp_path / "gone.png"], Reading(), thumbnails)
     with pytest.raises(TaskError, match=r"gone\.png could be read earlier"):
         pixels.at(16)
+
+
+def test_more_unreadable_files_than_an_accident_explains_are_refused():
+    damaged = {f"{index}.png": UnreadableError(DAMAGED, "cut") for index in range(7)}
+    check_readable("pets", damaged, 70)
+    with pytest.raises(TaskError, match=r"7 of 69 images .*0\.png: damaged \(cut\).*; \.\.\.; exp"):
+        check_readable("pets", damaged, 69)
+
+
+def test_files_that_are_no_images_are_no_accident():
+    check_readable("pets", {f"{i}.txt": UnreadableError(NO_IMAGE) for i in range(7)}, 10)
 
 
 def test_array_pixels_keep_their_own_size_and_the_last_other():
@@ -219,6 +326,8 @@ def test_array_pixels_keep_their_own_size_and_the_last_other():
     assert pixels.at(4) is pixels.at(4)
     assert pixels.at(4).shape == (2, 3, 4, 4)
     assert pixels.at(4).dtype == torch.uint8
+    assert torch.equal(pixels.at(4, torch.tensor([1])), pixels.at(4)[[1]])
+    assert torch.equal(pixels.take(torch.tensor([1])).at(6), images[[1]])
 
 
 @pytest.mark.parametrize(
@@ -229,11 +338,8 @@ def test_arrays_of_another_form_are_refused(images):
         ArrayPixels(images)
 
 
-def test_a_resolution_below_one_is_refused():
-    with pytest.raises(TaskError, match="resolution is 0"):
-        ArrayPixels(torch.zeros(1, 3, 4, 4, dtype=torch.uint8)).at(0)
-
-
-def test_suffixes_are_those_of_formats_that_decode():
-    assert {".png", ".jpg", ".jpeg", ".gif", ".webp", ".tif", ".bmp"} <= image_suffixes()
-    assert not {".pdf", ".eps", ".mpg", ".h5", ".txt"} & image_suffixes()
+def test_a_resolution_below_one_is_refused(tmp_path):
+    opened = open_files([store(tmp_path / "a.png", grey(0))])
+    for pixels in (ArrayPixels(torch.zeros(1, 3, 4, 4, dtype=torch.uint8)), opened.pixels):
+        with pytest.raises(TaskError, match="resolution is 0"):
+            pixels.at(0)

@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tans.errors import TaskError
+from tans.errors import InputError, TaskError
+from tans.tasks.decoding import DAMAGED, EMPTY, TOO_LARGE
+from tans.tasks.findings import Findings, Overrides
+from tans.tasks.records import COPIES
 from tans.tasks.task import SPLITS, Task, TaskCard
+from tests.tasks.drawing import fill, grey, png16, scene, store
 
 CARD = TaskCard("drawn", "1", "CC0-1.0", "drawn for a test", "squares")
 
@@ -30,6 +34,13 @@ def folder_of(root, sizes, seed=0):
     return root
 
 
+def train_folder(root, labels=("x", "y")):
+    """Split folders ``train`` and ``test`` of the same classes."""
+    folder_of(root / "train", dict.fromkeys(labels, 6), seed=1)
+    folder_of(root / "test", dict.fromkeys(labels, 2), seed=2)
+    return root
+
+
 def array_task(sizes=(10, 10), side=8, **options):
     labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
     generator = torch.Generator().manual_seed(0)
@@ -40,7 +51,7 @@ def array_task(sizes=(10, 10), side=8, **options):
 
 
 def same(one, other):
-    plain = ("name", "classes", "card", "groups", "skipped")
+    plain = ("name", "classes", "card", "groups", "found")
     return (
         all(getattr(one, field) == getattr(other, field) for field in plain)
         and torch.equal(one.labels, other.labels)
@@ -95,11 +106,11 @@ def test_a_table_becomes_a_task_by_group(tmp_path):
     assert same(task, Task.from_csv(tmp_path / "t.csv", root=tmp_path / "images"))
 
 
-def test_unreadable_files_are_named_and_skipped(tmp_path):
+def test_unreadable_files_are_named_and_left_out(tmp_path):
     folder_of(tmp_path, {"x": 10, "y": 10})
     (tmp_path / "x/3.png").write_text("no image")
     task = Task.from_folder(tmp_path)
-    assert task.skipped == ("x/3.png",)
+    assert task.found.left_out == {DAMAGED: ("x/3.png",)}
     assert len(task) == len(task.pixels.at(64)) == 19
 
 
@@ -107,7 +118,7 @@ def test_too_many_unreadable_files_are_refused(tmp_path):
     folder_of(tmp_path, {"x": 10, "y": 10})
     for index in range(3):
         (tmp_path / f"x/{index}.png").write_text("no image")
-    with pytest.raises(TaskError, match=r"3 of 20 images .* x/0\.png .*expected at most 10%"):
+    with pytest.raises(TaskError, match=r"3 of 20 images .* x/0\.png: .*expected at most 10%"):
         Task.from_folder(tmp_path)
 
 
@@ -122,8 +133,8 @@ def test_a_class_of_one_image_is_refused(tmp_path):
 
 
 def test_a_class_without_training_image_is_refused(tmp_path):
-    folder_of(tmp_path / "train", {"x": 4, "y": 4})
-    folder_of(tmp_path / "test", {"x": 2, "z": 2})
+    folder_of(tmp_path / "train", {"w": 4, "x": 4, "y": 4}, seed=1)
+    folder_of(tmp_path / "test", {"w": 2, "x": 2, "z": 2})
     with pytest.raises(TaskError, match="no training image: z"):
         Task.from_folder(tmp_path)
 
@@ -241,7 +252,8 @@ def test_a_task_of_files_is_saved_at_a_resolution(tmp_path):
     task.save(tmp_path / "saved", resolution=24)
     loaded = Task.load(tmp_path / "saved")
     assert same(task, loaded)
-    assert loaded.skipped == ("x/bad.png",)
+    assert loaded.found.left_out == {EMPTY: ("x/bad.png",)}
+    assert loaded.found == task.found
     assert torch.equal(loaded.pixels.at(24), task.pixels.at(24))
 
 
@@ -310,7 +322,9 @@ def test_another_schema_is_refused(tmp_path):
     array_task().save(tmp_path)
     about = json.loads((tmp_path / "task.json").read_text())
     (tmp_path / "task.json").write_text(json.dumps(about | {"schema": 99}))
-    with pytest.raises(TaskError, match="has schema 99; this version of tans reads schema 1"):
+    with pytest.raises(
+        TaskError, match="has schema 99; this version of tans reads schemas up to 2"
+    ):
         Task.load(tmp_path)
 
 
@@ -340,3 +354,144 @@ def test_a_damaged_task_is_refused(tmp_path, damage):
         about.write_text(json.dumps(json.loads(about.read_text()) | {"card": {"colour": "red"}}))
     with pytest.raises(TaskError, match=r"damaged|no saved task can be read"):
         Task.load(tmp_path)
+
+
+def test_a_task_saved_by_an_older_version_keeps_what_it_left_out(tmp_path):
+    array_task().save(tmp_path)
+    about = json.loads((tmp_path / "task.json").read_text())
+    del about["found"]
+    old = about | {"schema": 1, "skipped": ["x/3.png"]}
+    (tmp_path / "task.json").write_text(json.dumps(old))
+    assert Task.load(tmp_path).found == Findings(left_out={DAMAGED: ("x/3.png",)})
+    (tmp_path / "task.json").write_text(json.dumps(old | {"skipped": []}))
+    assert Task.load(tmp_path).found == Findings()
+
+
+def test_what_was_found_is_saved_and_loaded(tmp_path):
+    rows = [(seed, "cat") for seed in range(8)] + [(seed, "dog") for seed in range(20, 28)]
+    for index, (seed, label) in enumerate([*rows, (0, "cat"), (20, "dog")]):
+        high = 4095 if index % 2 else 3000
+        samples = (grey(seed) * high).round().astype(np.uint16)
+        png16(tmp_path / "pets" / label / f"{index}.png", samples)
+    (tmp_path / "pets/cat/empty.png").touch()
+    task = Task.from_path(tmp_path / "pets")
+    assert task.found.layout == "one folder for each class"
+    assert task.found.left_out == {EMPTY: ("cat/empty.png",)}
+    assert task.found.reading.ranges == {"uint16": (0, 4095)}
+    task.save(tmp_path / "saved")
+    assert Task.load(tmp_path / "saved").found == task.found
+
+
+def test_a_saved_task_takes_no_overrides(tmp_path):
+    array_task().save(tmp_path)
+    assert len(Task.from_path(tmp_path, overrides=Overrides())) == 20
+    with pytest.raises(TaskError, match="is a saved task, whose images are read already"):
+        Task.from_path(tmp_path, overrides=Overrides(layout="classes"))
+
+
+@pytest.mark.parametrize(("train", "test"), [("Training", "Testing"), ("seg_train", "seg_test")])
+def test_folders_of_splits_become_splits(tmp_path, train, test):
+    fill(tmp_path / train, ["disc", "square", "bars"], count=6, seed=1)
+    fill(tmp_path / test, ["disc", "square", "bars"], count=2, seed=2)
+    task = Task.from_path(tmp_path)
+    assert task.classes == ("bars", "disc", "square")
+    assert len(task.split("test", 8)[1]) == 6
+    assert {
+        key.split("/")[0] for key, split in zip(task.keys, task.splits, strict=True) if split == 2
+    } == {test}
+    assert "validation images are taken from train" in task.found.remarks
+
+
+def test_a_class_called_train_is_a_class(tmp_path):
+    task = Task.from_path(fill(tmp_path, ["bus", "car", "train"]))
+    assert task.classes == ("bus", "car", "train")
+
+
+def test_folders_that_are_not_clear_are_asked_about_and_then_taken_as_said(tmp_path):
+    fill(tmp_path, ["cat/day", "cat/night", "dog/day", "dog/night"], count=3)
+    with pytest.raises(TaskError, match="--layout classes"):
+        Task.from_path(tmp_path)
+    assert Task.from_path(tmp_path, overrides=Overrides(layout="classes")).classes == ("cat", "dog")
+    parts = Overrides(split={"train": "cat", "test": "dog"})
+    assert Task.from_path(tmp_path, overrides=parts).classes == ("day", "night")
+
+
+def test_a_table_of_splits_and_synonyms_becomes_a_task(tmp_path):
+    fill(tmp_path, ["a", "b"], count=8)
+    rows = [f"{label}\\{i}.png;{label};{i > 5}" for label in "ab" for i in range(8)]
+    text = "\r\n".join(["sep=;", "FileName;Class;is_valid", *rows])
+    (tmp_path / "t.csv").write_bytes(text.encode("utf-16"))
+    task = Task.from_path(tmp_path / "t.csv")
+    assert (task.classes, len(task), len(task.split("val", 8)[1])) == (("a", "b"), 16, 4)
+
+
+def test_a_picture_of_too_many_pixels_is_left_out_unless_it_is_allowed(tmp_path, monkeypatch):
+    fill(tmp_path, ["x", "y"], count=10)
+    store(tmp_path / "x/large.png", scene(77, 100, 100))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9000)
+    assert Task.from_path(tmp_path).found.left_out == {TOO_LARGE: ("x/large.png",)}
+    allowed = Task.from_path(tmp_path, overrides=Overrides(max_pixels=10_000))
+    assert allowed.found.left_out == {}
+    assert len(allowed) == 21
+
+
+def test_a_range_can_be_stated_for_a_task_and_none_for_8_bits(tmp_path):
+    for label, start in (("x", 0), ("y", 50)):
+        for index in range(4):
+            samples = (grey(start + index) * 4000).astype(np.uint16)
+            png16(tmp_path / label / f"{index}.png", samples)
+    task = Task.from_path(tmp_path, overrides=Overrides(ranges={"any": (0, 65535)}))
+    assert task.found.reading.ranges == {"uint16": (0, 65535)}
+    assert int(task.pixels.at(64).max()) < 17
+    store(tmp_path / "x/plain.png", grey(99))
+    with pytest.raises(InputError, match="8 bits are always 0:255"):
+        Task.from_path(tmp_path, overrides=Overrides(ranges={"uint8": (0, 127)}))
+
+
+def test_copies_of_test_images_leave_train(tmp_path):
+    train_folder(tmp_path)
+    (tmp_path / "train/x/copy.png").write_bytes((tmp_path / "test/x/0.png").read_bytes())
+    task = Task.from_path(tmp_path)
+    assert task.found.left_out == {COPIES: ("train/x/copy.png",)}
+    assert len(task) == 16
+
+
+def test_classes_spelt_in_two_ways_are_refused_in_folders_too(tmp_path):
+    fill(tmp_path / "train", ["cat", "dog"])
+    fill(tmp_path / "test", ["Cat", "dog"], seed=1)
+    with pytest.raises(TaskError, match="'Cat' = 'cat'"):
+        Task.from_path(tmp_path)
+
+
+def test_each_image_keeps_its_key(tmp_path):
+    task = Task.from_path(train_folder(tmp_path))
+    assert [path.relative_to(tmp_path).as_posix() for path in task.pixels.paths] == list(task.keys)
+    few = task.limited(4)
+    assert [path.relative_to(tmp_path).as_posix() for path in few.pixels.paths] == list(few.keys)
+    assert array_task().keys is None
+
+
+def test_copies_among_arrays_stay_on_one_side():
+    generator = torch.Generator().manual_seed(3)
+    once = torch.randint(0, 256, (40, 3, 16, 16), generator=generator, dtype=torch.uint8)
+    images, labels = once.repeat(3, 1, 1, 1), (torch.arange(40) % 2).repeat(3)
+    task = Task.from_arrays("drawn", images, labels, ["a", "b"], CARD)
+    assert (task.splits.view(3, 40) == task.splits[:40]).all()
+    assert len(task.found.copies) == 40
+    assert any("80 copies" in words for words in task.found.words())
+    apart = Task.from_arrays("drawn", images, labels, ["a", "b"], CARD, join_copies=False)
+    assert not (apart.splits.view(3, 40) == apart.splits[:40]).all()
+    assert apart.groups is None
+
+
+def test_copies_among_arrays_join_the_groups_that_are_given():
+    generator = torch.Generator().manual_seed(3)
+    once = torch.randint(0, 256, (40, 3, 16, 16), generator=generator, dtype=torch.uint8)
+    images, labels = once.repeat(2, 1, 1, 1), (torch.arange(40) % 2).repeat(2)
+    groups = [f"g{index // 4:02}" for index in range(80)]  # copies are ten groups apart
+    task = Task.from_arrays("drawn", images, labels, ["a", "b"], CARD, groups)
+    assert len(set(task.groups)) == 10
+    homes = {group: set() for group in task.groups}
+    for group, split in zip(task.groups, task.splits.tolist(), strict=True):
+        homes[group].add(split)
+    assert all(len(home) == 1 for home in homes.values())

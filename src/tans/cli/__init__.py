@@ -1,13 +1,14 @@
 """The command line: a table of commands onto library functions.
 
-    tans ├── search, finetune, predict                    use.py
+    tans ├── check, search, finetune, predict             use.py
          ├── train, zoo list | show | build | verify      zoo.py
          ├── tasks list | fetch | export                  tasks.py
          └── bench run | again | import | report | methods | tasks  bench.py
 
 Heavy imports stand inside the commands, so that ``--help`` answers at once. Standard output holds
 the result alone; with ``--json`` it is one JSON value. An error is one line on standard error, and
-the exit code is 1 (2 for wrong usage, 130 when interrupted).
+the exit code is 1 (2 for wrong usage, 3 where a part of the images could not be read, 130 when
+interrupted).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(use.check)
 app.command()(use.search)
 app.command()(use.finetune)
 app.command()(use.predict)
@@ -43,6 +45,7 @@ app.add_typer(bench.app, name="bench")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a failure that a user can meet ends in one line and exit code 1."""
+    console.accept_any_text()
     try:
         app(arguments, prog_name="tans")
     except (TansError, OSError) as error:

@@ -5,14 +5,16 @@ Results go to standard output; progress, warnings and errors to standard error.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.progress import (
@@ -29,10 +31,11 @@ from rich.text import Text
 
 from tans.errors import InputError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 PIPE_WIDTH = 120
 """Columns of a table that is written to a file or a pipe."""
-LISTED = 10
-"""Files that a warning names before it only counts."""
 
 _NUMBER = r"\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*"
 _SCALES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
@@ -86,16 +89,26 @@ def say(text: str) -> None:
     print(text)
 
 
+def tell(text: str) -> None:
+    """Write a line beside the results, to standard error."""
+    print(text, file=sys.stderr)
+
+
 def warn(text: str) -> None:
     """Write a warning to standard error."""
     print(f"warning: {text}", file=sys.stderr)
 
 
-def warn_skipped(files: Sequence[str]) -> None:
-    """Name the files that could not be read, if there are any."""
-    if files:
-        more = f" and {len(files) - LISTED} more" if len(files) > LISTED else ""
-        warn(f"{len(files)} unreadable files left out: {', '.join(files[:LISTED])}{more}")
+def accept_any_text() -> None:
+    """Let names be printed that the terminal's encoding cannot write, escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say_fields(fields: Iterable[object]) -> None:
+    """Write a whole line of tab-separated fields to standard output."""
+    print("\t".join(" ".join(str(field).split("\t")).replace("\n", " ") for field in fields))
 
 
 def fail(error: Exception) -> None:
@@ -120,6 +133,38 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
         table.add_row(*(Text(cell) for cell in row))  # as Text, so that no name is taken for markup
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     Console(width=width).print(table)
+
+
+def is_terminal() -> bool:
+    """Whether standard output is read by a person rather than a program."""
+    return sys.stdout.isatty()
+
+
+def draws_pictures() -> bool:
+    """Whether standard output shows colours, so that pictures can be drawn on it."""
+    return Console().color_system in ("256", "truecolor")
+
+
+def draw(images: Tensor) -> None:
+    """Draw images, uint8 (n, 3, r, r) of even r, side by side, two rows of pixels to a line."""
+    count = max(1, Console().width // (images.shape[-1] + 1))
+    for upper, lower in images[:count].permute(2, 0, 3, 1).unflatten(0, (-1, 2)).tolist():
+        line = Text()
+        for above, below in zip(upper, lower, strict=True):  # images (r, 3) each
+            for top, bottom in zip(above, below, strict=True):
+                line.append(
+                    "▀", f"rgb({','.join(map(str, top))}) on rgb({','.join(map(str, bottom))})"
+                )
+            line.append(" ")
+        Console().print(line, no_wrap=True)
+
+
+def confirm(question: str) -> bool:
+    """Ask on a terminal, and take yes for the answer where there is none."""
+    if not sys.stdin.isatty():
+        warn(question.replace("?", ": yes, as nobody can be asked"))
+        return True
+    return typer.confirm(question, default=True, err=True)
 
 
 @contextmanager

@@ -2,26 +2,177 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import secrets
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tans.cli import console
+from tans.errors import InputError
 
 if TYPE_CHECKING:
+    from tans.prediction import Prediction
     from tans.report import Run
     from tans.scores import Scores
     from tans.search import SearchResult
+    from tans.tasks.task import Task
     from tans.types import Match, ZooEntry
     from tans.zoo.store import Zoo
 
     Cell = Callable[[int, Match], str]
 
+NAMED = 8
+"""Classes that a line names before it only counts."""
+SHOWN_CLASSES = 30
+"""Classes of which a check shows pictures."""
+SAMPLES = 6
+"""Pictures of each class."""
+DRAWN = 14
+"""Pixels a side of a picture in a terminal, two to a line."""
 RECALLS = 10
 """Classes whose recall a table shows; of more, those with the lowest."""
 LICENCE_WIDTH = 20
 """Letters of a licence in a table; JSON and `tans zoo show` have the whole."""
+
+
+def tell_data(task: Task) -> None:
+    """The short form of a check, beside the results, before anyone waits for them."""
+    from tans.tasks.check import counts, warnings
+
+    train, val, test = counts(task).sum(0).tolist()
+    layout = f"; {task.found.layout}" if task.found.layout else ""
+    console.tell(
+        f"{task.name}: {len(task):,} images in {len(task.classes)} classes "
+        f"({_shown_classes(task)}): {train:,} to train, {val:,} to validate, {test:,} to test"
+        f"{layout}"
+    )
+    for warning in warnings(task):
+        console.warn(warning)
+
+
+def show_check(task: Task) -> None:
+    """Everything that is known of a dataset before it is used."""
+    from tans.tasks.check import counts, warnings
+
+    table = counts(task)
+    pictures = console.draws_pictures()
+    rows = [
+        (name, *map(str, row), str(sum(row)))
+        for name, row in zip(task.classes, table.tolist(), strict=True)
+    ]
+    columns = ("class", ">train", ">validation", ">test", ">images")
+    console.show_table(f"{task.name}: {len(task):,} images", columns, rows)
+    if task.found.layout:
+        console.say(f"Taken for {task.found.layout}.")
+    for index, name in enumerate(task.classes[:SHOWN_CLASSES]):
+        _show_samples(task, index, name, pictures)
+    told = warnings(task)
+    for warning in told:
+        console.say(f"Beware: {warning}.")
+    if not told:
+        console.say("Nothing odd was found.")
+
+
+def _show_samples(task: Task, index: int, name: str, pictures: bool) -> None:
+    """Some pictures of a class, or their names where none can be drawn."""
+    import torch
+
+    rows = (task.labels == index).nonzero().flatten()
+    spread = rows[torch.linspace(0, len(rows) - 1, min(SAMPLES, len(rows))).long()]
+    if pictures:
+        console.say(name)
+        console.draw(task.pixels.at(DRAWN, spread))
+    elif task.keys:
+        console.say(f"{name}: {', '.join(task.keys[row] for row in spread.tolist())}")
+
+
+def _shown_classes(task: Task) -> str:
+    """Classes with their images, as many as a line holds."""
+    from tans.tasks.check import counts
+    from tans.tasks.findings import some
+
+    sizes = counts(task).sum(1).tolist()
+    return some([f"{name} {n}" for name, n in zip(task.classes, sizes, strict=True)], NAMED)
+
+
+def show_predictions(predictions: Sequence[Prediction]) -> None:
+    """A table on a terminal; else a line for each image, whole, with tabs."""
+    if not console.is_terminal():
+        for p in predictions:
+            ranked = (part for label, share in p.ranked for part in (label, f"{share:.4f}"))
+            console.say_fields([p.path, *ranked])
+        return
+    rows = [
+        (label, console.percent(share), str(p.path) if place == 0 else "")
+        for p in predictions
+        for place, (label, share) in enumerate(p.ranked)
+    ]
+    console.show_table(f"{len(predictions)} images", ("class", ">probability", "image"), rows)
+
+
+def describe_predictions(
+    predictions: Sequence[Prediction], left_out: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Predictions as JSON has them, and how many files are no images, by reason."""
+    return {
+        "predictions": [
+            {
+                "path": str(p.path),
+                "label": p.label,
+                "probability": p.probability,
+                "error": p.error,
+                "ranked": [{"label": name, "probability": share} for name, share in p.ranked],
+            }
+            for p in predictions
+        ],
+        "left_out": {why: len(keys) for why, keys in left_out.items()},
+    }
+
+
+def warn_unread(predictions: Sequence[Prediction], left_out: Mapping[str, Sequence[str]]) -> None:
+    """Name the files that gave no prediction, those of one reason together."""
+    from tans.tasks.findings import some
+
+    unread: dict[str, list[str]] = {}
+    for p in predictions:
+        if p.error is not None:
+            unread.setdefault(p.error, []).append(str(p.path))
+    for error, paths in unread.items():
+        console.warn(f"{len(paths)} cannot be read ({some(paths)}): {error}")
+    for why, keys in left_out.items():
+        console.warn(f"{len(keys)} left out: {why} ({some(keys)})")
+
+
+def write_predictions(path: Path, predictions: Sequence[Prediction], top: int) -> None:
+    """Write a CSV file as a whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    numbered = ["" if place == 1 else f"_{place}" for place in range(1, top + 1)]
+    head = ["path", *(f"{name}{n}" for n in numbered for name in ("label", "probability"))]
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow([*head, "error"])
+    for p in predictions:
+        ranked = [part for label, share in p.ranked for part in (label, f"{share:.6f}")]
+        blank = [""] * (2 * top - len(ranked))
+        table.writerow([str(p.path), *ranked, *blank, p.error or ""])
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        fresh.write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
+        fresh.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error}; give a file in a folder that can be written"
+        ) from error
+    finally:
+        if fresh.is_file():
+            fresh.unlink()
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -36,6 +187,7 @@ def describe_run(run: Run) -> dict[str, Any]:
         "val_balanced": run.kept.val_balanced,
         "test_accuracy": tuned.test_accuracy,
         **tuned.scores.describe(),
+        "calibration": asdict(tuned.calibration),
         "seconds": tuned.seconds,
         "history": [asdict(epoch) for epoch in tuned.history],
     }
@@ -158,6 +310,7 @@ def show_runs(runs: Sequence[Run], name: str) -> None:
         "mean recall, so every class counts alike."
     )
     console.say(scores.guessing())
+    console.say(runs[0].tuned.calibration.words())
     for sentence in scores.warnings():
         console.say(f"Beware: {sentence}")
 

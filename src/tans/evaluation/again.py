@@ -6,6 +6,7 @@ it is compared to, and the stored file stays as it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +19,12 @@ from tans.evaluation.jobs import FineTune
 from tans.evaluation.looks import log_look
 from tans.evaluation.results import Result, Results
 from tans.evaluation.versions import CURRENT, FIRST, split_ending
+from tans.training import UNEVEN
 
 FOLDER = "again"
-UNEVEN = 1.5
-"""Recipe 2 weighs classes from so many images of the largest for one of the smallest."""
 COLUMNS = (
     *("run", "made with", "accuracy", "balanced accuracy", "kept epoch"),
-    *("test images", "largest class over smallest", "classes weighed"),
+    *("test images", "largest class over smallest", "what differs, and why"),
 )
 HEAD = """# Runs made again
 
@@ -32,7 +32,8 @@ Stored fine-tunes, made again with the current reader and recipe: the same task,
 epochs and number of training images. The first line of each is the stored run. Test images are
 other ones where the reader splits otherwise; recipe 2 keeps the epoch of the highest balanced
 validation accuracy, and lets images of rare classes count more. What older results do not tell is
-left empty.
+left empty. Made by `tans bench again NAME ... --to PAGE`, on one thread (`OMP_NUM_THREADS=1`) as
+the stored runs were: two threads sum in another order.
 """
 
 
@@ -63,13 +64,13 @@ def make_again(
 def write_page(results: str | Path, page: Path) -> None:
     """Write a table of all runs that were made again, from their files alone."""
     stored = Results(results)
-    rows = [COLUMNS, ["---", "---", *["---:"] * (len(COLUMNS) - 2)]]
+    rows = [COLUMNS, ["---", "---", *["---:"] * (len(COLUMNS) - 3), "---"]]
     for path in sorted((stored.folder / FOLDER).rglob("*.json")):
         made = path.relative_to(stored.folder / FOLDER).with_suffix("").as_posix()
         name = split_ending(made)[0]
         before, after = stored.read(name), stored.read(f"{FOLDER}/{name}")
         if before is not None and after is not None and made == name + CURRENT.ending:
-            rows += [_row(name, before), _row("", after)]
+            rows += [_row(name, before, ""), _row("", after, _why(before, after))]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     page.write_text(f"{HEAD}\n{table}\n")
 
@@ -100,11 +101,24 @@ def _job(name: str, bench: Bench) -> FineTune:
     return job
 
 
-def _row(name: str, run: Result) -> list[str]:
+def _why(before: Result, after: Result) -> str:
+    """What a run that was made again gives other than the stored one, and what that is owed to."""
+    if before["test_images"] != after["test_images"]:
+        return "other images are tested: copies are kept on one side of each split"
+    if after["fit_head"] and after["epochs"] and after["unevenness"] > UNEVEN:
+        return "images of rare classes count more in training"
+    if before["best_epoch"] not in (None, after["best_epoch"]):
+        return "another epoch is kept, the best by balanced accuracy"
+    if not math.isclose(before["accuracy"], after["accuracy"], abs_tol=1e-6):
+        threads = f"{before['threads']} and {after['threads']} threads"
+        return f"sums of {threads}: not owed to reader or recipe"
+    return "nothing: classes are even, and count alike"
+
+
+def _row(name: str, run: Result, why: str) -> list[str]:
     """Cells of a run, empty where it does not tell."""
     made = run.get("versions", FIRST._asdict())
     balanced, uneven = run.get("balanced_accuracy"), run.get("unevenness")
-    weighed = made["recipe"] >= 2 and run["fit_head"] and run["epochs"] and (uneven or 0) > UNEVEN
     return [
         name,
         f"reader {made['reader']}, recipe {made['recipe']}",
@@ -113,5 +127,5 @@ def _row(name: str, run: Result) -> list[str]:
         "" if run["best_epoch"] is None else f"{run['best_epoch']} of {run['epochs']}",
         str(run["test_images"]),
         "" if uneven is None else f"{uneven:.1f}",
-        "yes" if weighed else "no",
+        why,
     ]

@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from tans.baselines.method import Problem, Proposal
 from tans.evaluation.bench import Bench
 from tans.evaluation.methods import get_method
 from tans.evaluation.results import Result
 from tans.evaluation.tasks import prepared
+from tans.scores import Scores
 from tans.spaces.building import costs
 from tans.spaces.headed import HeadedNetwork
 from tans.tasks.task import Task
-from tans.training import Recipe, accuracy, confusion_matrix, finetune, fit_head
+from tans.training import Recipe, confusion_matrix, finetune, fit_head
 from tans.types import Architecture, Constraints
 
 LIMITS = {
@@ -152,7 +152,7 @@ class FineTune:
         tuned = finetune(network, task, self.proposal.resolution, recipe)
         return {
             "accuracy": tuned.test_accuracy,
-            "balanced_accuracy": mean_recall(tuned.confusion),
+            "balanced_accuracy": tuned.scores.balanced_accuracy,
             "best_epoch": tuned.best_epoch,
             "history": [asdict(epoch) for epoch in tuned.history],
             "seconds": round(tuned.seconds, 2),
@@ -163,12 +163,12 @@ def _head_alone(network: HeadedNetwork, task: Task, chosen: Proposal) -> Result:
     began = time.perf_counter()
     fit_head(network, *task.split("train", chosen.resolution))
     test = task.split("test", chosen.resolution)
-    found = accuracy(network, *test)
+    counts = confusion_matrix(network, *test, len(task.classes))
     seconds = round(time.perf_counter() - began, 2)
-    recall = mean_recall(confusion_matrix(network, *test, len(task.classes)))
+    scores = Scores.of(counts, task.classes)
     return {
-        "accuracy": found,
-        "balanced_accuracy": recall,
+        "accuracy": scores.accuracy,
+        "balanced_accuracy": scores.balanced_accuracy,
         "best_epoch": HEAD_ALONE,
         "history": [],
         "seconds": seconds,
@@ -179,13 +179,6 @@ def unevenness(task: Task) -> float:
     """Training images of a task's largest class over those of its smallest."""
     counts = torch.bincount(task.labels[task.splits == 0])
     return round((counts.max() / counts.min()).item(), 3)
-
-
-def mean_recall(confusion: Tensor) -> float:
-    """Balanced accuracy of counts (true class, predicted class), over classes that have images."""
-    present = confusion[confusion.sum(1) > 0]
-    hits = confusion.diagonal()[confusion.sum(1) > 0]
-    return (hits / present.sum(1)).mean().item()
 
 
 def proposal_of(choice: Result) -> Proposal:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tans.errors import InputError, ZooError
 from tans.report import sections
-from tans.report.markup import Html, tag
+from tans.report.markup import Html, join, tag
 from tans.report.pictures import Pictures, pictures_of
 from tans.report.runs import Run
 from tans.report.why import why
@@ -21,11 +21,12 @@ from tans.tasks.task import Task
 
 
 def write_report(
-    path: str | Path, task: Task, zoo: Pictures, result: SearchResult, runs: Sequence[Run]
+    path: str | Path, task: Task, zoo: Pictures, result: SearchResult | None, runs: Sequence[Run]
 ) -> None:
     """Write one HTML file that needs nothing beside it and asks the network for nothing.
 
     Args:
+        result: of the search; None where the network was named and none was run.
         runs: the chosen network first, then those to stand beside it.
 
     Raises:
@@ -33,8 +34,33 @@ def write_report(
     """
     if not runs:
         raise InputError("there is no run to report; expected at least one; fine-tune first")
+    write_page(path, f"{task.name} - tans report", _body(task, zoo, result, runs))
+
+
+def write_check(path: str | Path, task: Task) -> None:
+    """Write one HTML file that shows what was understood of a dataset.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    body = tag(
+        "main",
+        sections.data_heading(task),
+        sections.noticed(task),
+        sections.own_images(task),
+        sections.class_table(task),
+    )
+    write_page(path, f"{task.name} - tans check", body)
+
+
+def write_page(path: str | Path, title: str, body: Html) -> None:
+    """Write a page as a whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     path = Path(path).expanduser()
-    page = "<!doctype html>\n" + _page(task, zoo, result, runs)
+    page = "<!doctype html>\n" + _page(title, body)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +68,7 @@ def write_report(
         fresh.replace(path)
     except OSError as error:
         raise InputError(
-            f"the report cannot be written to {path}: {error}; give a file in a folder that can "
+            f"the page cannot be written to {path}: {error}; give a file in a folder that can "
             "be written"
         ) from error
     finally:
@@ -50,28 +76,34 @@ def write_report(
             fresh.unlink()
 
 
-def _page(task: Task, zoo: Pictures, result: SearchResult, runs: Sequence[Run]) -> Html:
+def _body(task: Task, zoo: Pictures, result: SearchResult | None, runs: Sequence[Run]) -> Html:
     source, thumbnails = _source_pictures(zoo, result, runs[0])
     best = max(runs, key=_validated)
-    body = tag(
+    found = join()
+    if result is not None:
+        found = join(why(result, zoo, runs), sections.ranking(result, chosen=runs[0].source))
+    return tag(
         "main",
         sections.heading(task, runs),
+        sections.noticed(task),
         sections.images(task, source, thumbnails),
-        why(result, zoo, runs),
-        sections.ranking(result, chosen=runs[0].source),
+        found,
         sections.curves(runs),
         sections.run_table(runs),
         sections.recalls(runs),
         sections.confusion(task, best),
         sections.making(task, result, runs),
     )
+
+
+def _page(title: str, body: Html) -> Html:
     style = resources.files("tans").joinpath("assets", "report.css").read_text(encoding="utf-8")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{task.name} - tans report"),
+        tag("title", title),
         tag("style", Html(style)),
     )
     return tag("html", head, tag("body", body), lang="en")
@@ -83,10 +115,11 @@ def _validated(run: Run) -> float:
 
 
 def _source_pictures(
-    zoo: Pictures, result: SearchResult, run: Run
+    zoo: Pictures, result: SearchResult | None, run: Run
 ) -> tuple[str | None, Tensor | None]:
     """The task that a run's network came from, and its images; None where the zoo has none."""
-    task = next((match.task for match in result.matches if match.id == run.source), None)
+    matches = result.matches if result is not None else ()
+    task = next((match.task for match in matches if match.id == run.source), None)
     try:
         task = task or zoo.entry(run.source).task
     except ZooError:

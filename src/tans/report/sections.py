@@ -18,6 +18,7 @@ from tans.report.markup import Html, join, picture, tag
 from tans.report.runs import Run
 from tans.scores import difference
 from tans.search import SearchResult
+from tans.tasks.check import counts, warnings
 from tans.tasks.images import resize
 from tans.tasks.task import SPLITS, Task
 from tans.types import Match
@@ -43,14 +44,11 @@ TIMES = {"latency_ms": ("Latency", "ms"), "minutes": ("Fine-tune", "min")}
 
 def heading(task: Task, runs: Sequence[Run]) -> Html:
     """Title, the data in one sentence, each network's accuracies, and what follows from them."""
-    counts = torch.bincount(task.splits.long(), minlength=len(SPLITS)).tolist()
-    splits = f"{counts[0]:,} to train, {counts[1]:,} to validate, {counts[2]:,} to test"
-    lede = f"{len(task):,} images in {len(task.classes)} classes: {splits}."
     return tag(
         "header",
         tag("p", "tans report", class_="eyebrow"),
         tag("h1", task.name),
-        tag("p", lede, class_="lede"),
+        tag("p", _lede(task), class_="lede"),
         tag("div", *(_tile(index, run) for index, run in enumerate(runs)), class_="tiles"),
         tag("p", _verdict(runs), class_="verdict"),
         _beware(runs[0]),
@@ -59,17 +57,43 @@ def heading(task: Task, runs: Sequence[Run]) -> Html:
 
 def images(task: Task, source: str | None, thumbnails: Tensor | None) -> Html:
     """The user's images by class, beside those that the chosen network was trained on."""
-    shown = task.classes[:SHOWN_CLASSES]
-    each = STRIP * min(4, max(1, SHOWN_IMAGES // (STRIP * len(task.classes))))
-    pixels, labels = task.sample(each * len(task.classes), THUMBNAIL)
-    strips = [_strip(name, pixels[labels == index][:each]) for index, name in enumerate(shown)]
-    rest = task.classes[SHOWN_CLASSES:]
-    more = tag("details", tag("summary", f"and {len(rest)} more classes"), ", ".join(rest))
-    yours = tag(
-        "div", tag("h3", "Yours"), tag("div", *strips, class_="strips"), more if rest else ""
-    )
+    yours = tag("div", tag("h3", "Yours"), _by_class(task))
     theirs = tag("div", tag("h3", _learnt_from(source)), _sheet(source, thumbnails))
     return section("The images", tag("div", yours, theirs, class_="beside"))
+
+
+def own_images(task: Task) -> Html:
+    """The user's images by class."""
+    return section("Some images of each class", _by_class(task))
+
+
+def data_heading(task: Task) -> Html:
+    """Title, and the data in one sentence."""
+    return tag(
+        "header",
+        tag("p", "tans check", class_="eyebrow"),
+        tag("h1", task.name),
+        tag("p", _lede(task), class_="lede"),
+    )
+
+
+def noticed(task: Task) -> Html:
+    """What was understood of the data, and what is odd about it."""
+    layout = task.found.layout
+    understood = tag("p", f"Taken for {layout}.") if layout else join()
+    items = [tag("li", f"{told[0].upper()}{told[1:]}.") for told in warnings(task)]
+    odd = tag("ul", *items) if items else tag("p", "Nothing odd was found.", class_="note")
+    return section("What was noticed of the data", understood, odd)
+
+
+def class_table(task: Task) -> Html:
+    """How many images of each class are in each split."""
+    rows: list[list[object]] = [
+        [name, *row, sum(row)]
+        for name, row in zip(task.classes, counts(task).tolist(), strict=True)
+    ]
+    head = ["Class", *(f"{split.capitalize()} images" for split in SPLITS), "Together"]
+    return section("Classes and splits", table(head, rows, text={0}))
 
 
 def ranking(result: SearchResult, chosen: str) -> Html:
@@ -181,7 +205,7 @@ def confusion(task: Task, run: Run) -> Html:
     )
 
 
-def making(task: Task, result: SearchResult, runs: Sequence[Run]) -> Html:
+def making(task: Task, result: SearchResult | None, runs: Sequence[Run]) -> Html:
     """Versions, times, recipe: what is needed to make it again."""
     facts = [
         (
@@ -190,6 +214,8 @@ def making(task: Task, result: SearchResult, runs: Sequence[Run]) -> Html:
         ),
         ("Device", f"{platform.machine()}, {torch.get_num_threads()} threads"),
         ("Search", _search_times(result)),
+        ("Probabilities", runs[0].tuned.calibration.words()),
+        ("Reading", "; ".join(task.found.reading.words()) or "8 bits for each colour"),
         ("Training images", f"read from {task.card.source}; licence {task.card.licence}"),
     ]
     recipes = {run.label: run.recipe for run in runs if run.recipe is not None}
@@ -202,8 +228,6 @@ def making(task: Task, result: SearchResult, runs: Sequence[Run]) -> Html:
         )
         for label, r in recipes.items()
     ]
-    if task.skipped:
-        facts.append(("Skipped", f"{len(task.skipped)} unreadable: {', '.join(task.skipped[:10])}"))
     terms = [join(tag("dt", name), tag("dd", value)) for name, value in facts]
     method = (
         "Each network was fine-tuned under a new head by SGD with one cosine decay; the epoch was "
@@ -272,6 +296,24 @@ def _verdict(runs: Sequence[Run]) -> str:
         f"{chosen.label} is {size} {other.label} in test accuracy (95% interval of the "
         f"difference: {100 * low:+.1f} to {100 * high:+.1f}). {trust}"
     )
+
+
+def _lede(task: Task) -> str:
+    """The data in one sentence."""
+    train, val, test = counts(task).sum(0).tolist()
+    splits = f"{train:,} to train, {val:,} to validate, {test:,} to test"
+    return f"{len(task):,} images in {len(task.classes)} classes: {splits}."
+
+
+def _by_class(task: Task) -> Html:
+    """A strip of training images for each class."""
+    shown = task.classes[:SHOWN_CLASSES]
+    each = STRIP * min(4, max(1, SHOWN_IMAGES // (STRIP * len(task.classes))))
+    pixels, labels = task.sample(each * len(task.classes), THUMBNAIL)
+    strips = [_strip(name, pixels[labels == index][:each]) for index, name in enumerate(shown)]
+    rest = task.classes[SHOWN_CLASSES:]
+    more = tag("details", tag("summary", f"and {len(rest)} more classes"), ", ".join(rest))
+    return join(tag("div", *strips, class_="strips"), more if rest else "")
 
 
 def _strip(name: str, pixels: Tensor) -> Html:
@@ -360,7 +402,9 @@ def _line(run: Run, across: Sequence[float]) -> Line:
     return Line(run.label, tuple(zip(across, heights, strict=True)), kept)
 
 
-def _search_times(result: SearchResult) -> str:
+def _search_times(result: SearchResult | None) -> str:
+    if result is None:
+        return "none: the network was named"
     times = (
         f"{result.embedding_s:.2f} s to embed the images, "
         f"{1e3 * result.search_s:.1f} ms to rank the networks"

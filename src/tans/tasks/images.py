@@ -1,40 +1,33 @@
-"""Image files of any mode and size as one uint8 tensor of squares."""
+"""Images of a task at any resolution, as one uint8 tensor of squares."""
 
 from __future__ import annotations
 
-import functools
 import os
-import warnings
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageCms
 from torch import Tensor
 from torch.nn import functional
 
 from tans.errors import TaskError
+from tans.tasks.decoding import DETAIL, FAILED, Picture, UnreadableError, allowing, decode
+from tans.tasks.reading import BYTE, Evidence, Range, Reading, find_reading
 
 READER = 2
 """Version of how files and arrays become pixels, groups and splits; results made by another are
 kept apart."""
-UNDECODABLE = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
-"""Formats that Pillow names but cannot decode by itself (EPS would start Ghostscript)."""
+THUMBNAIL = 64
+"""Pixels a side at which all images of a task are held, and looked through for faults."""
 MAX_UNREADABLE = 0.1
 """Fraction of unreadable files above which a dataset is refused."""
-ORIENTATION = 0x0112
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What turns an image of each EXIF orientation upright."""
+HELD_BYTES = 512 * 2**20
+"""Of decoded pictures that are held, so that other resolutions need no second decoding."""
+AT_ONCE = 64
+"""Files that are decoded before what is not held of them is let go."""
 
 
 class ArrayPixels:
@@ -49,14 +42,14 @@ class ArrayPixels:
         self.images = images
         self._last: tuple[int, Tensor] | None = None
 
-    def at(self, resolution: int) -> Tensor:
-        """All images as squares, antialiased, uint8 (n, 3, r, r)."""
+    def at(self, resolution: int, rows: Tensor | None = None) -> Tensor:
+        """Images of some rows (m,), or all, as squares, antialiased, uint8 (m, 3, r, r)."""
         check_resolution(resolution)
         if self.images.shape[2:] == (resolution, resolution):
-            return self.images
+            return self.images if rows is None else self.images[rows]
         if self._last is None or self._last[0] != resolution:
             self._last = resolution, resize(self.images, resolution)
-        return self._last[1]
+        return self._last[1] if rows is None else self._last[1][rows]
 
     def take(self, rows: Tensor) -> ArrayPixels:
         """The images of some rows, int64 (m,)."""
@@ -64,128 +57,193 @@ class ArrayPixels:
 
 
 class FilePixels:
-    """Images in files, decoded when asked for."""
+    """Images in files, decoded when asked for, and held as long as there is room.
 
-    def __init__(self, paths: Sequence[Path], resolution: int, images: Tensor) -> None:
-        self.paths = tuple(paths)
-        self._last = resolution, images
+    Args:
+        paths: of the files.
+        reading: what their samples mean.
+        thumbnails: all of them at ``THUMBNAIL``, uint8 (n, 3, 64, 64).
+        max_pixels: of a picture, at most; Pillow's own limit when None.
+    """
 
-    def at(self, resolution: int) -> Tensor:
-        """All images as squares, antialiased, uint8 (n, 3, r, r).
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        reading: Reading,
+        thumbnails: Tensor,
+        max_pixels: int | None = None,
+    ) -> None:
+        self.paths, self.reading, self.max_pixels = tuple(paths), reading, max_pixels
+        self._thumbnails = thumbnails
+
+    def at(self, resolution: int, rows: Tensor | None = None) -> Tensor:
+        """Images of some rows (m,), or all, as squares, antialiased, uint8 (m, 3, r, r).
 
         Raises:
             TaskError: a file that could be read earlier no longer can.
         """
         check_resolution(resolution)
-        if self._last[0] != resolution:
-            images, failures = read_images(self.paths, resolution)
-            for index, reason in failures.items():
-                raise TaskError(
-                    f"{self.paths[index]} could be read earlier and no longer can ({reason}); "
-                    "restore it, or make the task again"
-                )
-            self._last = resolution, images
-        return self._last[1]
+        if resolution == THUMBNAIL:
+            return self._thumbnails if rows is None else self._thumbnails[rows]
+        wanted = range(len(self.paths)) if rows is None else rows.tolist()
+        paths = [self.paths[row] for row in wanted]
+        images = torch.empty(len(paths), 3, resolution, resolution, dtype=torch.uint8)
+
+        def render(index: int, picture: Picture) -> None:
+            images[index] = _square(self.reading, picture, resolution)
+
+        detail = max(DETAIL, 2 * resolution)
+        for index, failure in each_picture(
+            paths, render, detail=detail, max_pixels=self.max_pixels, hold=True
+        ).items():
+            raise TaskError(
+                f"{paths[index]} could be read earlier and no longer can ({failure}); "
+                "restore it, or make the task again"
+            )
+        return images
 
     def take(self, rows: Tensor) -> FilePixels:
         """The images of some rows, int64 (m,)."""
-        resolution, images = self._last
-        return FilePixels([self.paths[row] for row in rows.tolist()], resolution, images[rows])
+        paths = [self.paths[row] for row in rows.tolist()]
+        return FilePixels(paths, self.reading, self._thumbnails[rows], self.max_pixels)
 
 
-def open_files(paths: Sequence[Path], resolution: int) -> tuple[FilePixels, dict[int, str]]:
-    """Decode all files once; the readable ones, and why each of the others is not, by index.
+class Held:
+    """Decoded pictures of files, the latest, up to so many bytes; a file that changed is none."""
+
+    def __init__(self, limit: int = HELD_BYTES) -> None:
+        self._limit, self._bytes = limit, 0
+        self._pictures: OrderedDict[Hashable, Picture] = OrderedDict()
+
+    def get(self, path: Path) -> Picture | None:
+        """The picture of a file, if it is held."""
+        return self._pictures.get(_identity(path))
+
+    def put(self, path: Path, picture: Picture) -> None:
+        """Hold a picture, and let go of the oldest where there is no room."""
+        key = _identity(path)
+        if key is None or key in self._pictures or picture.nbytes > self._limit:
+            return
+        self._pictures[key] = picture
+        self._bytes += picture.nbytes
+        while self._bytes > self._limit:
+            _, oldest = self._pictures.popitem(last=False)
+            self._bytes -= oldest.nbytes
+
+
+HELD = Held()
+"""Of all tasks of this process together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """Files after the first look at all of them."""
+
+    pixels: FilePixels
+    """Of those that can be read."""
+    failures: Mapping[int, UnreadableError]
+    """Why each of the others cannot, by index."""
+    evidence: tuple[Evidence, ...]
+    """Of those that can be read."""
+    pages: tuple[int, ...]
+    """Indices of the files that hold further pictures."""
+
+
+def open_files(
+    paths: Sequence[Path],
+    ranges: Mapping[str, Range] | None = None,
+    max_pixels: int | None = None,
+) -> Opened:
+    """Decode all files once, and find what their samples mean.
+
+    Args:
+        ranges: of sample types, where the user states them.
+        max_pixels: of a picture, at most; Pillow's own limit when None.
 
     Raises:
-        TaskError: a file is a decompression bomb.
+        InputError: a given range cannot be one.
     """
-    images, failures = read_images(paths, resolution)
-    kept = [index for index in range(len(paths)) if index not in failures]
-    return FilePixels([paths[index] for index in kept], resolution, images[kept]), failures
+    plain = Reading()
+    found: dict[int, Evidence] = {}
+    pages: list[int] = []
+    thumbnails = torch.zeros(len(paths), 3, THUMBNAIL, THUMBNAIL, dtype=torch.uint8)
+
+    def look(index: int, picture: Picture) -> None:
+        found[index] = Evidence.of(picture)
+        if picture.pages:
+            pages.append(index)
+        if not _waits(picture):
+            thumbnails[index] = _square(plain, picture, THUMBNAIL)
+
+    failures = each_picture(paths, look, max_pixels=max_pixels, hold=True)
+    kept = sorted(found)
+    reading = find_reading((found[index] for index in kept), ranges)
+    waiting = [i for i in kept if found[i].sample != BYTE or found[i].contrasts is not None]
+
+    def render(index: int, picture: Picture) -> None:
+        thumbnails[waiting[index]] = _square(reading, picture, THUMBNAIL)
+
+    again = [paths[index] for index in waiting]
+    gone = each_picture(again, render, max_pixels=max_pixels, hold=True)
+    failures |= {waiting[index]: failure for index, failure in gone.items()}
+    kept = [index for index in kept if index not in failures]
+    pixels = FilePixels([paths[index] for index in kept], reading, thumbnails[kept], max_pixels)
+    return Opened(pixels, failures, tuple(found[i] for i in kept), tuple(sorted(pages)))
 
 
-def read_images(paths: Sequence[Path], resolution: int) -> tuple[Tensor, dict[int, str]]:
-    """Images of files, uint8 (n, 3, r, r), black where unreadable, and reasons by index.
+def each_picture(
+    paths: Sequence[Path],
+    act: Callable[[int, Picture], None],
+    *,
+    detail: int = DETAIL,
+    max_pixels: int | None = None,
+    hold: bool = False,
+) -> dict[int, UnreadableError]:
+    """Do something with the picture of each file, in threads; why others give none, by index.
 
-    Raises:
-        TaskError: a file is a decompression bomb.
+    Args:
+        act: given the index of a file and its picture.
+        detail: as for ``decode``; pictures that are held have ``DETAIL``.
+        hold: whether pictures are looked up before they are decoded, and held afterwards.
     """
-    check_resolution(resolution)
-    images = torch.zeros(len(paths), 3, resolution, resolution, dtype=torch.uint8)
+    held = HELD if hold and detail == DETAIL else Held(0)
 
-    def read(index: int) -> str | None:
+    def work(index: int) -> Picture | UnreadableError:
+        picture = held.get(paths[index])
         try:
-            pixels = decode(paths[index], resolution)  # (r, r, 3)
-        except TaskError:
-            raise
-        except Exception as error:  # Pillow's decoders raise almost anything on damaged files
-            return str(error) or type(error).__name__
-        images[index] = torch.from_numpy(pixels).permute(2, 0, 1)
-        return None
+            picture = picture or decode(paths[index], detail)
+        except UnreadableError as error:
+            return error
+        act(index, picture)
+        return picture
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            reasons = list(pool.map(read, range(len(paths))))
-    return images, {index: why for index, why in enumerate(reasons) if why is not None}
+    failures: dict[int, UnreadableError] = {}
+    with allowing(max_pixels), ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(paths), AT_ONCE):
+            indices = range(start, min(start + AT_ONCE, len(paths)))
+            for index, result in zip(indices, pool.map(work, indices), strict=True):
+                if isinstance(result, UnreadableError):
+                    failures[index] = result
+                else:
+                    held.put(paths[index], result)
+    return failures
 
 
-def check_readable(name: str, skipped: Sequence[str], reasons: Sequence[str], total: int) -> None:
+def check_readable(name: str, failures: Mapping[str, UnreadableError], total: int) -> None:
     """Refuse a dataset with more unreadable files than an accident explains.
 
     Raises:
-        TaskError: more than ``MAX_UNREADABLE`` of ``total`` are in ``skipped``.
+        TaskError: more than ``MAX_UNREADABLE`` of ``total`` images failed.
     """
-    if len(skipped) <= MAX_UNREADABLE * total:
+    failed = {key: error for key, error in failures.items() if error.kind in FAILED}
+    if len(failed) <= MAX_UNREADABLE * total:
         return
-    listed = "; ".join(f"{k} ({why})" for k, why in list(zip(skipped, reasons, strict=True))[:5])
+    listed = "; ".join(f"{key}: {error}" for key, error in list(failed.items())[:5])
     raise TaskError(
-        f"{len(skipped)} of {total} images of task {name!r} cannot be read: {listed}"
-        f"{'; ...' if len(skipped) > 5 else ''}; expected at most {MAX_UNREADABLE:.0%}; "
+        f"{len(failed)} of {total} images of task {name!r} cannot be read: {listed}"
+        f"{'; ...' if len(failed) > 5 else ''}; expected at most {MAX_UNREADABLE:.0%}; "
         "replace or remove these files"
     )
-
-
-def decode(path: Path, resolution: int) -> np.ndarray:
-    """One file as an upright RGB square, uint8 (r, r, 3).
-
-    Raises:
-        TaskError: the file is a decompression bomb.
-        Exception: the file cannot be decoded.
-    """
-    if not path.is_file():
-        raise OSError("no such file" if not path.exists() else "not a regular file")
-    try:
-        with Image.open(path, formats=_formats()) as image:
-            # Twice the size wanted leaves the antialiasing to the resize below.
-            image.draft(None, (2 * resolution, 2 * resolution))
-            image.load()
-            upright = _turn_upright(image)
-        square = (resolution, resolution)
-        resized = to_rgb(upright).resize(square, Image.Resampling.BILINEAR, reducing_gap=3.0)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TaskError(
-            f"{path} is refused as a possible decompression bomb: {error}; expected images of at "
-            f"most {Image.MAX_IMAGE_PIXELS} pixels; remove the file or store it smaller"
-        ) from error
-    return np.array(resized)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """An image of any mode in RGB: transparent parts on white, more than 8 bits scaled to 8."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_to_bytes(image)).convert("RGB")
-    if image.mode == "LAB":
-        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, lab, rgb, outputMode="RGB") or image
-    if image.has_transparency_data:
-        # RGBa and La, with premultiplied colours, only convert to their own straight form.
-        straight = {"RGBa": "RGBA", "La": "LA"}.get(image.mode)
-        coloured = (image.convert(straight) if straight else image).convert("RGBA")
-        white = Image.new("RGBA", coloured.size, "white")
-        return Image.alpha_composite(white, coloured).convert("RGB")
-    return image.convert("RGB")
 
 
 def resize(images: Tensor, resolution: int) -> Tensor:
@@ -205,38 +263,20 @@ def check_resolution(resolution: int) -> None:
         raise TaskError(f"resolution is {resolution}; expected at least 1 pixel a side")
 
 
-@functools.cache
-def image_suffixes() -> frozenset[str]:
-    """Lower-case suffixes, dot included, of the formats that can be decoded."""
-    by_suffix = Image.registered_extensions()
-    return frozenset(suffix for suffix, name in by_suffix.items() if name in _formats())
-
-
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in Image.OPEN if name not in UNDECODABLE)
-
-
-def _turn_upright(image: Image.Image) -> Image.Image:
+def _identity(path: Path) -> Hashable:
+    """What tells a file as it is now from others; None where there is none."""
     try:
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # damaged EXIF does not make the picture unreadable
-        turn = None
-    return image.copy() if turn is None else image.transpose(turn)
+        status = path.stat()
+    except OSError:
+        return None
+    return path, status.st_mtime_ns, status.st_size
 
 
-def _to_bytes(image: Image.Image) -> np.ndarray:
-    """Grey of more than 8 bits, uint8 (h, w).
+def _waits(picture: Picture) -> bool:
+    """Whether how it looks depends on the other pictures of its task."""
+    return picture.sample != BYTE or picture.alpha is not None
 
-    16-bit values are scaled by their range. The modes I and F state no range: I is taken for 16
-    bits, F for 0..1, or for the next wider usual range where a value lies above.
-    """
-    grey = np.nan_to_num(np.asarray(image).astype(np.float64))  # (h, w)
-    ranges = {"I": (2**16 - 1, 2**31 - 1), "F": (1, 2**8 - 1, 2**16 - 1)}
-    tops = ranges.get(image.mode, (2**16 - 1,))
-    top = next((top for top in tops if grey.max() <= top), tops[-1])
-    clear = image.info.get("transparency")
-    if isinstance(clear, int):
-        grey[grey == clear] = top
-    return (grey.clip(0, top) / top * 255).round().astype(np.uint8)
+
+def _square(reading: Reading, picture: Picture, resolution: int) -> Tensor:
+    """A picture as uint8 (3, r, r)."""
+    return torch.from_numpy(reading.square(picture, resolution)).permute(2, 0, 1)

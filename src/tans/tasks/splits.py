@@ -41,7 +41,7 @@ def assign_splits(
     """
     splits = torch.zeros(len(labels), dtype=torch.uint8) if given is None else given.clone()
     if groups is not None:
-        _refuse_crossing(groups, splits)
+        refuse_crossing(groups, splits)
     missing = [split for split in (TEST, VAL) if not bool((splits == split).any())]
     pool = (splits == TRAIN).nonzero().flatten().numpy()  # (m,)
     units = [(keys if groups is None else groups)[index] for index in pool]
@@ -51,9 +51,33 @@ def assign_splits(
     if not bool((splits == TEST).any()):
         raise TaskError(
             "the groups leave no image to test on: no class has images in two groups that can be "
-            "parted; give smaller groups, or none"
+            "parted, and copies of an image are one group; add other images, or give smaller "
+            "groups or none"
         )
     return splits
+
+
+def join_groups(
+    names: Sequence[str], together: Sequence[Sequence[int] | np.ndarray]
+) -> tuple[str, ...]:
+    """Groups (n,) with those made one that have rows in the same set.
+
+    Args:
+        names: group of each image.
+        together: rows of each set.
+    """
+    parent = {name: name for name in names}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for rows in together:
+        first, *others = sorted({root(names[row]) for row in rows})
+        parent |= dict.fromkeys(others, first)
+    return tuple(root(name) for name in names)
 
 
 def assign_folds(
@@ -186,7 +210,12 @@ def _shuffled_ranks(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     return ranks + 1e-6 * torch.rand(len(labels), generator=generator, dtype=torch.float64), sizes
 
 
-def _refuse_crossing(groups: Sequence[str], splits: Tensor) -> None:
+def refuse_crossing(groups: Sequence[str], splits: Tensor) -> None:
+    """Refuse a group that lies in several of the given splits (n,).
+
+    Raises:
+        TaskError: one does.
+    """
     home: dict[str, int] = {}
     for group, split in zip(groups, splits.tolist(), strict=True):
         if home.setdefault(group, split) != split:

@@ -6,7 +6,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,26 +15,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tans.errors import TaskError
-from tans.tasks.folder import Record, find_images, read_table, refuse_file
-from tans.tasks.images import ArrayPixels, check_readable, open_files
+from tans.errors import InputError, TaskError
+from tans.tasks.copies import keep_together
+from tans.tasks.decoding import DAMAGED
+from tans.tasks.findings import Findings, Overrides
+from tans.tasks.folder import TABLES, Found, find_images, refuse_file
+from tans.tasks.images import THUMBNAIL, ArrayPixels
+from tans.tasks.listing import read_table
+from tans.tasks.records import read_records
 from tans.tasks.splits import (
     SPLITS,
-    TRAIN,
     assign_folds,
     assign_splits,
     balanced_draw,
     balanced_subset,
-    check_classes,
     check_labels,
     check_splits,
+    join_groups,
     stratified_subset,
 )
 
-SCHEMA = 1
-"""Version of the files that ``Task.save`` writes."""
-THUMBNAIL = 64
-"""Pixels a side of a thumbnail, and of the pass that finds unreadable files."""
+SCHEMA = 2
+"""Version of the files that ``Task.save`` writes; the first only listed files left out."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ class TaskCard:
 class Pixels(Protocol):
     """Images that can be had at any resolution."""
 
-    def at(self, resolution: int) -> Tensor:
-        """All images squeezed to squares of ``resolution`` pixels a side, uint8 (n, 3, r, r)."""
+    def at(self, resolution: int, rows: Tensor | None = None) -> Tensor:
+        """Images of some rows (m,), or all, squeezed to squares of ``resolution`` pixels a side,
+        uint8 (m, 3, r, r)."""
         ...
 
     def take(self, rows: Tensor) -> Pixels:
@@ -82,8 +85,10 @@ class Task:
     card: TaskCard
     groups: tuple[str, ...] | None = None
     """Per image, what it must not be parted from; a group lies in one split."""
-    skipped: tuple[str, ...] = ()
-    """Files that could not be read."""
+    found: Findings = field(default_factory=Findings)
+    """What was understood of the dataset, and what is odd about it."""
+    keys: tuple[str, ...] | None = None
+    """Per image, its path below the dataset; None for images that were in memory."""
 
     def __post_init__(self) -> None:
         check_labels(self.name, self.labels, self.classes)
@@ -98,8 +103,18 @@ class Task:
         return len(self.labels)
 
     @classmethod
-    def from_path(cls, path: str | Path, *, name: str | None = None, seed: int = 0) -> Task:
+    def from_path(
+        cls,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        seed: int = 0,
+        overrides: Overrides | None = None,
+    ) -> Task:
         """Task from a folder of class folders, a ``.csv`` file, or a saved task.
+
+        Args:
+            overrides: what the user says of the data, over what would be found.
 
         Raises:
             TaskError: there is nothing at ``path``, or it is no dataset.
@@ -107,22 +122,35 @@ class Task:
         path = Path(path).expanduser()
         if path.is_dir():
             if (path / "task.json").is_file():
+                if overrides not in (None, Overrides()):
+                    raise TaskError(
+                        f"{path} is a saved task, whose images are read already; leave out what "
+                        "says how to read them, or give the images"
+                    )
                 return cls.load(path)
-            return cls.from_folder(path, name=name, seed=seed)
-        if path.suffix.lower() == ".csv":
-            return cls.from_csv(path, name=name, seed=seed)
+            return cls.from_folder(path, name=name, seed=seed, overrides=overrides)
+        if path.suffix.lower() in TABLES:
+            return cls.from_csv(path, name=name, seed=seed, overrides=overrides)
         raise refuse_file(path)
 
     @classmethod
-    def from_folder(cls, path: str | Path, *, name: str | None = None, seed: int = 0) -> Task:
-        """Task from one folder for each class; ``train``, ``val`` and ``test`` on top are splits.
+    def from_folder(
+        cls,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        seed: int = 0,
+        overrides: Overrides | None = None,
+    ) -> Task:
+        """Task from one folder for each class, perhaps below or above folders for the splits.
 
         Raises:
-            TaskError: the folder is missing, or its images cannot make a task.
+            TaskError: the folder is missing, its images cannot make a task, or what its folders
+                mean is not clear.
         """
         path = Path(path).expanduser()
         card = TaskCard(path.resolve().name, "", "unstated", "read from a folder of class folders")
-        return _from_records(find_images(path), name or card.source, card, seed)
+        return cls._of(find_images(path, overrides), name or card.source, card, seed, overrides)
 
     @classmethod
     def from_csv(
@@ -132,6 +160,7 @@ class Task:
         root: str | Path | None = None,
         name: str | None = None,
         seed: int = 0,
+        overrides: Overrides | None = None,
     ) -> Task:
         """Task from a table with the columns path, label and, if wanted, group and split.
 
@@ -142,8 +171,8 @@ class Task:
         """
         path = Path(path).expanduser()
         card = TaskCard(path.name, "", "unstated", "read from a table of paths and labels")
-        records = read_table(path, Path(root).expanduser() if root else path.parent)
-        return _from_records(records, name or path.stem, card, seed)
+        found = read_table(path, Path(root).expanduser() if root else path.parent, overrides)
+        return cls._of(found, name or path.stem, card, seed, overrides)
 
     @classmethod
     def from_arrays(
@@ -156,10 +185,14 @@ class Task:
         groups: Sequence[str] | None = None,
         splits: Tensor | None = None,
         seed: int = 0,
+        join_copies: bool = True,
     ) -> Task:
         """Task from images in memory, uint8 (n, 3, h, w), and labels (n,) into ``classes``.
 
         ``splits`` are uint8 (n,); those that do not occur in it are carved from training.
+
+        Args:
+            join_copies: keep copies, exact and near ones, on one side of splits that are carved.
 
         Raises:
             TaskError: the arrays do not fit together, or a class has too few images.
@@ -173,10 +206,17 @@ class Task:
                 "image; give lists of equal length"
             )
         check_labels(name, labels, classes)
+        pixels = ArrayPixels(images)
         keys = [str(index) for index in range(len(labels))]
+        found = Findings()
+        if join_copies and splits is None:
+            copies, told = keep_together(pixels.at(THUMBNAIL), labels.tolist())
+            named = tuple(tuple(keys[row] for row in rows) for rows in copies)
+            found = Findings(copies=named, remarks=tuple(told))
+            groups = join_groups(groups or keys, copies) if copies else groups
         splits = assign_splits(labels, keys, groups, splits, seed)
         groups = None if groups is None else tuple(groups)
-        return cls(name, tuple(classes), ArrayPixels(images), labels, splits, card, groups)
+        return cls(name, tuple(classes), pixels, labels, splits, card, groups, found)
 
     def split(
         self, name: str, resolution: int, limit: int | None = None, seed: int = 0
@@ -191,13 +231,13 @@ class Task:
         members = self._members(name)
         if limit is not None:
             members = members[stratified_subset(self.labels[members], limit, seed)]
-        return self.pixels.at(resolution)[members], self.labels[members]
+        return self.pixels.at(resolution, members), self.labels[members]
 
     def sample(self, n: int, resolution: int, seed: int = 0) -> tuple[Tensor, Tensor]:
         """At most ``n`` training images uint8 (m, 3, r, r) and labels (m,), balanced by class."""
         members = self._members("train")
         members = members[balanced_subset(self.labels[members], n, seed)]
-        return self.pixels.at(resolution)[members], self.labels[members]
+        return self.pixels.at(resolution, members), self.labels[members]
 
     def folds(
         self, resolution: int, limit: int | None = None, seed: int = 0
@@ -211,7 +251,7 @@ class Task:
             members = members[stratified_subset(self.labels[members], limit, seed)]
         groups = self.groups and [self.groups[row] for row in members.tolist()]
         labels = self.labels[members]
-        return self.pixels.at(resolution)[members], labels, assign_folds(labels, groups, seed=seed)
+        return self.pixels.at(resolution, members), labels, assign_folds(labels, groups, seed=seed)
 
     def limited(self, images: int, seed: int = 0) -> Task:
         """The task with at most so many training images, in the proportions of the classes.
@@ -222,19 +262,21 @@ class Task:
         train = train[stratified_subset(self.labels[train], images, seed)]
         rows = torch.cat([train, self._members("val"), self._members("test")])  # (m,)
         groups = self.groups and tuple(self.groups[row] for row in rows.tolist())
+        keys = self.keys and tuple(self.keys[row] for row in rows.tolist())
         return replace(
             self,
             pixels=self.pixels.take(rows),
             labels=self.labels[rows],
             splits=self.splits[rows],
             groups=groups,
+            keys=keys,
         )
 
     def thumbnails(self, n: int = 64, seed: int = 0) -> Tensor:
         """Training images, classes taking turns, uint8 (n, 3, 64, 64); small classes repeat."""
         members = self._members("train")
         members = members[balanced_draw(self.labels[members], n, seed)]
-        return self.pixels.at(THUMBNAIL)[members]
+        return self.pixels.at(THUMBNAIL, members)
 
     def save(self, folder: str | Path, resolution: int | None = None) -> None:
         """Write the task to ``folder`` as a whole or not at all, replacing a saved task there.
@@ -285,12 +327,21 @@ class Task:
                 tensors["splits"],
                 TaskCard(**about["card"]),
                 groups,
-                tuple(about["skipped"]),
+                _found(about),
             )
-        except (OSError, SafetensorError, KeyError, TypeError, TaskError) as error:
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError, InputError) as error:
             raise TaskError(
                 f"the saved task in {folder} is damaged ({error!r}); make it again"
             ) from error
+
+    @classmethod
+    def _of(
+        cls, found: Found, name: str, card: TaskCard, seed: int, overrides: Overrides | None
+    ) -> Task:
+        """Task of the files that were found."""
+        read = read_records(found, name, overrides or Overrides(), seed)
+        parts = (read.pixels, read.labels, read.splits, card, read.groups, read.found, read.keys)
+        return cls(name, read.classes, *parts)
 
     def _members(self, split: str) -> Tensor:
         if split not in SPLITS:
@@ -304,25 +355,8 @@ class Task:
             "classes": self.classes,
             "card": asdict(self.card),
             "groups": self.groups,
-            "skipped": self.skipped,
+            "found": self.found.to_json(),
         }
-
-
-def _from_records(records: Sequence[Record], name: str, card: TaskCard, seed: int) -> Task:
-    records = sorted(records, key=lambda record: (record.key, str(record.path)))
-    classes = sorted({record.label for record in records})
-    check_classes(name, classes)
-    pixels, failures = open_files([record.path for record in records], THUMBNAIL)
-    skipped = tuple(records[index].key for index in failures)
-    check_readable(name, skipped, list(failures.values()), len(records))
-    kept = [record for index, record in enumerate(records) if index not in failures]
-    index_of = {label: index for index, label in enumerate(classes)}
-    labels = torch.tensor([index_of[record.label] for record in kept])  # (n,)
-    check_labels(name, labels, classes)
-    groups = None if kept[0].group is None else tuple(str(record.group) for record in kept)
-    given = torch.tensor([record.split or TRAIN for record in kept], dtype=torch.uint8)  # (n,)
-    splits = assign_splits(labels, [record.key for record in kept], groups, given, seed)
-    return Task(name, tuple(classes), pixels, labels, splits, card, groups, skipped)
 
 
 def _replaceable(folder: Path) -> bool:
@@ -359,9 +393,16 @@ def _read_description(folder: Path) -> dict[str, Any]:
             "Task.save, with task.json and images.safetensors"
         ) from error
     schema = about.get("schema") if isinstance(about, dict) else None
-    if schema != SCHEMA:
+    if schema not in range(1, SCHEMA + 1):
         raise TaskError(
-            f"{path} has schema {schema!r}; this version of tans reads schema {SCHEMA}; "
+            f"{path} has schema {schema!r}; this version of tans reads schemas up to {SCHEMA}; "
             "make the task again"
         )
     return about
+
+
+def _found(about: dict[str, Any]) -> Findings:
+    """What a description says was found, of any schema."""
+    if about["schema"] > 1:
+        return Findings.from_json(about["found"])
+    return Findings(left_out={DAMAGED: tuple(about["skipped"])} if about["skipped"] else {})

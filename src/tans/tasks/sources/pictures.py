@@ -13,7 +13,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from tans.errors import SourceError
-from tans.tasks.images import to_rgb
+from tans.tasks.decoding import picture_of
+from tans.tasks.reading import Reading
 from tans.tasks.sources.lookalikes import fingerprints, first_of_each, separate, undisputed
 
 BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -120,7 +121,7 @@ def on_white(image: Image.Image, size: int, trim: bool = False) -> np.ndarray | 
 
     Returns None when it is to be trimmed and nothing remains.
     """
-    flat = to_rgb(image)
+    flat = Reading.whole().flat(picture_of(image))
     flat.thumbnail((WORKING_SIDE, WORKING_SIDE))
     if trim:
         ink = ImageOps.invert(flat.convert("L")).point(lambda level: 255 * (level > FAINT_INK))

@@ -67,7 +67,10 @@ class Source:
             notes=self.notes,
         )
         images, labels, groups = pictures.images, pictures.labels, pictures.groups
-        return Task.from_arrays(self.name, images, labels, self.classes, card, groups)
+        # the splits of packaged tasks are fixed, since results are compared on them
+        return Task.from_arrays(
+            self.name, images, labels, self.classes, card, groups, join_copies=False
+        )
 
 
 def _listing(items: Sequence[str]) -> str:
