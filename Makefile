@@ -37,8 +37,8 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/.python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)/.python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[build,test]'
+$(VENV)/.test: pyproject.toml bench/pyproject.toml | $(VENV)/.python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[build,test]' --editable bench
 	# a peer that the Once-for-All space is tested against; what it asks for is for training alone
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps ofa==0.1.0.post202307202001
 	touch $@ $(VENV)/.demo

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from tans.tasks.sources.registry import fetch
 from tans.tasks.splits import balanced_subset
 from tans.tasks.task import SPLITS
+from tans_bench.sources.registry import fetch
 
 FOLDER = Path(__file__).parent / "greek"
 PER_CLASS = {"train": 15, "val": 5, "test": 12}

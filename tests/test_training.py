@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tans.calibration import calibrate
 from tans.errors import InputError
+from tans.networks.batchnorm import recalibrate
+from tans.networks.families.elastic.imagenet import imagenet_network
+from tans.networks.families.elastic.network import Network, normalise
+from tans.networks.families.elastic.specification import LITE0
+from tans.networks.families.elastic.supernet import Supernet
 from tans.scores import Scores
-from tans.spaces.batchnorm import recalibrate
-from tans.spaces.elastic import Supernet
-from tans.spaces.imagenet import imagenet_network
-from tans.spaces.network import Network, normalise
-from tans.spaces.specification import LITE0
 from tans.tasks.task import Task, TaskCard
+from tans.temperature import calibrate
 from tans.training import (
     UNEVEN,
     Epoch,

@@ -16,18 +16,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tans.build.engine import build_zoo
     from tans.errors import TansError
-    from tans.export import load_finetuned, predict_files
+    from tans.export.classifier import Classifier, Prediction
+    from tans.export.finetuned import load_finetuned, predict_files
     from tans.meta.train import meta_train
-    from tans.prediction import Classifier, Prediction
     from tans.search import Look, SearchResult, search
     from tans.tasks.findings import Findings, Overrides
     from tans.tasks.task import Task, TaskCard
     from tans.training import FineTuned, Recipe, finetune
     from tans.types import Architecture, Constraints, Match, ZooEntry
-    from tans.zoo.build import build_zoo
-    from tans.zoo.store import Zoo
     from tans.zoo.verify import verify_zoo
+    from tans.zoo.zoo import Zoo
 
 __version__ = "0.1.0"
 
@@ -60,26 +60,26 @@ __all__ = [
 
 _HOMES = {
     "Architecture": "tans.types",
-    "Classifier": "tans.prediction",
+    "Classifier": "tans.export.classifier",
     "Constraints": "tans.types",
     "FineTuned": "tans.training",
     "Findings": "tans.tasks.findings",
     "Look": "tans.search",
     "Match": "tans.types",
     "Overrides": "tans.tasks.findings",
-    "Prediction": "tans.prediction",
+    "Prediction": "tans.export.classifier",
     "Recipe": "tans.training",
     "SearchResult": "tans.search",
     "TansError": "tans.errors",
     "Task": "tans.tasks.task",
     "TaskCard": "tans.tasks.task",
-    "Zoo": "tans.zoo.store",
+    "Zoo": "tans.zoo.zoo",
     "ZooEntry": "tans.types",
-    "build_zoo": "tans.zoo.build",
+    "build_zoo": "tans.build.engine",
     "finetune": "tans.training",
-    "load_finetuned": "tans.export",
+    "load_finetuned": "tans.export.finetuned",
     "meta_train": "tans.meta.train",
-    "predict_files": "tans.export",
+    "predict_files": "tans.export.finetuned",
     "search": "tans.search",
     "verify_zoo": "tans.zoo.verify",
 }

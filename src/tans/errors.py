@@ -7,7 +7,8 @@
     ├── ZooError          a zoo is missing, damaged, or of another schema
     ├── SourceError       a packaged source cannot be fetched or read
     ├── ResultError       results of experiments cannot be read or written
-    └── MissingExtraError an optional dependency is not installed
+    ├── MissingExtraError an optional dependency is not installed
+    └── MissingBenchError the distribution tans-bench is not installed
 
 A message says what came, what was expected, and what to do.
 """
@@ -48,3 +49,10 @@ class MissingExtraError(TansError):
         super().__init__(
             f"{package} is needed here and is not installed; run: pip install 'tans[{extra}]'"
         )
+
+
+class MissingBenchError(TansError):
+    """The distribution tans-bench is not installed."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(f"{wanted} comes with tans-bench; run: pip install tans-bench")

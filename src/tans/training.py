@@ -26,17 +26,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tans.calibration import Calibration, calibrate
 from tans.errors import InputError
+from tans.networks.batchnorm import folded, recalibrate
+from tans.networks.families.elastic.network import normalise
+from tans.networks.families.elastic.specification import Specification
+from tans.networks.families.elastic.supernet import Supernet
+from tans.networks.features import image_features
+from tans.networks.network import HeadedNetwork
+from tans.networks.probe import linear_head, probe_accuracy
 from tans.scores import Scores
-from tans.spaces.batchnorm import folded, recalibrate
-from tans.spaces.elastic import Supernet
-from tans.spaces.embedding import image_features
-from tans.spaces.headed import HeadedNetwork
-from tans.spaces.network import normalise
-from tans.spaces.probe import linear_head, probe_accuracy
-from tans.spaces.specification import Specification
 from tans.tasks.task import Task
+from tans.temperature import Calibration, calibrate
 from tans.types import Architecture
 
 RECIPE = 2

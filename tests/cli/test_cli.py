@@ -19,11 +19,11 @@ from PIL import Image
 
 from tans import cli
 from tans.cli import console
+from tans.costs import limits
+from tans.costs.pace import Pace
+from tans.meta.calibrator import Judge
 from tans.meta.evidence import COLUMNS
-from tans.meta.judge import Judge
-from tans.pace import Pace
-from tans.zoo import limits
-from tans.zoo.store import Zoo
+from tans.zoo.zoo import Zoo
 
 COMMANDS = [
     ("check",),

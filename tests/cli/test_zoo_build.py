@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tans import cli
-from tans.zoo import chosen, cluster
-from tans.zoo.cluster import Resources
-from tans.zoo.construct import Budget, Outcome, Step
-from tans.zoo.store import Zoo
+from tans.build import chosen, cluster
+from tans.build.cluster import Resources
+from tans.build.plan.construct import Budget, Outcome, Step
+from tans.zoo.zoo import Zoo
 
 Run = Callable[..., int]
 

@@ -6,7 +6,7 @@ import torch
 from tans.errors import InputError
 from tans.meta.evidence import COLUMNS, DOUBLINGS, EDGE, evidence, logit
 from tans.zoo.sources import Sources
-from tans.zoo.store import IMAGENET, Zoo
+from tans.zoo.zoo import IMAGENET, Zoo
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
+from tans.networks.families.elastic.network import Network
+from tans.networks.families.elastic.specification import LITE0
 from tans.report import Run, write_check, write_report
 from tans.report.markup import VOID
 from tans.search import SearchResult
-from tans.spaces.network import Network
-from tans.spaces.specification import LITE0
 from tans.tasks.findings import Findings
 from tans.tasks.task import Task, TaskCard
 from tans.training import Epoch, FineTuned, Recipe

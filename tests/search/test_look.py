@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tans.errors import ZooError
+from tans.meta.calibrator import FILE, Judge
 from tans.meta.evidence import COLUMNS, EDGE
-from tans.meta.judge import FILE, Judge
 from tans.search import SearchResult, search
 from tans.search.look import second_look
 from tans.zoo.sources import Sources
-from tans.zoo.store import IMAGENET, Zoo
-from tests.conftest import drawn_task
+from tans.zoo.zoo import IMAGENET, Zoo
+from tests.small_zoo import drawn_task
 
 QUERY = drawn_task("green", "three", seed=3)
 Judged = Callable[..., Zoo]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tans.errors import InputError, LimitError, ZooError
 from tans.search import search
 from tans.tasks.task import Task
-from tans.zoo.store import Zoo
-from tests.conftest import drawn_task
+from tans.zoo.zoo import Zoo
+from tests.small_zoo import drawn_task
 
 QUERY = drawn_task("green", "three", seed=3)
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tans.spaces.embedding import PROBES
-from tans.spaces.network import Network
-from tans.spaces.specification import SPACES
+from tans.networks.families.elastic.network import Network
+from tans.networks.families.elastic.specification import SPACES
+from tans.networks.features import PROBES
 from tans.types import Architecture, ZooEntry
-from tans.zoo.store import Zoo, entry_id
+from tans.zoo.zoo import Zoo, entry_id
 
 SPACE = SPACES["lite0"]
 CLASSES = ("cup", "fork", "spoon")

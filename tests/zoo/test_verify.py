@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from tans.zoo.store import Zoo, entry_id
 from tans.zoo.verify import verify_zoo
+from tans.zoo.zoo import Zoo, entry_id
 from tests.zoo.conftest import SPACE, Tiny, make_entry, random_state
 
 

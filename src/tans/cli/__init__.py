@@ -2,8 +2,7 @@
 
     tans ├── check, search, finetune, predict             use.py
          ├── train, zoo list | show | build | verify      zoo.py
-         ├── tasks list | fetch | export                  tasks.py
-         └── bench run | again | import | report | methods | tasks  bench.py
+         └── tasks, bench                                 of tans-bench, where it is installed
 
 Heavy imports stand inside the commands, so that ``--help`` answers at once. Standard output holds
 the result alone; with ``--json`` it is one JSON value. An error is one line on standard error, and
@@ -14,18 +13,43 @@ interrupted).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from tans import __version__
-from tans.cli import bench, console, tasks, use, zoo
-from tans.errors import TansError
+from tans.cli import console, use, zoo
+from tans.errors import MissingBenchError, TansError
+from tans.plugins import plugins
 
 HELP = """Find the best pretrained network, architecture and weights, for labelled images.
 
 With --json, standard output is one JSON value. An error is one line on standard error and exit
 code 1."""
+
+OF_BENCH = {
+    "tasks": "List, fetch and export packaged datasets (tans-bench).",
+    "bench": "Compare methods by experiments (tans-bench).",
+}
+"""Commands that another distribution brings; each says so where that is not installed."""
+
+
+def _add_plugins(app: typer.Typer) -> None:
+    brought = plugins("tans.commands")
+    for name, point in brought.items():
+        app.add_typer(point.load(), name=name)
+    for name in OF_BENCH.keys() - brought.keys():
+        app.command(
+            name,
+            help=OF_BENCH[name],
+            context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+        )(partial(_missing, name))
+
+
+def _missing(name: str) -> None:
+    raise MissingBenchError(f"the command 'tans {name}'")
+
 
 app = typer.Typer(
     name="tans",
@@ -39,8 +63,7 @@ app.command()(use.finetune)
 app.command()(use.predict)
 app.add_typer(zoo.app, name="zoo")
 app.command()(zoo.train)
-app.add_typer(tasks.app, name="tasks")
-app.add_typer(bench.app, name="bench")
+_add_plugins(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

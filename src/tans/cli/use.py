@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tans.tasks.task import Task
     from tans.training import Epoch, Recipe
     from tans.types import ZooEntry
-    from tans.zoo.store import Zoo
+    from tans.zoo.zoo import Zoo
 
 NONE_READ, SOME_UNREAD, INTERRUPTED = 1, 3, 130
 """Exit codes."""
@@ -96,7 +96,7 @@ def search(
     from tans.search import search
     from tans.tasks.check import summary
     from tans.tasks.task import Task
-    from tans.zoo.store import Zoo
+    from tans.zoo.zoo import Zoo
 
     opened = Zoo.open(zoo)
     task = Task.from_path(
@@ -162,13 +162,13 @@ def finetune(
 
     Ctrl-C stops the training and keeps the best epoch so far.
     """
-    from tans.export import check_writable, save_finetuned
+    from tans.export.finetuned import check_writable, save_finetuned
     from tans.report import write_report
     from tans.search import search
     from tans.tasks.check import summary
     from tans.tasks.task import Task
     from tans.training import Recipe
-    from tans.zoo.store import Zoo
+    from tans.zoo.zoo import Zoo
 
     _refuse_used(output, force)
     limits = (max_params, max_flops, max_latency, max_minutes)
@@ -246,8 +246,8 @@ def predict(
     Exit code 1 where no image could be read, 3 where some could not. What is not a terminal gets
     lines of path, label and probability, separated by tabs.
     """
-    from tans.export import load_finetuned
-    from tans.prediction import find_files
+    from tans.export.classifier import find_files
+    from tans.export.finetuned import load_finetuned
 
     classifier = load_finetuned(folder)
     files, left_out = find_files(images)
@@ -317,7 +317,7 @@ def _label(name: str) -> str:
 def _named(zoo: Zoo, name: str) -> ZooEntry:
     """The entry of that id, or the network that stands for the source task of that name."""
     from tans.zoo.sources import Sources
-    from tans.zoo.store import IMAGENET
+    from tans.zoo.zoo import IMAGENET
 
     if name not in {task.name for task in zoo.tasks()}:
         return zoo.entry(name)
@@ -333,8 +333,8 @@ def _tune(
     recipe: Recipe,
     keep: Callable[[Epoch], bool],
 ) -> Run:
+    from tans.networks.families.elastic.specification import get_space
     from tans.report import Run
-    from tans.spaces.specification import get_space
     from tans.training import finetune
 
     space = get_space(entry.architecture.space)

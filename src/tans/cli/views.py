@@ -15,13 +15,13 @@ from tans.cli import console
 from tans.errors import InputError
 
 if TYPE_CHECKING:
-    from tans.prediction import Prediction
+    from tans.export.classifier import Prediction
     from tans.report import Run
     from tans.scores import Scores
     from tans.search import SearchResult
     from tans.tasks.task import Task
     from tans.types import Match, ZooEntry
-    from tans.zoo.store import Zoo
+    from tans.zoo.zoo import Zoo
 
     Cell = Callable[[int, Match], str]
 
@@ -195,7 +195,7 @@ def describe_run(run: Run) -> dict[str, Any]:
 
 def describe_entries(zoo: Zoo, entries: Sequence[ZooEntry]) -> Iterator[dict[str, Any]]:
     """Entries as JSON has them, costs counted with the head of the source task."""
-    from tans.spaces.specification import get_space
+    from tans.networks.families.elastic.specification import get_space
 
     classes = {task.name: len(task.classes) for task in zoo.tasks()}
     for entry in entries:

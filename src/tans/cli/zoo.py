@@ -28,14 +28,14 @@ from tans.cli.options import (
 from tans.errors import InputError
 
 if TYPE_CHECKING:
+    from tans.build.chosen import Choice
+    from tans.build.crew import Crew
+    from tans.build.engine import BuildSettings
+    from tans.build.forecast import Forecast
+    from tans.build.plan.construct import Step
+    from tans.build.workers import BuildProgress
     from tans.tasks.task import Task
-    from tans.zoo.build import BuildSettings
-    from tans.zoo.chosen import Choice
-    from tans.zoo.construct import Step
-    from tans.zoo.crew import Crew
-    from tans.zoo.forecast import Forecast
-    from tans.zoo.store import Zoo
-    from tans.zoo.workers import BuildProgress
+    from tans.zoo.zoo import Zoo
 
 app = typer.Typer(no_args_is_help=True, help="Look into a zoo, build one, or check one.")
 
@@ -49,7 +49,7 @@ def zoo_list(
     as_json: Json = False,
 ) -> None:
     """List the source tasks of a zoo, or the networks of one; with --json, all networks."""
-    from tans.zoo.store import Zoo
+    from tans.zoo.zoo import Zoo
 
     opened = Zoo.open(zoo)
     names = [opened.task(task).name] if task else [stored.name for stored in opened.tasks()]
@@ -69,7 +69,7 @@ def zoo_show(
     as_json: Json = False,
 ) -> None:
     """Show one network: costs, architecture, accuracy, and where its task comes from."""
-    from tans.zoo.store import Zoo
+    from tans.zoo.zoo import Zoo
 
     opened = Zoo.open(zoo)
     entry = opened.entry(id)
@@ -167,9 +167,9 @@ def zoo_build(
     if strategy is None or cost == "flops":  # else latency is timed, as networks will run later
         # before torch is there: threads that wait by spinning slow a busy machine down many times
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from tans.zoo.build import BuildSettings, build_zoo
-    from tans.zoo.forecast import Forecast, expected_work
-    from tans.zoo.store import Zoo
+    from tans.build.engine import BuildSettings, build_zoo
+    from tans.build.forecast import Forecast, expected_work
+    from tans.zoo.zoo import Zoo
 
     choice = _choice(strategy, budget, minutes, least_growth, cost, ray)
     crew = _crew(workers, ray, cpus_per_pair, gpus_per_pair)
@@ -227,8 +227,8 @@ def zoo_copy(
     zoo: ZooPath = None,
 ) -> None:
     """Copy a zoo, or some of its source tasks; its ImageNet networks always come along."""
-    from tans.zoo.store import Zoo
-    from tans.zoo.subset import copy_tasks, diverse_tasks
+    from tans.zoo.copy import copy_tasks, diverse_tasks
+    from tans.zoo.zoo import Zoo
 
     if tasks is not None and diverse is not None:
         raise InputError("--tasks and --diverse were both given; expected one of them, or neither")
@@ -261,9 +261,9 @@ def zoo_transfers(
     zoo: ZooPath = None,
 ) -> None:
     """Measure how networks do on other tasks, for `tans train` to learn from."""
+    from tans.build.transfers import TransferSettings, measure_transfers
     from tans.training import Recipe
-    from tans.zoo.store import Zoo
-    from tans.zoo.transfers import TransferSettings, measure_transfers
+    from tans.zoo.zoo import Zoo
 
     opened = Zoo.open(zoo)
     with console.progress("transfers") as advance:
@@ -280,8 +280,8 @@ def zoo_transfers(
 @app.command("verify")
 def zoo_verify(zoo: ZooPath = None, as_json: Json = False) -> None:
     """Check every hash of a zoo, and load and run every network; exit code 1 if any fails."""
-    from tans.zoo.store import Zoo
     from tans.zoo.verify import verify_zoo
+    from tans.zoo.zoo import Zoo
 
     with console.progress("verify") as advance:
         report = verify_zoo(Zoo.open(zoo), lambda done, total: advance(done, total, ""))
@@ -309,12 +309,12 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Meta-train the retrieval model of a zoo on its tasks and networks."""
+    from tans.meta.calibrator import judge_zoo
     from tans.meta.data import MetaData
     from tans.meta.evaluate import evaluate_retrieval
-    from tans.meta.judge import judge_zoo
     from tans.meta.presets import get_preset
     from tans.meta.train import meta_train
-    from tans.zoo.store import Zoo
+    from tans.zoo.zoo import Zoo
 
     settings = get_preset(preset)
     settings = settings if seed is None else replace(settings, seed=seed)
@@ -356,8 +356,8 @@ def _choice(
     ray: str | None,
 ) -> Choice | None:
     """How networks are chosen; None where all are measured by the processes of this machine."""
-    from tans.zoo.chosen import Choice
-    from tans.zoo.construct import Budget
+    from tans.build.chosen import Choice
+    from tans.build.plan.construct import Budget
 
     if strategy is not None:
         pairs = sys.maxsize if budget is None else budget
@@ -373,7 +373,7 @@ def _choice(
 
 def _own_base(path: Path, settings: BuildSettings, new: bool) -> bool:
     """Whether a build makes a base of its own, rather than share the shipped zoo's."""
-    from tans.spaces.specification import get_space
+    from tans.networks.families.elastic.specification import get_space
 
     space, given = get_space(settings.space), settings.base_weights is not None
     if given and new:
@@ -393,7 +393,7 @@ def _crew(
 ) -> AbstractContextManager[Crew]:
     """Who does the work; a cluster is left again at the end."""
     if ray is not None:
-        from tans.zoo.cluster import Resources, connected
+        from tans.build.cluster import Resources, connected
 
         if workers > 1:
             raise InputError("--workers and --ray were both given; expected one of them")
@@ -403,7 +403,7 @@ def _crew(
             "--cpus-per-pair or --gpus-per-pair was given without --ray; "
             "expected an address too, such as --ray local"
         )
-    from tans.zoo.crew import Here
+    from tans.build.crew import Here
 
     return nullcontext(Here(workers))
 
@@ -412,8 +412,8 @@ def _build_chosen(
     choice: Choice, crew: Crew, advance: console.Advance, forecast: Forecast
 ) -> Callable[..., Zoo]:
     """As ``build_zoo``, for the networks that are chosen; the bar shows the fronts grow."""
-    from tans.meta.surrogate import describe_pairs
-    from tans.zoo.chosen import build_chosen
+    from tans.build.chosen import build_chosen
+    from tans.build.plan.surrogate import describe_pairs
 
     def on_pair(step: Step, total: int) -> None:
         note = f"networks: measure {step.pairs}/{total}, mean hypervolume {step.volume:.4f}"
@@ -423,16 +423,14 @@ def _build_chosen(
 
 
 def _tasks(names: Sequence[str]) -> Iterator[Task]:
-    """Each packaged source, all of a role, and each dataset in each folder."""
-    from tans.tasks.sources.registry import fetch, sources
+    """Each packaged task, all of a role, and each dataset in each folder."""
+    from tans.tasks.packaged import fetch_tasks
 
     for name in names:
         if Path(name).is_dir():
             yield from map(read_task, _datasets(Path(name)))
-        elif name in ("train", "dev"):
-            yield from (fetch(source.name) for source in sources() if source.role == name)
         else:
-            yield fetch(name)
+            yield from fetch_tasks(name)
 
 
 def _datasets(folder: Path) -> list[Path]:

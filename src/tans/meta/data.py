@@ -17,7 +17,7 @@ from tans.training import Recipe
 
 if TYPE_CHECKING:
     from tans.types import Transfer
-    from tans.zoo.store import Zoo
+    from tans.zoo.zoo import Zoo
 
 PROBE = 0
 """Epochs of a transfer that is a linear probe on frozen features."""

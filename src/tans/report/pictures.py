@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tans.errors import ZooError
 from tans.types import ZooEntry
-from tans.zoo.store import IMAGENET
+from tans.zoo.zoo import IMAGENET
 
 ELASTIC_BASE = "elastic base"
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tans.export import tans_version
+from tans.costs.limits import EPOCHS
+from tans.export.finetuned import tans_version
 from tans.report.blocks import bar, figure, millions, percent, section, table
 from tans.report.charts import Line, confusion_chart, line_chart, line_class
 from tans.report.markup import Html, join, picture, tag
@@ -22,7 +23,6 @@ from tans.tasks.check import counts, warnings
 from tans.tasks.images import resize
 from tans.tasks.task import SPLITS, Task
 from tans.types import Match
-from tans.zoo.limits import EPOCHS
 
 SHOWN_CLASSES = 24
 """Classes whose images are shown; the others are named."""

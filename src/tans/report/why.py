@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from tans.costs.limits import EPOCHS
 from tans.report.blocks import bar, percent, section
 from tans.report.charts import line_class
 from tans.report.markup import Html, join, picture, tag
@@ -14,7 +15,6 @@ from tans.report.runs import Run
 from tans.search import Look, SearchResult
 from tans.search.look import IMAGES
 from tans.types import Match
-from tans.zoo.limits import EPOCHS
 
 SHOWN = 16
 """Images of each source that was looked at."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tans.tasks.task import Task
 from tans.training import probe
 from tans.types import ZooEntry
-from tans.zoo.store import Zoo
+from tans.zoo.zoo import Zoo
 
 IMAGES = 300
 """Of the user's training images, those that are looked at."""

@@ -18,17 +18,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tans.costs.limits import Array, costs_of, fits
 from tans.errors import InputError
+from tans.meta.calibrator import Judge
 from tans.meta.evidence import evidence
-from tans.meta.judge import Judge
 from tans.meta.retriever import Retriever
+from tans.networks.features import image_features
 from tans.search.look import Look, second_look
-from tans.spaces.embedding import image_features
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
-from tans.zoo.limits import Array, costs_of, fits
 from tans.zoo.sources import Sources
-from tans.zoo.store import IMAGENET, QUERY_IMAGES, VECTORS, Zoo
+from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, VECTORS, Zoo
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from tans.errors import ZooError
-from tans.spaces.embedding import PROBES
-from tans.spaces.specification import Specification
+from tans.networks.families.elastic.specification import Specification
+from tans.networks.features import PROBES
 from tans.types import Architecture, Transfer, ZooEntry
 
 KEYS = {

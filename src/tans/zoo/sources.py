@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tans.errors import ZooError
 from tans.types import ZooEntry
-from tans.zoo.store import IMAGENET, Zoo
+from tans.zoo.zoo import IMAGENET, Zoo
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from tans.spaces.elastic import State
-from tans.zoo.files import Files
+from tans.networks.families.elastic.supernet import State
+from tans.zoo.blobs import Files
 from tans.zoo.weights import (
     from_bytes,
     pack_difference,

@@ -14,7 +14,7 @@ import lancedb
 import pyarrow as pa
 
 from tans.errors import ZooError
-from tans.zoo.files import UNFINISHED, damaged
+from tans.zoo.blobs import UNFINISHED, damaged
 from tans.zoo.rows import KEYS
 
 ATTEMPTS = 6

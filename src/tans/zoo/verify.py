@@ -11,10 +11,10 @@ from typing import TypeVar
 import torch
 
 from tans.errors import TansError, ZooError
-from tans.spaces.network import normalise
+from tans.networks.families.elastic.network import normalise
 from tans.types import ZooEntry
 from tans.zoo.rows import ZooTask
-from tans.zoo.store import Zoo
+from tans.zoo.zoo import Zoo
 
 T = TypeVar("T")
 

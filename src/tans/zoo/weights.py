@@ -15,10 +15,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
-from tans.spaces.batchnorm import recalibrate
-from tans.spaces.elastic import State, slice_state
-from tans.spaces.network import Network
-from tans.spaces.specification import Specification
+from tans.networks.batchnorm import recalibrate
+from tans.networks.families.elastic.network import Network
+from tans.networks.families.elastic.specification import Specification
+from tans.networks.families.elastic.supernet import State, slice_state
 from tans.types import Architecture
 
 STEPS, SCALE = ":steps", ":scale"

@@ -1,0 +1,1 @@
+"""tans-bench: packaged datasets, rivals, and the experiments that compare them with tans."""

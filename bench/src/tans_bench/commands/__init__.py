@@ -1,0 +1,1 @@
+"""Commands that tans-bench adds to the command line of tans."""

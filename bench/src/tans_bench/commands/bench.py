@@ -1,0 +1,138 @@
+"""Commands for experiments: run one, make runs again, add results, draw all, list what there is."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tans.cli import console
+from tans.cli.options import Json, Workers, ZooPath
+
+if TYPE_CHECKING:
+    from tans.build.workers import BuildProgress
+
+ResultsPath = Annotated[
+    Path, typer.Option("--results", metavar="PATH", help="Folder of the results, one file a run.")
+]
+
+Preset = Annotated[
+    str, typer.Option(metavar="NAME", help="`cpu`, or `gpu` for twice the images and five seeds.")
+]
+
+app = typer.Typer(no_args_is_help=True, help="Compare methods by experiments that go on.")
+
+
+@app.command("run")
+def bench_run(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Of an experiment; `all` for each in turn.")
+    ],
+    results: ResultsPath = Path("results"),
+    zoo: ZooPath = None,
+    preset: Preset = "cpu",
+    workers: Workers = 1,
+) -> None:
+    """Run an experiment, or go on with one that was stopped."""
+    from tans_bench.experiments.catalogue import EXPERIMENTS, get_experiment
+    from tans_bench.runs.runner import run_experiment
+
+    chosen = EXPERIMENTS.values() if name == "all" else [get_experiment(name)]
+    for experiment in [experiment.scaled(preset) for experiment in chosen]:
+        with console.progress(experiment.name) as advance:
+
+            def on_progress(step: BuildProgress) -> None:
+                advance(step.done, step.total, step.task)
+
+            count = run_experiment(
+                experiment, results, zoo=zoo, workers=workers, on_progress=on_progress
+            )
+        console.say(f"{experiment.name}: {count} runs in {results}")
+
+
+@app.command("again")
+def bench_again(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Of fine-tunes, as runs/TASK/FILE.")
+    ],
+    results: ResultsPath = Path("results"),
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The page; again.md beside the results if not given."),
+    ] = None,
+    zoo: ZooPath = None,
+) -> None:
+    """Make stored fine-tunes again with the current reader and recipe, and compare them."""
+    from tans_bench.runs.again import make_again, write_page
+
+    page = to or results / "again.md"
+    with console.progress("again") as advance:
+        for count, name in enumerate(make_again(names, results, zoo=zoo), 1):
+            advance(count, len(names), name)
+    write_page(results, page)
+    console.say(str(page))
+
+
+@app.command("report")
+def bench_report(
+    results: ResultsPath = Path("results"),
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Folder of the pages; that of the results if not given."),
+    ] = None,
+    preset: Preset = "cpu",
+) -> None:
+    """Draw the tables and figures of all experiments that have results."""
+    from tans_bench.experiments.pages import write_pages
+
+    for page in write_pages(results, to or results, preset):
+        console.say(str(page))
+
+
+@app.command("import")
+def bench_import(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV with the columns task, service, accuracy and training_minutes or training_s.",
+        ),
+    ],
+    results: ResultsPath = Path("results"),
+) -> None:
+    """Add your own results of a commercial service to the main comparison."""
+    from tans_bench.runs.imported import import_results
+
+    rows = import_results(file, results)
+    console.say(f"{len(rows)} results of services in {results / 'imported'}")
+    console.say("A row shows beside ImageNet's 50 epochs: run those first on a task without them")
+    console.say(f"Next: tans bench report --results {shlex.quote(str(results))}")
+
+
+@app.command("methods")
+def bench_methods(as_json: Json = False) -> None:
+    """List the methods that experiments compare."""
+    from tans_bench.methods.entrants import METHODS
+
+    rows = [(name, entrant.title, entrant.about) for name, entrant in METHODS.items()]
+    if as_json:
+        keys = ("name", "title", "about")
+        console.emit({"methods": [dict(zip(keys, row, strict=True)) for row in rows]})
+        return
+    console.show_table(f"{len(rows)} methods", ("name", "title", "chooses"), rows)
+
+
+@app.command("tasks")
+def bench_tasks(as_json: Json = False) -> None:
+    """List the tasks that experiments are run on; no network of the shipped zoo has seen them."""
+    from tans_bench.runs.roles import DEV, SEALED, is_sibling, role
+
+    kinds = {True: "sibling", False: "stranger"}
+    rows = [(name, role(name), kinds[is_sibling(name)]) for name in (*DEV, *SEALED)]
+    if as_json:
+        keys = ("name", "role", "kind")
+        console.emit({"tasks": [dict(zip(keys, row, strict=True)) for row in rows]})
+        return
+    console.show_table(f"{len(rows)} tasks", ("name", "role", "kind"), rows)

@@ -1,0 +1,1 @@
+"""The experiments, declared as data, each with the page that it draws."""

@@ -1,0 +1,1 @@
+"""Rivals behind one protocol, and tans with a part left out."""

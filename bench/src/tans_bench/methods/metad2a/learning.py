@@ -1,0 +1,237 @@
+"""Meta-training of generator and predictor, each by itself, and what is kept of it.
+
+Reference: Lee, Hyung and Hwang, Rapid Neural Architecture Search by Learning to Generate Graphs
+from Datasets, ICLR 2021 (sections 3.2 and 3.3, and their released settings).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tans.files import cache_dir
+from tans.training import device
+from tans_bench.methods.metad2a.encoder import Sets
+from tans_bench.methods.metad2a.generator import Generator
+from tans_bench.methods.metad2a.graphs import Graphs
+from tans_bench.methods.metad2a.pairs import Dataset, Pairs
+from tans_bench.methods.metad2a.predictor import Predictor
+
+SCHEMA = 1
+"""Version of what is kept in the cache."""
+WEIGHTS = "weights.safetensors"
+LARGEST = 1000
+"""Graphs that are read at once, at most."""
+
+
+@dataclass(frozen=True)
+class MetaD2ASettings:
+    """How generator and predictor are learnt, and how many graphs are drawn."""
+
+    latent: int = 56
+    """Numbers that a dataset becomes."""
+    generator_width: int = 56
+    """Numbers of a vertex's state in the generator."""
+    predictor_width: int = 512
+    """Likewise in the predictor."""
+    images: int = 20
+    """Of each class that an encoder sees, at most."""
+    generator_epochs: int = 400
+    """Passes over the good pairs."""
+    predictor_epochs: int = 400
+    """Passes over all pairs."""
+    batch_size: int = 32
+    """Pairs a step."""
+    batch_tasks: int = 32
+    """Tasks that the pairs of a step are from, at most."""
+    learning_rate: float = 1e-4
+    """Of Adam at the start; falls along a cosine to zero, where the published falls on plateaus."""
+    divergence_weight: float = 5e-3
+    """Of the latent's divergence from a standard normal distribution."""
+    good: float = 0.25
+    """Share of each task's pairs that the generator learns from."""
+    candidates: int = 200
+    """Architectures within the limits that the predictor chooses from."""
+    seed: int = 0
+    """Of the first weights, the order of the pairs, and the noise."""
+
+
+FULL = MetaD2ASettings()
+"""As published; a pass is over the pairs that there are here."""
+SMALL = MetaD2ASettings(
+    predictor_width=96,
+    images=6,
+    generator_epochs=80,
+    predictor_epochs=10,
+    batch_size=64,
+    batch_tasks=8,
+    learning_rate=1e-3,
+)
+"""A minute on one core: a fiftieth of the steps, at a higher rate, on fewer images."""
+FULL_CELLS = replace(FULL, candidates=500)
+"""As published for NAS-Bench-201."""
+SMALL_CELLS = replace(SMALL, generator_epochs=400, predictor_epochs=100, candidates=500)
+"""Of a few hundred pairs, where a pass is a few steps."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """A generator and a predictor of one space."""
+
+    graphs: Graphs
+    settings: MetaD2ASettings
+    generator: Generator
+    predictor: Predictor
+
+    @classmethod
+    def untrained(cls, graphs: Graphs, inputs: int, settings: MetaD2ASettings) -> Learnt:
+        """With first weights, for image features of width ``inputs``."""
+        latent = settings.latent
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            generator = Generator(graphs, inputs, latent, settings.generator_width)
+            predictor = Predictor(graphs, inputs, latent, settings.predictor_width)
+        return cls(graphs, settings, generator.eval(), predictor.eval())
+
+    def generate(
+        self, dataset: Dataset, count: int, seed: int, *, masked: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Graphs for a dataset: types int64 (count, v), edges bool (count, v, v).
+
+        Args:
+            dataset: features (n, f) and labels (n,).
+            count: how many.
+            seed: of the draws.
+            masked: draw only what makes a valid graph, else anything.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        return self.generator.sample(self._set(dataset, generator), count, generator, masked=masked)
+
+    @torch.no_grad()
+    def predict(self, dataset: Dataset, types: Tensor) -> Tensor:
+        """Scores (n,) of graphs of types (n, v) for a dataset; more is better.
+
+        A score is the deviation from the mean accuracy of the space's architectures on the
+        dataset, in their standard deviations: the order is all that a choice needs.
+        """
+        sets = self._set(dataset, torch.Generator().manual_seed(self.settings.seed))
+        which = torch.zeros(len(types), dtype=torch.int64)
+        parts = zip(which.split(LARGEST), types.split(LARGEST), strict=True)
+        return torch.cat([self.predictor(sets, *part) for part in parts])
+
+    def _set(self, dataset: Dataset, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return Sets.of([dataset]).draw(torch.tensor([0]), self.settings.images, generator)
+
+    @property
+    def _modules(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"generator": self.generator, "predictor": self.predictor})
+
+
+def meta_learn(pairs: Pairs, settings: MetaD2ASettings) -> Learnt:
+    """Train a generator and a predictor; the same call gives the same."""
+    inputs = pairs.sets.features.shape[1]
+    learnt = Learnt.untrained(pairs.graphs, inputs, settings)
+    learnt.generator.encoder.standardise(pairs.sets.features[:-1])
+    learnt.predictor.encoder.standardise(pairs.sets.features[:-1])
+    _learn_to_generate(learnt.generator, pairs, settings)
+    _learn_to_predict(learnt.predictor, pairs, settings)
+    return learnt
+
+
+def kept(pairs: Pairs, settings: MetaD2ASettings) -> Learnt:
+    """What ``meta_learn`` gives, from the cache where it was learnt before."""
+    digest = hashlib.sha256(f"{SCHEMA} {pairs.digest()} {asdict(settings)}".encode()).hexdigest()
+    folder = cache_dir("metad2a", digest[:16])
+    learnt = Learnt.untrained(pairs.graphs, pairs.sets.features.shape[1], settings)
+    if not _read(learnt, folder):
+        learnt = meta_learn(pairs, settings)
+        _write(learnt, folder, list(pairs.datasets))
+    return learnt
+
+
+def _read(learnt: Learnt, folder: Path) -> bool:
+    """Fill in what is kept in a folder; whether there was anything undamaged."""
+    try:
+        learnt._modules.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError):
+        return False
+    return True
+
+
+def _write(learnt: Learnt, folder: Path, tasks: Sequence[str]) -> None:
+    state = {name: value.contiguous() for name, value in learnt._modules.state_dict().items()}
+    temporary = (folder / WEIGHTS).with_suffix(".tmp")
+    save_file(state, temporary)
+    temporary.replace(folder / WEIGHTS)
+    about = {"schema": SCHEMA, "tasks": tasks, "settings": asdict(learnt.settings)}
+    (folder / "metad2a.json").write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _learn_to_generate(module: Generator, pairs: Pairs, settings: MetaD2ASettings) -> None:
+    """Reconstruct each task's good architectures from the task's latent."""
+
+    def loss(rows: Tensor, generator: torch.Generator) -> Tensor:
+        sets, which = _sets_of(pairs, rows, settings.images, generator)
+        types = pairs.types[rows].to(which.device)
+        return module.loss(sets, which, types, settings.divergence_weight, generator)
+
+    rows = pairs.good(settings.good)
+    _minimise(module, loss, pairs.tasks, rows, settings.generator_epochs, settings)
+
+
+def _learn_to_predict(module: Predictor, pairs: Pairs, settings: MetaD2ASettings) -> None:
+    """Squared error of the scores."""
+
+    def loss(rows: Tensor, generator: torch.Generator) -> Tensor:
+        sets, which = _sets_of(pairs, rows, settings.images, generator)
+        types, scores = (values[rows].to(which.device) for values in (pairs.types, pairs.scores))
+        return F.mse_loss(module(sets, which, types), scores)
+
+    rows = torch.arange(len(pairs.measured))
+    _minimise(module, loss, pairs.tasks, rows, settings.predictor_epochs, settings)
+
+
+def _sets_of(
+    pairs: Pairs, rows: Tensor, images: int, generator: torch.Generator
+) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """Drawn images of each task that pairs (n,) are of, and which of them is each pair's (n,)."""
+    tasks, which = pairs.tasks[rows].unique(return_inverse=True)
+    features, mask = pairs.sets.draw(tasks, images, generator)
+    return (features.to(device()), mask.to(device())), which.to(device())
+
+
+def _minimise(
+    module: nn.Module,
+    loss: Callable[[Tensor, torch.Generator], Tensor],
+    tasks: Tensor,
+    rows: Tensor,
+    epochs: int,
+    settings: MetaD2ASettings,
+) -> None:
+    """Adam on batches of some rows, whose tasks are given for all rows; in place."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    module.to(device()).train()
+    optimiser = torch.optim.Adam(module.parameters(), settings.learning_rate, fused=True)
+    steps = epochs * math.ceil(len(rows) / settings.batch_size)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, steps))
+    present = tasks[rows].unique()
+    for _ in range(steps):
+        order = torch.randperm(len(present), generator=generator)[: settings.batch_tasks]
+        own = rows[torch.isin(tasks[rows], present[order])]
+        drawn = torch.randint(len(own), (settings.batch_size,), generator=generator)
+        value = loss(own[drawn], generator)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        decay.step()
+    module.cpu().eval()

@@ -1,0 +1,193 @@
+"""The two kinds of work that most experiments are made of: choose a network, and fine-tune it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import torch
+
+from tans.networks.building import costs
+from tans.networks.network import HeadedNetwork
+from tans.scores import Scores
+from tans.tasks.task import Task
+from tans.training import Recipe, confusion_matrix, finetune, fit_head
+from tans.types import Architecture, Constraints
+from tans_bench.methods.entrants import get_method
+from tans_bench.methods.method import Problem, Proposal
+from tans_bench.runs.bench import Bench
+from tans_bench.runs.results import Result
+from tans_bench.runs.roles import prepared
+
+LIMITS = {
+    "": Constraints(),
+    "40M-flops": Constraints(max_flops=40e6),
+    "1M": Constraints(max_flops=40e6, max_params=1e6),
+    "2M": Constraints(max_flops=40e6, max_params=2e6),
+    "3M": Constraints(max_flops=40e6, max_params=3e6),
+    "10M-flops": Constraints(max_flops=10e6),
+    "20M-flops": Constraints(max_flops=20e6),
+    "30M-flops": Constraints(max_flops=30e6),
+    "130M-flops": Constraints(max_flops=130e6),
+}
+"""By name. 40 million multiply-adds are what the ImageNet network needs at 64 pixels, and not at
+96: with that limit, epochs of all methods cost about the same. 130 million are what it needs at 128
+pixels, and not at 160."""
+HEAD_ALONE = 0
+"""Epochs of a fine-tune that is only a head on frozen features."""
+
+
+class Job(Protocol):
+    """One piece of work with one result; a dataclass, so that it can be sent to a worker."""
+
+    @property
+    def name(self) -> str:
+        """Of its result."""
+        ...
+
+    @property
+    def task(self) -> str:
+        """Packaged task that it is done on; empty where it is none in particular."""
+        ...
+
+    def done(self, bench: Bench) -> bool:
+        """Whether the stored result still holds."""
+        ...
+
+    def run(self, bench: Bench) -> Result:
+        """Do it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Ask a method for a network."""
+
+    task: str
+    method: str
+    limits: str = ""
+    """One of ``LIMITS``."""
+    seed: int = 0
+    images: int = 300
+    """Training images of the task, at most."""
+
+    @property
+    def name(self) -> str:
+        limits = f"-{self.limits}" if self.limits else ""
+        return f"choices/{self.task}/{self.method}{limits}-n{self.images}-s{self.seed}"
+
+    def done(self, bench: Bench) -> bool:
+        stored = bench.results.read(self.name)
+        return stored is not None and stored["zoo"] == bench.digest
+
+    def run(self, bench: Bench) -> Result:
+        task = prepared(self.task, self.images)
+        propose = get_method(self.method).method
+        began = time.perf_counter()
+        proposal = propose(Problem(task, LIMITS[self.limits], self.seed), bench.zoo)
+        seconds = time.perf_counter() - began
+        return {
+            **asdict(self),
+            "zoo": bench.digest,
+            **asdict(proposal),
+            "architecture": str(proposal.architecture),
+            "network": proposal.network,
+            "seconds": round(seconds - proposal.once_s, 3),
+            **asdict(costs(proposal.architecture, len(task.classes), proposal.resolution)),
+        }
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Fine-tune a network, or fit its head alone."""
+
+    task: str
+    proposal: Proposal
+    epochs: int
+    seed: int = 0
+    images: int = 300
+    learning_rate: float = Recipe.learning_rate
+
+    @property
+    def name(self) -> str:
+        head = "" if self.proposal.fit_head else "-random-head"
+        settings = f"n{self.images}-e{self.epochs}-r{self.learning_rate:g}-s{self.seed}{head}"
+        return f"runs/{self.task}/{self.proposal.network}-{settings}"
+
+    def done(self, bench: Bench) -> bool:
+        return bench.results.read(self.name) is not None
+
+    def run(self, bench: Bench) -> Result:
+        task, chosen = prepared(self.task, self.images), self.proposal
+        classes = len(task.classes)
+        network = chosen.load(bench.zoo, classes, self.seed)
+        measured = self._tuned(network, task) if self.epochs else _head_alone(network, task, chosen)
+        return {
+            "task": self.task,
+            "network": chosen.network,
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+            "images": self.images,
+            "fit_head": chosen.fit_head,
+            "source": chosen.source,
+            "architecture": str(chosen.architecture),
+            "resolution": chosen.resolution,
+            "classes": classes,
+            "test_images": len(task.split("test", bench.zoo.resolution)[1]),
+            "unevenness": unevenness(task),
+            **asdict(costs(chosen.architecture, classes, chosen.resolution)),
+            **measured,
+        }
+
+    def _tuned(self, network: HeadedNetwork, task: Task) -> Result:
+        recipe = Recipe(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            fit_head=self.proposal.fit_head,
+            weigh_classes=self.proposal.fit_head,  # neither is in the paper's recipe
+            seed=self.seed,
+        )
+        tuned = finetune(network, task, self.proposal.resolution, recipe)
+        return {
+            "accuracy": tuned.test_accuracy,
+            "balanced_accuracy": tuned.scores.balanced_accuracy,
+            "best_epoch": tuned.best_epoch,
+            "history": [asdict(epoch) for epoch in tuned.history],
+            "seconds": round(tuned.seconds, 2),
+        }
+
+
+def _head_alone(network: HeadedNetwork, task: Task, chosen: Proposal) -> Result:
+    began = time.perf_counter()
+    fit_head(network, *task.split("train", chosen.resolution))
+    test = task.split("test", chosen.resolution)
+    counts = confusion_matrix(network, *test, len(task.classes))
+    seconds = round(time.perf_counter() - began, 2)
+    scores = Scores.of(counts, task.classes)
+    return {
+        "accuracy": scores.accuracy,
+        "balanced_accuracy": scores.balanced_accuracy,
+        "best_epoch": HEAD_ALONE,
+        "history": [],
+        "seconds": seconds,
+    }
+
+
+def unevenness(task: Task) -> float:
+    """Training images of a task's largest class over those of its smallest."""
+    counts = torch.bincount(task.labels[task.splits == 0])
+    return round((counts.max() / counts.min()).item(), 3)
+
+
+def proposal_of(choice: Result) -> Proposal:
+    """The proposal in a stored choice."""
+    return Proposal(
+        choice["source"],
+        choice["weights"],
+        Architecture.parse(choice["architecture"]),
+        choice["resolution"],
+        choice["fit_head"],
+        choice["details"],
+    )

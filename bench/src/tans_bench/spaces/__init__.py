@@ -1,0 +1,1 @@
+"""Spaces of cells, which only rivals use."""

@@ -1,0 +1,3 @@
+"""Fixtures that the tests of both distributions share."""
+
+pytest_plugins = ["tests.small_zoo"]

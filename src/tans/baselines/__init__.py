@@ -1,1 +1,0 @@
-"""Competing ways to get a network for a task, behind one Protocol."""

@@ -1,0 +1,1 @@
+"""Train what goes into a zoo, and measure it: one engine, workers here or on a cluster."""

@@ -1,0 +1,99 @@
+"""How much of a whole build is done, so that its remaining time can be told from the beginning.
+
+Work is counted in images that a supernet is trained on. What measuring and distilling cost beside
+that was taken from the record of costs of the shipped zoo, and is about the same on any processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tans.build.engine import BuildSettings, subnets_of
+from tans.build.workers import BuildProgress
+from tans.tasks.task import Task
+from tans.zoo.manifest import SETTINGS
+from tans.zoo.zoo import IMAGENET, Zoo, entry_id
+
+PER_NETWORK, PER_HELD_OUT = 15.0, 0.07
+"""Work of measuring a network, and for each image that it is measured on."""
+PER_DISTILLED = 0.7
+"""Work for each image that an elastic base is distilled on."""
+
+Key = tuple[str, str]
+"""Task and step."""
+
+
+def expected_work(
+    path: Path,
+    tasks: Sequence[Task],
+    settings: BuildSettings,
+    *,
+    own_base: bool = False,
+    pairs: int | None = None,
+) -> dict[Key, float]:
+    """Work of each step of a build that is not stored yet.
+
+    Args:
+        path: folder of the zoo, which may be missing.
+        own_base: whether a zoo without a base distils one.
+        pairs: networks that are measured in all, at most; all when None.
+    """
+    zoo = Zoo.open(path) if (path / SETTINGS).exists() else None
+    found: dict[Key, float] = {}
+    if own_base and settings.base_weights is None and (zoo is None or zoo.base is None):
+        images = sum(min(_images(task), settings.base_images_per_task) for task in tasks)
+        found[IMAGENET, "distil"] = PER_DISTILLED * settings.base_recipe.epochs * images
+    weights = {} if zoo is None else {task.name: task.weights for task in zoo.tasks()}
+    stored = set() if zoo is None else {entry.id for entry in zoo.entries(vectors=False)}
+    share = 1.0 if pairs is None else min(1.0, pairs / max(1, settings.subnets * len(tasks)))
+    for task in tasks:
+        if task.name not in weights:
+            images = min(_images(task), settings.images_per_task)
+            found[task.name, "train"] = float(settings.epochs(images) * images)
+        held_out = int((task.splits > 0).sum())
+        missing = _missing(task.name, weights.get(task.name), stored, settings)
+        found[task.name, "measure"] = missing * share * (PER_NETWORK + PER_HELD_OUT * held_out)
+    return found
+
+
+class Forecast:
+    """Adds up what the steps of a build tell, whichever runs when.
+
+    Args:
+        work: of each step, as ``expected_work`` gives it.
+    """
+
+    def __init__(self, work: Mapping[Key, float]) -> None:
+        self._work = dict(work)
+        self._done: dict[Key, float] = {}
+
+    def of_step(self, told: BuildProgress) -> float:
+        """Share of the whole that is done, in [0, 1], when a step has told where it is."""
+        self._done[told.task, told.step] = told.done / told.total
+        return self._share()
+
+    def of_pairs(self, done: int, total: int) -> float:
+        """Likewise when so many of the networks of all tasks are measured."""
+        for task, step in self._work:
+            if step == "measure":
+                self._done[task, step] = done / total
+        return self._share()
+
+    def _share(self) -> float:
+        done = sum(self._done.get(key, 0.0) * work for key, work in self._work.items())
+        return done / max(sum(self._work.values()), 1e-9)
+
+
+def _images(task: Task) -> int:
+    """Training images."""
+    return int((task.splits == 0).sum())
+
+
+def _missing(task: str, weights: str | None, stored: set[str], settings: BuildSettings) -> int:
+    """Networks of a task that are not measured."""
+    if weights is None:
+        return settings.subnets
+    drawn = subnets_of(task, settings)
+    ids = {entry_id(task, weights, a, settings.resolution) for a in drawn}
+    return len(ids - stored)

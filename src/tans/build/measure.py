@@ -1,0 +1,132 @@
+"""Measure subnets of stored weights; what those of one task share is read once.
+
+Nearly all the time goes to running a subnet on images, which nothing can share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tans.networks.batchnorm import folded
+from tans.networks.families.elastic.network import Network, normalise
+from tans.networks.families.elastic.specification import Specification
+from tans.networks.families.elastic.supernet import State
+from tans.networks.features import functional_embedding, probe_similarities
+from tans.networks.network import HeadedNetwork
+from tans.tasks.task import Task
+from tans.training import EVALUATION_BATCH
+from tans.types import Architecture, ZooEntry
+from tans.zoo import previews as sheets
+from tans.zoo.weights import calibrated
+from tans.zoo.zoo import Zoo, entry_id
+
+LEAST_BATCH = 64
+"""Images that a subnet sees at once, at least: what fits a core's cache takes two thirds of the
+time. Scores are those of larger batches to the last bit, and would not be below."""
+
+METERS = 16
+"""Meters that a process keeps, at most; about 30 MB each."""
+
+Split = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Meter:
+    """Measures subnets of one task's stored weights."""
+
+    space: Specification
+    task: str
+    weights: str
+    """SHA-256 of the stored weights."""
+    licence: str
+    resolution: int
+    """Pixels a side."""
+    state: State
+    """The weights, unpacked."""
+    thumbnails: Tensor
+    """That batch-norm statistics are taken from, uint8 (64, 3, r, r)."""
+    held_out: tuple[Split, ...] = ()
+    """Images and labels to validate and to test on; where there are none, nothing is measured."""
+
+    @classmethod
+    def of(cls, zoo: Zoo, task: Task, weights: str) -> Meter:
+        """Of the weights that a zoo stores for a task.
+
+        Raises:
+            ZooError: the zoo has no such task or weights, or they are damaged.
+        """
+        splits = held_out(task, zoo.resolution)
+        return cls.read(zoo, task.name, weights, task.card.licence, held_out=splits)
+
+    @classmethod
+    def read(
+        cls,
+        zoo: Zoo,
+        task: str,
+        weights: str,
+        licence: str,
+        *,
+        resolution: int | None = None,
+        held_out: tuple[Split, ...] = (),
+    ) -> Meter:
+        """Read what is stored; at the zoo's resolution when no other is given.
+
+        Raises:
+            ZooError: the zoo has no such task or weights, or they are damaged.
+        """
+        resolution = resolution or zoo.resolution
+        thumbnails = sheets.resize(zoo.thumbnails(task), resolution)
+        state = zoo.base_state(weights)
+        return cls(zoo.space, task, weights, licence, resolution, state, thumbnails, held_out)
+
+    def entry(self, architecture: Architecture) -> ZooEntry:
+        """A subnet as an entry, measured and embedded, and not yet stored."""
+        network = calibrated(self.state, self.space, architecture, lambda: self.thumbnails)
+        costs = self.space.costs(architecture, 0, self.resolution)
+        val_accuracy, accuracy = accuracies(network, self.held_out) or (None, None)
+        return ZooEntry(
+            id=entry_id(self.task, self.weights, architecture, self.resolution),
+            task=self.task,
+            architecture=architecture,
+            resolution=self.resolution,
+            weights=self.weights,
+            params=costs.params,
+            flops=costs.flops,
+            licence=self.licence,
+            val_accuracy=val_accuracy,
+            accuracy=accuracy,
+            topology=self.space.topology(architecture),
+            functional=tuple(functional_embedding(network, self.resolution).tolist()),
+            similarities=tuple(probe_similarities(network, self.resolution).tolist()),
+        )
+
+
+def held_out(task: Task, resolution: int) -> tuple[Split, ...]:
+    """Images and labels to validate and to test on: all that measuring needs of a task."""
+    return tuple(task.split(name, resolution) for name in ("val", "test"))
+
+
+@torch.no_grad()
+def accuracies(network: Network, splits: Sequence[Split]) -> list[float | None]:
+    """What ``tans.training.accuracy`` gives of each split; None for one without images."""
+    if not splits:
+        return []
+    fast = folded(network).to(memory_format=torch.channels_last)
+    return [_accuracy(fast, images, labels) if len(images) else None for images, labels in splits]
+
+
+def _accuracy(fast: HeadedNetwork, images: Tensor, labels: Tensor) -> float:
+    scores = [
+        fast(normalise(batch).to(memory_format=torch.channels_last)) for batch in _batches(images)
+    ]
+    return (torch.cat(scores).argmax(1) == labels).float().mean().item()
+
+
+def _batches(images: Tensor) -> Iterator[Tensor]:
+    """The batches of ``tans.training.predict``, in nearly equal parts."""
+    for batch in images.split(EVALUATION_BATCH):
+        yield from batch.tensor_split(max(1, len(batch) // LEAST_BATCH))

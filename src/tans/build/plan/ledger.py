@@ -1,0 +1,149 @@
+"""What a construction wrote down: what each pair cost and brought, and the fronts it found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tans.build.costing import FILE, Costing
+from tans.build.plan.construct import Step
+from tans.build.plan.growth import Array, Front, undominated
+from tans.types import ZooEntry
+from tans.zoo.blobs import damaged, write_file
+
+LEDGER = "ledger.jsonl"
+"""In a zoo's folder: a line of JSON for each pair, in the order they were measured."""
+REPORT = "construction.md"
+"""In a zoo's folder: the Pareto front of every dataset."""
+COLUMNS = ("network", "validation", "test", "parameters")
+"""And what the build counts beside them."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a pair cost and brought."""
+
+    pair: str
+    """Entry id."""
+    task: str
+    seconds: float
+    accuracy: float
+    """On validation images, in [0, 1]."""
+    expected: float | None
+    """Growth of the task's hypervolume that was expected; None where nothing was."""
+    growth: float
+    """Real growth."""
+    volume: float
+    """Hypervolume after it, mean over tasks."""
+    latency_ms: float | None = None
+    """For one image, without a head, as predicted; None where multiply-adds stand for it."""
+
+    @classmethod
+    def of(cls, step: Step, pair: str, task: str, latency_ms: float | None = None) -> Line:
+        """Of a step, rounded."""
+        expected = None if step.expected is None else round(step.expected, 6)
+        numbers = (round(step.outcome.seconds, 3), round(step.outcome.accuracy, 6), expected)
+        brought = (round(step.growth, 6), round(step.volume, 6))
+        ms = None if latency_ms is None else round(latency_ms, 4)
+        return cls(pair, task, *numbers, *brought, ms)
+
+
+def append(folder: Path, line: Line) -> None:
+    """Add a line to the ledger in a zoo's folder."""
+    with (folder / LEDGER).open("a") as file:
+        file.write(json.dumps(vars(line)) + "\n")
+
+
+def read(folder: Path) -> list[Line]:
+    """The ledger in a zoo's folder; empty where there is none.
+
+    A pair has one line, its last: the pairs of a batch are stored together, so a build that is
+    killed within one measures and writes them again.
+
+    Raises:
+        ZooError: it is damaged.
+    """
+    path = folder / LEDGER
+    try:
+        lines = path.read_text().splitlines() if path.exists() else []
+        found = [Line(**json.loads(line)) for line in lines]
+        return list({line.pair: line for line in found}.values())
+    except (OSError, ValueError, TypeError) as error:
+        raise damaged(path, error) from error
+
+
+def write_report(
+    folder: Path,
+    entries: Mapping[str, Sequence[ZooEntry]],
+    costs: Mapping[str, tuple[float, float]],
+    costing: Costing,
+) -> None:
+    """Write the Pareto front of each task.
+
+    Args:
+        folder: of the zoo.
+        entries: measured networks of each task.
+        costs: of all networks that there were to choose from, by entry id.
+        costing: that these costs are of.
+    """
+    most = np.array(list(costs.values())).max(0)
+    found = {task: _front(own, costs, most) for task, own in entries.items() if own}
+    mean = sum(volume for _, volume in found.values()) / max(len(entries), 1)
+    lines, measured = read(folder), sum(map(len, entries.values()))
+    head = (
+        "# Construction of a zoo\n\n"
+        f"{measured} of {len(costs)} pairs of a task and a network were measured, "
+        f"{len(lines)} of them in the ledger with {sum(x.seconds for x in lines):.0f} s. "
+        f"The hypervolume is {mean:.4f}, mean over {len(entries)} tasks.\n\n"
+        "Below, for each task, the networks that no other beats in accuracy on validation images, "
+        f"parameters and {_counted(costing)}"
+    )
+    sections = [
+        _section(f"{task}\n\n{len(front)} of {len(entries[task])} networks.", front, costs, costing)
+        for task, (front, _) in found.items()
+    ]
+    write_file(folder / REPORT, ("\n\n".join([head, *sections]) + "\n").encode())
+
+
+def _counted(costing: Costing) -> str:
+    """What is counted beside parameters, and the units of the tables."""
+    if costing.latency is None:
+        return "multiply-adds; accuracies in %, costs in millions, without a head."
+    return (
+        "latency; accuracies in %, parameters in millions, latency in milliseconds for one image, "
+        "both without a head. Latency is predicted from what the device that the build began on "
+        f"charged ({FILE}), {costing.latency.error:.0%} off on networks that were left out of that."
+    )
+
+
+def _front(
+    entries: Sequence[ZooEntry], costs: Mapping[str, tuple[float, float]], most: Array
+) -> tuple[list[ZooEntry], float]:
+    """Networks of the front, smallest first, and its hypervolume."""
+    own = np.array([costs[entry.id] for entry in entries]) / most
+    accuracies = [e.val_accuracy or 0.0 for e in entries]
+    kept = undominated(accuracies, own)
+    found = [entry for entry, keep in zip(entries, kept, strict=True) if keep]
+    return sorted(found, key=lambda e: e.params), Front.of(accuracies, own).volume
+
+
+def _section(
+    head: str,
+    front: Sequence[ZooEntry],
+    costs: Mapping[str, tuple[float, float]],
+    costing: Costing,
+) -> str:
+    counts_time = costing.latency is not None
+    title = "latency" if counts_time else "multiply-adds"
+    columns = [f"| {' | '.join((*COLUMNS, title))} |", "| --- | ---: | ---: | ---: | ---: |"]
+    rows = [
+        f"| {e.id} | {100 * (e.val_accuracy or 0):.1f} | {100 * (e.accuracy or 0):.1f} "
+        f"| {e.params / 1e6:.2f} "
+        f"| {f'{costs[e.id][1]:.2f}' if counts_time else f'{e.flops / 1e6:.1f}'} |"
+        for e in front
+    ]
+    return "\n".join([f"## {head}\n", *columns, *rows])

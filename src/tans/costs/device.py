@@ -1,0 +1,136 @@
+"""What is measured of this device: how measurements are fitted, and which are kept.
+
+A fit charges so much time for each of a few costs; it is kept in the cache for as long as the
+device is the same, unless the device was too busy for it to be trusted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+
+from tans.files import cache_dir
+
+TRUSTED_ERROR = 0.15
+"""A calibration of a larger error is used once and not kept: the machine was busy with others."""
+
+
+class Calibration(Protocol):
+    """A dataclass of what was measured, and how far it is off."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def error(self) -> float:
+        """Mean absolute relative error; 0.1 is 10%."""
+
+
+Calibrated = TypeVar("Calibrated", bound=Calibration)
+
+
+def device_fingerprint() -> dict[str, str | int]:
+    """What times on this device depend on: processor, PyTorch, threads."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count() or 0,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def remembered(
+    kind: str,
+    schema: int,
+    about: Mapping[str, str | int],
+    revive: Callable[[dict[str, Any]], Calibrated],
+    calibrate: Callable[[], Calibrated],
+) -> Calibrated:
+    """The kept calibration of this device, or a new one, kept if its error can be trusted.
+
+    Args:
+        kind: folder in the cache.
+        schema: version of the stored fields; another one is measured again.
+        about: what it depends on beside the device.
+        revive: the calibration from its stored fields; raises where they are damaged.
+    """
+    fingerprint = device_fingerprint() | dict(about)
+    digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
+    name = re.sub(r"[^\w.]+", "-", "-".join(map(str, about.values())))
+    path = cache_dir(kind) / f"{name}-{digest[:12]}.json"
+    label = {"schema": schema, "fingerprint": fingerprint}
+    model = _read(path, label, revive)
+    if model is None:
+        model = calibrate()
+        if _trusted(model):
+            _write(path, label | {"model": asdict(model)})
+    return model
+
+
+def fit_charges(costs: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Non-negative charges, (costs,), that minimise the squared relative error.
+
+    Args:
+        costs: (measurements, costs).
+        times: (measurements,), above zero.
+    """
+    relative = costs / times[:, None]  # (measurements, costs)
+    scale = np.where(costs.any(0), relative.max(0), 1.0)
+    charges, _ = nnls(relative / scale, np.ones(len(times)))
+    return charges / scale
+
+
+def leave_one_out(costs: np.ndarray, times: np.ndarray) -> float:
+    """Mean absolute relative error of each time as predicted from all others."""
+    rest = ~np.eye(len(times), dtype=bool)  # (measurements, measurements)
+    predicted = [
+        row @ fit_charges(costs[keep], times[keep]) for row, keep in zip(costs, rest, strict=True)
+    ]
+    return float(np.abs(np.array(predicted) / times - 1).mean())
+
+
+def _trusted(model: Calibration) -> bool:
+    return model.error <= TRUSTED_ERROR
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _read(
+    path: Path, label: dict[str, Any], revive: Callable[[dict[str, Any]], Calibrated]
+) -> Calibrated | None:
+    """The stored calibration; None where there is none, or it is damaged or not trusted."""
+    try:
+        stored = json.loads(path.read_text())
+        if any(stored[key] != value for key, value in label.items()):
+            return None
+        model = revive(stored["model"])
+        return model if _trusted(model) else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        fresh.write_text(json.dumps(content, indent=1))
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)

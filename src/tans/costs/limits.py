@@ -1,0 +1,138 @@
+"""Which networks fit the limits, and what to ask for when none does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tans.costs.latency import cached_latency
+from tans.costs.pace import cached_pace
+from tans.errors import LimitError
+from tans.networks import building
+from tans.networks.families.elastic.specification import get_space
+from tans.tasks.splits import SPLITS
+from tans.tasks.task import Task
+from tans.training import HEAD_IMAGES, NORM_IMAGES, Recipe
+from tans.types import Architecture, Constraints, ZooEntry
+
+Array = NDArray[np.float64]
+Placed = tuple[Architecture, int]
+"""A network and the pixels a side of its input."""
+EPOCHS = Recipe.epochs
+"""Of the fine-tune that ``max_minutes`` limits, and that accuracies are predicted for."""
+
+
+def costs_of(
+    entries: Sequence[ZooEntry], task: Task, limits: Constraints
+) -> tuple[dict[str, Array], float | None]:
+    """Per limit, what each entry needs (N,), and the mean relative error of the latencies.
+
+    Latency and minutes are only there when they are limited, as both are measured on first use.
+    """
+    classes = len(task.classes)
+    features = np.array([get_space(e.architecture.space).features for e in entries])
+    costs = {
+        "max_params": np.array([e.params for e in entries]) + (features + 1.0) * classes,
+        "max_flops": np.array([e.flops for e in entries]) + features * float(classes),
+    }
+    placed = [(entry.architecture, entry.resolution) for entry in entries]
+    return costs, _add_times(costs, placed, task, limits)
+
+
+def needs(
+    architectures: Sequence[Architecture], resolution: int, task: Task, limits: Constraints
+) -> dict[str, Array]:
+    """Per limit, what each network needs (N,), whether it is stored or not.
+
+    Raises:
+        InputError: latency or minutes are limited, and the networks are of a space of cells.
+    """
+    own = [building.costs(a, len(task.classes), resolution) for a in architectures]
+    costs = {
+        "max_params": np.array([float(c.params) for c in own]),
+        "max_flops": np.array([float(c.flops) for c in own]),
+    }
+    _add_times(costs, [(a, resolution) for a in architectures], task, limits)
+    return costs
+
+
+def _add_times(
+    costs: dict[str, Array], placed: Sequence[Placed], task: Task, limits: Constraints
+) -> float | None:
+    """Add what is limited of latency and minutes; the latencies' relative error."""
+    error = None
+    if limits.max_latency_ms is not None:
+        costs["max_latency_ms"], error = _latencies(placed, len(task.classes))
+    if limits.max_minutes is not None:
+        costs["max_minutes"] = _minutes(placed, costs["max_flops"], task)
+    return error
+
+
+def _minutes(placed: Sequence[Placed], flops: Array, task: Task) -> Array:
+    """Minutes (N,) of a fine-tune on this device, its validation and its test included."""
+    train, val, test = torch.bincount(task.splits, minlength=len(SPLITS)).tolist()
+    spaces = np.array([architecture.space for architecture, _ in placed])
+    minutes = np.zeros(len(placed))
+    for space in set(spaces.tolist()):
+        own = spaces == space
+        # before the first epoch and after each: batch-norm statistics, and validation
+        looked_at = (EPOCHS + 1) * (val + min(train, NORM_IMAGES))
+        looked_at += test + min(train, HEAD_IMAGES)
+        minutes[own] = cached_pace(space).minutes(flops[own], train, EPOCHS, looked_at)
+    return minutes
+
+
+def _latencies(placed: Sequence[Placed], classes: int) -> tuple[Array, float]:
+    """Milliseconds (N,) on this device, calibrated on first use, and their relative error."""
+    models = {
+        key: cached_latency(get_space(key[0]), key[1])
+        for key in {(architecture.space, resolution) for architecture, resolution in placed}
+    }
+    predicted = [
+        models[architecture.space, resolution].predict(architecture, classes, resolution)
+        for architecture, resolution in placed
+    ]
+    return np.array(predicted), max(model.error for model in models.values())
+
+
+def fits(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:
+    """Mask of networks within every limit.
+
+    Raises:
+        LimitError: the mask would be empty.
+    """
+    within = {
+        name: costs[name] <= limit for name, limit in vars(limits).items() if limit is not None
+    }
+    everyone = np.ones(len(costs["max_params"]), dtype=bool)
+    fits = np.logical_and.reduce([everyone, *within.values()])
+    if fits.any():
+        return fits
+    asked = ", ".join(f"{name} {vars(limits)[name]:g}" for name in within)
+    raise LimitError(f"no network here fits {asked}; {_nearest_limit(costs, within)}")
+
+
+def _nearest_limit(costs: dict[str, Array], within: dict[str, NDArray[np.bool_]]) -> str:
+    """What to raise: one limit where that is enough, else all to those of the smallest network."""
+    enough = []
+    for name in within:
+        others = np.logical_and.reduce(
+            [np.ones(len(costs[name]), dtype=bool), *(m for n, m in within.items() if n != name)]
+        )
+        if others.any():
+            enough.append(f"{name} {_round_up(costs[name][others].min()):g}")
+    if enough:
+        return f"the nearest limit that one would fit is {' or '.join(enough)}"
+    smallest = int(costs["max_params"].argmin())
+    return "the smallest needs " + ", ".join(
+        f"{name} {_round_up(costs[name][smallest]):g}" for name in within
+    )
+
+
+def _round_up(value: float) -> float:
+    """Four digits, never below ``value``, so that the limit named is one that works."""
+    step = 10.0 ** (np.floor(np.log10(value)) - 3)
+    return float(np.ceil(value / step) * step)

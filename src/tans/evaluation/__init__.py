@@ -1,1 +1,0 @@
-"""Experiments as data: declared in a catalogue, run resumably, drawn from the stored results."""

@@ -1,0 +1,1 @@
+"""A fine-tuned network that needs nothing of tans."""

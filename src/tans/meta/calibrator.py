@@ -1,0 +1,243 @@
+"""How well a network will do after fine-tuning, with an interval, judged by the evidence.
+
+A probe of a source's largest network says most, but not what a smaller network of it loses, and
+what a higher resolution gains beyond it. So a ridge regression on the evidence is fitted to real
+fine-tunes of stored networks on tasks of other families. Its errors on families that were left out
+give the interval.
+
+Reference: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005 (conformal
+prediction).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tans.errors import InputError, ZooError
+from tans.meta.evidence import COLUMNS, evidence, logit
+from tans.training import Recipe
+from tans.types import Transfer
+from tans.zoo.sources import Sources
+from tans.zoo.zoo import JUDGE, Zoo
+
+FILE = JUDGE
+SCHEMA = 1
+COVERAGE = 0.9
+"""Share of tasks whose accuracy the interval holds."""
+FEWEST_FAMILIES = 3
+"""Kinds of task from which on leaving one out says something."""
+LUCK = 1.0
+"""Variance of a target's own level, as a multiple of a trial's noise."""
+STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
+"""Ridge penalties that are tried, in rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Real fine-tunes, and the evidence there was before them."""
+
+    evidence: Tensor
+    """float64 (n, len(COLUMNS))."""
+    accuracy: Tensor
+    """float64 (n,), test accuracy after the fine-tune, in [0, 1]."""
+    targets: tuple[str, ...]
+    """Per row, the task."""
+    families: tuple[str, ...]
+    """Per row, the task's kind of image."""
+
+    @classmethod
+    def from_zoo(cls, zoo: Zoo, epochs: int = Recipe.epochs) -> Trials:
+        """Read the transfers of a zoo onto its own tasks, where the sources were probed too."""
+        sources, tasks = Sources.of(zoo), {task.name: task for task in zoo.tasks()}
+        entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
+        transfers = [t for t in zoo.transfers() if t.target in tasks and t.source in entries]
+        probes = _by_setting([t for t in transfers if not t.epochs])
+        rows, kept = [], []
+        for transfer in (t for t in transfers if t.epochs == epochs):
+            seen = probes.get((transfer.target, transfer.images), {})
+            if sources.stand_in(entries[transfer.source]).id in seen:
+                rows.append(evidence(sources, [entries[transfer.source]], seen))
+                kept.append(transfer)
+        return cls(
+            torch.cat([torch.empty(0, len(COLUMNS), dtype=torch.float64), *rows]),
+            torch.tensor([t.accuracy for t in kept], dtype=torch.float64),
+            tuple(t.target for t in kept),
+            tuple(tasks[t.target].card.get("family") or t.target for t in kept),
+        )
+
+    def rows(self, chosen: Tensor) -> Trials:
+        """The trials where a mask (n,) holds."""
+        kept = chosen.nonzero().flatten().tolist()
+        return Trials(
+            self.evidence[chosen],
+            self.accuracy[chosen],
+            tuple(self.targets[row] for row in kept),
+            tuple(self.families[row] for row in kept),
+        )
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A linear rule from evidence to log odds of the accuracy."""
+
+    mean: tuple[float, ...]
+    """Of each column of the evidence."""
+    weights: tuple[float, ...]
+    """A unit of each column, in log odds."""
+    bias: float
+    strength: float
+    """Ridge penalty, in rows."""
+    margin: float = math.inf
+    """Half width of the interval, in log odds."""
+    trials: int = 0
+    """Fine-tunes it was fitted to."""
+
+    def predict(self, evidence: Tensor) -> Tensor:
+        """Accuracies (n,) in [0, 1] from evidence (n, len(COLUMNS))."""
+        return torch.sigmoid(self._odds(evidence))
+
+    def interval(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower and upper bounds (n,) that hold the accuracy at the rate ``COVERAGE``."""
+        odds = self._odds(evidence)
+        return torch.sigmoid(odds - self.margin), torch.sigmoid(odds + self.margin)
+
+    def save(self, folder: Path) -> None:
+        """Write ``judge.json`` as a whole.
+
+        Raises:
+            ZooError: the folder cannot be written.
+        """
+        temporary = folder / f".{FILE}.tmp"
+        text = json.dumps({"schema": SCHEMA, "columns": COLUMNS, **asdict(self)}, indent=1)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(text + "\n")
+            temporary.replace(folder / FILE)
+        except OSError as error:
+            raise ZooError(f"cannot write {folder / FILE}: {error}; check its rights") from error
+
+    @classmethod
+    def load(cls, folder: Path) -> Judge | None:
+        """Inverse of ``save``; None where there is none.
+
+        Raises:
+            ZooError: it is damaged, or of another schema.
+        """
+        path = folder / FILE
+        if not path.exists():
+            return None
+        try:
+            stored = json.loads(path.read_text())
+            if stored.pop("schema") == SCHEMA and tuple(stored.pop("columns")) == COLUMNS:
+                mean, weights = (tuple(map(float, stored.pop(k))) for k in ("mean", "weights"))
+                return cls(mean, weights, **stored)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ZooError(f"{path} is damaged ({error}); run 'tans train' again") from error
+        raise ZooError(f"{path} is of another version of tans; run 'tans train' again")
+
+    def _odds(self, evidence: Tensor) -> Tensor:
+        weights = torch.tensor(self.weights, dtype=torch.float64)
+        return (evidence - torch.tensor(self.mean, dtype=torch.float64)) @ weights + self.bias
+
+
+def judge_zoo(zoo: Zoo) -> Judge | None:
+    """Fit to a zoo's transfers and store it beside the retriever; None where they are too few.
+
+    A stored judge of more trials stays: it came with a copy of some tasks of a larger zoo.
+
+    Raises:
+        ZooError: the zoo cannot be read, or written to.
+    """
+    trials = Trials.from_zoo(zoo)
+    try:
+        stored = Judge.load(zoo.retrieval)
+    except ZooError:  # Damaged, or of another version: what is to be replaced.
+        stored = None
+    if stored is not None and stored.trials > len(trials.accuracy):
+        return stored
+    if len(set(trials.families)) < FEWEST_FAMILIES:
+        (zoo.retrieval / FILE).unlink(missing_ok=True)
+        return None
+    judge = fit_judge(trials)
+    judge.save(zoo.retrieval)
+    return judge
+
+
+def fit_judge(trials: Trials) -> Judge:
+    """Fit to trials; penalty and interval come from leaving each family out in turn.
+
+    Raises:
+        InputError: the trials are of fewer than three families.
+    """
+    families = dict.fromkeys(trials.families)
+    if len(families) < FEWEST_FAMILIES:
+        raise InputError(
+            f"the trials are of {len(families)} families of tasks; expected at least "
+            f"{FEWEST_FAMILIES}: measure more with 'tans zoo transfers'"
+        )
+    left_out = {strength: predict_left_out(trials, strength) for strength in STRENGTHS}
+    errors = {s: _logits(found) - _logits(trials.accuracy) for s, found in left_out.items()}
+    best = min(STRENGTHS, key=lambda strength: errors[strength].square().mean().item())
+    margin = _conformal(_of_best(trials, left_out[best], errors[best].abs()))
+    return replace(_ridge(trials, best), margin=margin, trials=len(trials.accuracy))
+
+
+def predict_left_out(trials: Trials, strength: float) -> Tensor:
+    """Predicted accuracies (n,), each by a rule that saw no trial of the family."""
+    predicted = torch.empty_like(trials.accuracy)
+    for family in dict.fromkeys(trials.families):
+        own = _of(trials.families, family)
+        predicted[own] = _ridge(trials.rows(~own), strength).predict(trials.evidence[own])
+    return predicted
+
+
+def _of_best(trials: Trials, predicted: Tensor, errors: Tensor) -> list[float]:
+    """Per target, the error (n,) where the prediction (n,) was best: what a user would take."""
+    rows = [_of(trials.targets, name) for name in dict.fromkeys(trials.targets)]
+    return [errors[own][predicted[own].argmax()].item() for own in rows]
+
+
+def _ridge(trials: Trials, strength: float) -> Judge:
+    """Least squares in log odds, where each target has a level of its own (a random intercept).
+
+    So the weights come mostly from comparing trials on the same target, as a user will.
+    """
+    x, y = trials.evidence, _logits(trials.accuracy)  # (n, k), (n,)
+    names = list(dict.fromkeys(trials.targets))
+    own = torch.stack([_of(trials.targets, name) for name in names], 1).double()  # (n, t)
+    mean, spread = x.mean(0), x.std(0).clamp_min(1e-6)  # (k,)
+    design = torch.cat([torch.ones_like(y)[:, None], (x - mean) / spread, own], 1)  # (n, 1+k+t)
+    penalty = torch.tensor([0.0, *[strength] * x.shape[1], *[1 / LUCK] * len(names)])
+    gram = design.T @ design + penalty.double().diag()
+    bias, *solved = torch.linalg.solve(gram, design.T @ y)
+    weights = torch.stack(solved[: x.shape[1]]) / spread
+    return Judge(tuple(mean.tolist()), tuple(weights.tolist()), bias.item(), strength)
+
+
+def _conformal(errors: Sequence[float]) -> float:
+    """The error that a new task's stays below at the rate ``COVERAGE``; infinite for too few."""
+    place = math.ceil(COVERAGE * (len(errors) + 1))
+    return sorted(errors)[place - 1] if place <= len(errors) else math.inf
+
+
+def _logits(accuracy: Tensor) -> Tensor:
+    return torch.tensor([logit(value) for value in accuracy.tolist()], dtype=torch.float64)
+
+
+def _of(names: Sequence[str], name: str) -> Tensor:
+    return torch.tensor([each == name for each in names], dtype=torch.bool)
+
+
+def _by_setting(probes: Sequence[Transfer]) -> dict[tuple[str, int], dict[str, float]]:
+    """Probe accuracies by target and number of images, then by entry."""
+    found: dict[tuple[str, int], dict[str, float]] = {}
+    for probe in probes:
+        found.setdefault((probe.target, probe.images), {})[probe.source] = probe.accuracy
+    return found

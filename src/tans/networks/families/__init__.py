@@ -1,0 +1,1 @@
+"""Families of networks: each builds, costs and describes its own."""

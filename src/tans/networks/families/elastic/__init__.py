@@ -1,0 +1,1 @@
+"""Elastic spaces: one supernet, from which every network is a slice."""

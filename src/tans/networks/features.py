@@ -1,0 +1,62 @@
+"""What a network is, as its answers to fixed inputs (paper, section 3.2, functional encoding)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import as_file, files
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from tans.networks.batchnorm import folded
+from tans.networks.families.elastic.network import normalise
+from tans.networks.network import HeadedNetwork
+
+NOISE_SEED = 777
+PROBES = 32
+
+
+@torch.no_grad()
+def functional_embedding(network: HeadedNetwork, resolution: int) -> Tensor:
+    """Features for one fixed Gaussian-noise image, (features,); the paper's v_f."""
+    generator = torch.Generator().manual_seed(NOISE_SEED)
+    noise = torch.randn(1, 3, resolution, resolution, generator=generator)
+    return network.eval().features(noise)[0]
+
+
+@torch.no_grad()
+def probe_similarities(network: HeadedNetwork, resolution: int) -> Tensor:
+    """Centred cosine similarities among the features for the probe images, (P (P - 1) / 2,).
+
+    They do not depend on the width of the features, so networks of any space compare.
+    """
+    images = F.interpolate(probe_images().float(), (resolution, resolution), mode="bilinear")
+    features = network.eval().features(normalise(images))  # (P, features)
+    centred = F.normalize(features - features.mean(0), dim=1)
+    rows, columns = torch.triu_indices(PROBES, PROBES, offset=1)
+    return (centred @ centred.T)[rows, columns]
+
+
+@lru_cache(maxsize=1)
+def probe_images() -> Tensor:
+    """The shipped probe images, uint8 (P, 3, 64, 64)."""
+    with as_file(files("tans") / "assets" / "probes.webp") as path, Image.open(path) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))  # (64 rows, 64 columns, 3)
+    rows, columns = pixels.shape[0] // 64, pixels.shape[1] // 64
+    tiles = pixels.reshape(rows, 64, columns, 64, 3).transpose(0, 2, 4, 1, 3)
+    return torch.from_numpy(tiles.reshape(-1, 3, 64, 64).copy())
+
+
+@torch.no_grad()
+def image_features(network: HeadedNetwork, images: Tensor, batch: int = 256) -> Tensor:
+    """Features of images, uint8 (n, 3, r, r) to float32 (n, features) on the CPU."""
+    network = folded(network).to(memory_format=torch.channels_last)
+    where = network.classifier.weight.device
+    features = [
+        network.features(normalise(part).to(where, memory_format=torch.channels_last)).cpu()
+        for part in images.split(batch)
+    ]
+    return torch.cat(features)  # (n, features)

@@ -1,1 +1,0 @@
-"""Architectures: sample, encode, cost, build and embed them."""

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tans.errors import InputError
+from tans.export.finetuned import check_writable, load_finetuned, predict_files, save_finetuned
+from tans.networks.families.elastic.network import Network, normalise
+from tans.networks.families.elastic.specification import LITE0
+from tans.tasks.findings import Findings
+from tans.tasks.reading import Reading
+from tans.tasks.task import Task, TaskCard
+from tans.temperature import Calibration
+from tans.training import Epoch, FineTuned, Recipe
+
+RESOLUTION = 32
+COLOURS = {"red": (230, 20, 20), "grün": (20, 200, 20), "blue": (20, 20, 230)}
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    images = torch.zeros(30, 3, 16, 16, dtype=torch.uint8)
+    card = TaskCard("colours", "1", "CC0-1.0", "drawn")
+    return Task.from_arrays("colours", images, torch.arange(30) % 3, tuple(COLOURS), card)
+
+
+@pytest.fixture(scope="module")
+def tuned() -> FineTuned:
+    torch.manual_seed(0)
+    return finetuned(Network(LITE0, LITE0.smallest, 3).eval())
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tuned: FineTuned, task: Task) -> Path:
+    save(tmp_path / "out", tuned, task)
+    return tmp_path / "out"
+
+
+def finetuned(network: Network, val: float = 0.5) -> FineTuned:
+    history = (Epoch(1, 1.2, val, val, 0.5), Epoch(2, 0.7, val, val, 1.0))
+    confusion = torch.tensor([[2, 0, 0], [1, 1, 0], [0, 0, 2]])
+    return FineTuned(network, history, 2, 5 / 6, confusion, 1.1, tuple(COLOURS))
+
+
+def save(folder: Path, tuned: FineTuned, task: Task) -> None:
+    recipe = Recipe(epochs=2, seed=7)
+    save_finetuned(
+        folder,
+        tuned,
+        task,
+        source="icons-0badcafe",
+        licence="Apache-2.0",
+        resolution=RESOLUTION,
+        recipe=recipe,
+    )
+
+
+def draw(path: Path, colour: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (20, 12), COLOURS[colour]).save(path)
+    return path
+
+
+def test_loaded_network_computes_what_the_saved_one_does(folder: Path, tuned: FineTuned) -> None:
+    exported = load_finetuned(folder)
+    x = normalise(torch.randint(0, 256, (2, 3, RESOLUTION, RESOLUTION), dtype=torch.uint8))
+    with torch.no_grad():
+        torch.testing.assert_close(exported.network(x), tuned.network(x))
+    assert not exported.network.training
+    assert exported.classes == tuple(COLOURS)
+    assert exported.resolution == RESOLUTION
+
+
+def test_description_says_all_that_is_needed_to_use_and_to_trace_it(folder: Path) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    assert card["architecture"] == str(LITE0.smallest)
+    assert card["space"] == "lite0"
+    assert card["source"] == {"entry": "icons-0badcafe", "licence": "Apache-2.0"}
+    assert card["recipe"]["seed"] == 7
+    assert (card["best_epoch"], card["test_images"]) == (2, 6)
+    assert [epoch["epoch"] for epoch in card["history"]] == [1, 2]
+    assert card["confusion"][1] == [1, 1, 0]
+    assert card["balanced_accuracy"] == pytest.approx((1 + 0.5 + 1) / 3)
+    assert (card["commonest_class"], card["commonest_share"]) == ("red", pytest.approx(1 / 3))
+    assert card["recall"][1] == {"class": "grün", "test_images": 2, "found": 1, "recall": 0.5}
+    assert card["accuracy_interval"][0] < card["test_accuracy"] < card["accuracy_interval"][1]
+    assert "6 test images are too few to tell" in card["warnings"][0]
+    preprocessing = card["preprocessing"]
+    assert (preprocessing["mean"], preprocessing["std"]) == (127, 128)
+    assert preprocessing["size"] == [RESOLUTION, RESOLUTION]
+    assert "32 x 32" in preprocessing["words"]
+    assert card == load_finetuned(folder).card
+
+
+def test_missing_validation_is_valid_json(tmp_path: Path, tuned: FineTuned, task: Task) -> None:
+    save(tmp_path, finetuned(tuned.network, val=float("nan")), task)
+    text = (tmp_path / "model.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["history"][0]["val_accuracy"] is None
+
+
+def test_saving_again_replaces_the_network_and_keeps_other_files(folder: Path, task: Task) -> None:
+    (folder / "report.html").write_text("kept")
+    other = Network(LITE0, LITE0.largest, 3).eval()
+    save(folder, finetuned(other), task)
+    assert load_finetuned(folder).network.architecture == LITE0.largest
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"model.json", "model.safetensors", "report.html"}
+
+
+def test_foreign_description_is_not_overwritten(
+    tmp_path: Path, tuned: FineTuned, task: Task
+) -> None:
+    (tmp_path / "model.json").write_text('{"mine": 1}')
+    with pytest.raises(InputError, match="give another folder"):
+        save(tmp_path, tuned, task)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
+    assert (tmp_path / "model.json").read_text() == '{"mine": 1}'
+
+
+def test_folder_that_cannot_be_made_is_one_error(
+    tmp_path: Path, tuned: FineTuned, task: Task
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        save(tmp_path / "file" / "out", tuned, task)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 99, "architecture": ""}'])
+def test_folder_without_a_description_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(InputError, match=r"fine-tune"):
+        load_finetuned(tmp_path)
+
+
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no fine-tuned network"):
+        load_finetuned(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": "lite0:9x9"},
+        {"architecture": "nowhere:3x3"},
+        {"architecture": 5},
+        {"classes": ["one", "two"]},
+        {"classes": None},
+        {"resolution": "large"},
+        {"resolution": 0},
+        {"weights": {}},
+    ],
+)
+def test_damaged_description_is_refused(folder: Path, change: dict[str, object]) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(card | change))
+    with pytest.raises(InputError, match="is damaged"):
+        load_finetuned(folder)
+
+
+def test_damaged_or_missing_weights_are_refused(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-4] + b"\0\1\2\3")
+    with pytest.raises(InputError, match="hash"):
+        load_finetuned(folder)
+    weights.unlink()
+    with pytest.raises(InputError, match="is damaged"):
+        load_finetuned(folder)
+
+
+def test_what_samples_mean_and_the_temperature_travel(
+    tmp_path: Path, tuned: FineTuned, task: Task
+) -> None:
+    reading = Reading({"uint16": (0.0, 4095.0)}, (0, 0, 0))
+    deep = replace(task, found=Findings(reading=reading))
+    save(tmp_path, replace(tuned, calibration=Calibration(1.7, 40)), deep)
+    loaded = load_finetuned(tmp_path)
+    assert (loaded.reading, loaded.temperature) == (reading, 1.7)
+    words = loaded.card["preprocessing"]["words"]
+    assert "uint16 samples from 0..4095" in words
+    assert "background (0, 0, 0)" in words
+
+
+def test_networks_of_the_first_schema_are_read(folder: Path) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    for name in ("reading", "temperature", "calibration", "data"):
+        del card[name]
+    (folder / "model.json").write_text(json.dumps({**card, "schema": 1}))
+    loaded = load_finetuned(folder)
+    assert loaded.temperature == 1
+    assert loaded.reading == Reading.whole()
+
+
+@pytest.mark.parametrize(
+    "change", [{"temperature": 0}, {"reading": {"ranges": {"uint16": [5, 5]}, "ground": [0, 0, 0]}}]
+)
+def test_a_description_that_cannot_be_is_damaged(folder: Path, change: dict[str, object]) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(card | change))
+    with pytest.raises(InputError, match="is damaged"):
+        load_finetuned(folder)
+
+
+def test_a_network_that_cannot_be_written_is_kept_elsewhere(
+    tmp_path: Path, tuned: FineTuned, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written") as refused:
+        save(tmp_path / "file" / "out", tuned, task)
+    kept = re.search(r"it is in (\S+) instead", str(refused.value))
+    assert kept is not None
+    assert load_finetuned(kept[1]).classes == task.classes
+
+
+def test_a_folder_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "try").write_text("mine")
+    check_writable(tmp_path)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("try", "mine")]
+    check_writable(tmp_path / "new" / "out")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(InputError, match="cannot be written"):
+        check_writable(tmp_path / "try" / "out")
+
+
+def test_files_are_classified_by_the_folder_of_a_network(folder: Path, tmp_path: Path) -> None:
+    path = draw(tmp_path / "a.png", "red")
+    (prediction,) = predict_files(folder, [path])
+    assert (prediction.path, prediction.error) == (path, None)
+    assert prediction.label in COLOURS

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from tans.errors import InputError, ZooError
+from tans.meta.calibrator import COVERAGE, FILE, Judge, Trials, fit_judge, predict_left_out
+from tans.meta.evidence import COLUMNS
+
+
+def _trials(families: int, noise: float, seed: int = 0, each: int = 4, rows: int = 6) -> Trials:
+    """Fine-tunes whose log odds follow the probe, off by a target's own luck."""
+    generator = torch.Generator().manual_seed(seed)
+    n = families * each * rows
+    evidence = torch.randn(n, len(COLUMNS), dtype=torch.float64, generator=generator)
+    luck = noise * torch.randn(families * each, dtype=torch.float64, generator=generator)
+    odds = 0.5 + 0.8 * evidence[:, 0] - 0.4 * evidence[:, 3] + luck.repeat_interleave(rows)
+    return Trials(
+        evidence,
+        torch.sigmoid(odds),
+        tuple(f"task {k // rows}" for k in range(n)),
+        tuple(f"family {k // (rows * each)}" for k in range(n)),
+    )
+
+
+def test_a_rule_that_is_linear_in_log_odds_is_found() -> None:
+    trials = _trials(families=6, noise=0.0)
+    judge = fit_judge(trials)
+    assert judge.trials == len(trials.accuracy)
+    assert torch.allclose(judge.predict(trials.evidence), trials.accuracy, atol=0.03)
+    assert judge.weights[0] == pytest.approx(0.8, abs=0.05)
+    assert judge.weights[3] == pytest.approx(-0.4, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_interval_holds_new_tasks_at_its_rate(seed: int) -> None:
+    judge = fit_judge(_trials(families=10, noise=0.5, seed=seed))
+    new = _trials(families=50, noise=0.5, seed=100 + seed)
+    low, high = judge.interval(new.evidence)
+    inside = ((low <= new.accuracy) & (new.accuracy <= high)).double().mean().item()
+    assert COVERAGE - 0.08 < inside < 0.995
+    assert (low < judge.predict(new.evidence)).all()
+    assert (judge.predict(new.evidence) < high).all()
+
+
+def test_a_family_is_predicted_without_its_own_trials() -> None:
+    trials = _trials(families=5, noise=0.1)
+    own = torch.tensor([family == "family 2" for family in trials.families])
+    spoilt = Trials(
+        trials.evidence,
+        torch.where(own, 0.01, trials.accuracy),
+        trials.targets,
+        trials.families,
+    )
+    before, after = (predict_left_out(t, strength=1.0)[own] for t in (trials, spoilt))
+    assert torch.equal(before, after)
+
+
+def test_few_tasks_give_no_bound() -> None:
+    judge = fit_judge(_trials(families=3, noise=0.1, each=2))
+    assert judge.margin == math.inf
+    low, high = judge.interval(torch.zeros(1, len(COLUMNS), dtype=torch.float64))
+    assert (low.item(), high.item()) == (0.0, 1.0)
+
+
+def test_two_families_are_too_few() -> None:
+    with pytest.raises(InputError, match="2 families.*at least 3"):
+        fit_judge(_trials(families=2, noise=0.1))
+
+
+def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
+    judge = fit_judge(_trials(families=4, noise=0.2))
+    judge.save(tmp_path / "retrieval")
+    assert Judge.load(tmp_path / "retrieval") == judge
+    assert Judge.load(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "wrong", ["nonsense", "{}", '{"schema": 1, "columns": []}', '{"schema": 99}', "[1]"]
+)
+def test_a_damaged_file_is_one_clear_error(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / FILE).write_text(wrong)
+    with pytest.raises(ZooError, match="tans train"):
+        Judge.load(tmp_path)
+
+
+def test_the_file_names_its_columns(tmp_path: Path) -> None:
+    fit_judge(_trials(families=4, noise=0.2)).save(tmp_path)
+    assert tuple(json.loads((tmp_path / FILE).read_text())["columns"]) == COLUMNS

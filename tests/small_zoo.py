@@ -1,0 +1,69 @@
+"""A small zoo, built for real on drawn tasks, and the tasks it is built on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tans.build.engine import BuildSettings, build_zoo
+from tans.build.transfers import TransferSettings, measure_transfers
+from tans.meta.data import MetaData
+from tans.meta.presets import MetaSettings
+from tans.meta.train import meta_train
+from tans.tasks.task import Task, TaskCard
+from tans.training import Recipe
+from tans.zoo.zoo import Zoo
+
+SMALL = BuildSettings(
+    resolution=32,
+    subnets=4,
+    imagenet_resolutions=(48,),
+    least_seen=1,
+    recipe=Recipe(epochs=1, batch_size=16),
+    base_recipe=Recipe(epochs=1, learning_rate=1e-3, batch_size=16),
+)
+TRANSFERS = TransferSettings(Recipe(epochs=1, batch_size=8, seed=3), images=30, first=1, others=1)
+
+
+def drawn_task(name: str, family: str, seed: int = 0, n: int = 60) -> Task:
+    """Noise of a task's own colour under bars across, bars down, or both."""
+    generator = torch.Generator().manual_seed(seed)
+    colour = torch.randint(0, 120, (3, 1, 1), generator=generator)
+    noise = torch.randint(0, 80, (n, 3, 32, 32), generator=generator)
+    images = (noise + colour).to(torch.uint8)
+    labels = torch.arange(n) % 3
+    images[labels != 1, :, ::8] = 255
+    images[labels != 0, :, :, ::8] = 255
+    card = TaskCard(source="drawn", version="1", licence="CC0-1.0", made="bars", family=family)
+    classes = tuple(f"{name} {way}" for way in ("across", "down", "both"))
+    return Task.from_arrays(name, images, labels, classes, card)
+
+
+@pytest.fixture(scope="session")
+def small_tasks() -> list[Task]:
+    return [drawn_task("red", "one", seed=1), drawn_task("blue", "two", seed=2)]
+
+
+@pytest.fixture(scope="session")
+def small_zoo(tmp_path_factory: pytest.TempPathFactory, small_tasks: list[Task]) -> Zoo:
+    """Built once for all tests: read it, or copy its folder before writing."""
+    folder: Path = tmp_path_factory.mktemp("zoos") / "small"
+    zoo = build_zoo(folder, small_tasks, SMALL)
+    settings = MetaSettings(steps=20, query_images=20, query_least=20, evaluate_every=0)
+    meta_train(MetaData.from_zoo(zoo), settings).save(zoo.retrieval)
+    return zoo
+
+
+@pytest.fixture(scope="session")
+def measured_zoo(
+    small_zoo: Zoo, small_tasks: list[Task], tmp_path_factory: pytest.TempPathFactory
+) -> Zoo:
+    """The small zoo with transfers between its tasks; as it, to be read only."""
+    folder = tmp_path_factory.mktemp("measured") / "zoo"
+    shutil.copytree(small_zoo.path, folder)
+    zoo = Zoo.open(folder)
+    measure_transfers(zoo, small_tasks, TRANSFERS)
+    return Zoo.open(folder)
