@@ -1,3 +1,9 @@
-"""Fixtures that the tests of both distributions share."""
+"""What the tests of both distributions share."""
 
-pytest_plugins = ["tests.small_zoo"]
+import os
+
+# Workers run beside each other, one on each core: set before torch is loaded, it reaches the
+# processes that tests start too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+pytest_plugins = ["tests.small_zoo", "tests.networks.plain"]

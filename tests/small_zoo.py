@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
-from tans.build.engine import BuildSettings, build_zoo
+from tans.build.engine import build_zoo
+from tans.build.settings import BuildSettings
 from tans.build.transfers import TransferSettings, measure_transfers
 from tans.meta.data import MetaData
 from tans.meta.presets import MetaSettings
@@ -48,22 +52,41 @@ def small_tasks() -> list[Task]:
 
 
 @pytest.fixture(scope="session")
-def small_zoo(tmp_path_factory: pytest.TempPathFactory, small_tasks: list[Task]) -> Zoo:
-    """Built once for all tests: read it, or copy its folder before writing."""
-    folder: Path = tmp_path_factory.mktemp("zoos") / "small"
-    zoo = build_zoo(folder, small_tasks, SMALL)
-    settings = MetaSettings(steps=20, query_images=20, query_least=20, evaluate_every=0)
-    meta_train(MetaData.from_zoo(zoo), settings).save(zoo.retrieval)
-    return zoo
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """A folder that the first worker to ask for it makes, and that the others wait for."""
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"{folder.name} unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def measured_zoo(
-    small_zoo: Zoo, small_tasks: list[Task], tmp_path_factory: pytest.TempPathFactory
-) -> Zoo:
+def small_zoo(session_folder: Path, small_tasks: list[Task]) -> Zoo:
+    """Built once for all tests: read it, or copy its folder before writing."""
+
+    def make(folder: Path) -> None:
+        zoo = build_zoo(folder, small_tasks, SMALL)
+        settings = MetaSettings(steps=20, query_images=20, query_least=20, evaluate_every=0)
+        meta_train(MetaData.from_zoo(zoo), settings).save(zoo.retrieval)
+
+    return Zoo.open(once(session_folder / "small", make))
+
+
+@pytest.fixture(scope="session")
+def measured_zoo(small_zoo: Zoo, small_tasks: list[Task], session_folder: Path) -> Zoo:
     """The small zoo with transfers between its tasks; as it, to be read only."""
-    folder = tmp_path_factory.mktemp("measured") / "zoo"
-    shutil.copytree(small_zoo.path, folder)
-    zoo = Zoo.open(folder)
-    measure_transfers(zoo, small_tasks, TRANSFERS)
-    return Zoo.open(folder)
+
+    def make(folder: Path) -> None:
+        shutil.copytree(small_zoo.path, folder)
+        measure_transfers(Zoo.open(folder), small_tasks, TRANSFERS)
+
+    return Zoo.open(once(session_folder / "measured", make))

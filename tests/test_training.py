@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from tans.errors import InputError
 from tans.networks.batchnorm import recalibrate
-from tans.networks.families.elastic.imagenet import imagenet_network
-from tans.networks.families.elastic.network import Network, normalise
-from tans.networks.families.elastic.specification import LITE0
-from tans.networks.families.elastic.supernet import Supernet
+from tans.networks.families.elastic.specification import LITE0, ref_of
+from tans.networks.family import build
+from tans.networks.network import Network, prepare
 from tans.scores import Scores
 from tans.tasks.task import Task, TaskCard
 from tans.temperature import calibrate
@@ -23,20 +22,19 @@ from tans.training import (
     UNEVEN,
     Epoch,
     FineTuned,
+    Loop,
     Recipe,
-    Run,
     accuracy,
     augment,
     class_weights,
     confusion_matrix,
-    distil,
     finetune,
     fit_head,
     predict,
     probe,
     sgd,
-    train_supernet,
 )
+from tans.types import InputSpec
 
 CARD = TaskCard(source="made", version="1", licence="CC0-1.0", made="bars of two directions")
 
@@ -68,12 +66,12 @@ def uneven_bars(common: int = 160, rare: int = 8, held_out: int = 40) -> Task:
 @pytest.fixture(scope="module")
 def network() -> Network:
     torch.manual_seed(0)
-    return Network(LITE0, LITE0.smallest, classes=9)
+    return build(ref_of(LITE0.smallest, 32), classes=9)
 
 
 def test_finetuning_learns_and_reports_the_kept_epoch(network: Network) -> None:
     task = bars(200)
-    before = {k: v.clone() for k, v in network.state_dict().items()}
+    before = {k: v.clone() for k, v in network.weights().items()}
     heard = []
     tuned = finetune(network, task, 32, Recipe(epochs=6, batch_size=16), on_epoch=heard.append)
     assert tuple(heard) == tuned.history
@@ -88,7 +86,7 @@ def test_finetuning_learns_and_reports_the_kept_epoch(network: Network) -> None:
     assert tuned.test_accuracy == tuned.scores.accuracy
     assert tuned.confusion.sum() == len(task.split("test", 32)[1])
     assert tuned.seconds >= tuned.history[-1].seconds
-    assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
+    assert all(torch.equal(before[k], v) for k, v in network.weights().items())
 
 
 def test_without_validation_images_the_last_epoch_is_kept(network: Network) -> None:
@@ -128,7 +126,7 @@ def test_a_probe_does_not_depend_on_the_statistics_of_other_images(network: Netw
         torch.full((40, 3, 32, 32), 9, dtype=torch.uint8)
         + torch.arange(40)[:, None, None, None].to(torch.uint8),
     )
-    found = [probe(copy.deepcopy(n), task, 32) for n in (network, other)]
+    found = [probe(copy.deepcopy(n), task) for n in (network, other)]
     assert found[0] == pytest.approx(found[1], abs=0.02)
     assert found[0] > 0.65  # chance is a half
 
@@ -159,7 +157,7 @@ def test_weights_change_nothing_where_classes_are_even(network: Network) -> None
         finetune(network, bars(24), 32, dataclasses.replace(recipe, weigh_classes=weigh))
         for weigh in (True, False)
     )
-    one, other = (tuned.network.state_dict() for tuned in (weighed, alike))
+    one, other = (tuned.network.weights() for tuned in (weighed, alike))
     assert all(torch.equal(one[name], other[name]) for name in one)
     losses = ([epoch.train_loss for epoch in tuned.history] for tuned in (weighed, alike))
     assert next(losses) == next(losses)
@@ -203,33 +201,13 @@ def test_the_rate_decays_once_over_the_run() -> None:
         return nn.functional.cross_entropy(module(x.flatten(1)), y)
 
     images = torch.zeros(17, 3, 8, 8, dtype=torch.uint8)
-    Run(module, optimiser, recipe).minimise(loss, images, torch.zeros(17, dtype=torch.int64))
+    Loop(module, InputSpec(8), optimiser, recipe).minimise(
+        loss, images, torch.zeros(17, dtype=torch.int64)
+    )
     assert len(rates) == 5 * 4  # 17 images in batches of nearly 4
     assert rates[0] == recipe.learning_rate
     assert all(a > b for a, b in pairwise(rates))
     assert rates[-1] < 0.01 * recipe.learning_rate
-
-
-def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    def train(checkpoint: Path | None, stop_after: int | None = None) -> Tensor:
-        torch.manual_seed(0)
-        supernet = Supernet(LITE0, classes=2)
-        images, labels = bars(36).split("train", 32)
-
-        def listen(epoch: int, _: float) -> None:
-            if epoch == stop_after:
-                raise KeyboardInterrupt
-
-        train_supernet(supernet, images, labels, Recipe(epochs=3, batch_size=8), listen, checkpoint)
-        return supernet.full.tail.conv.weight.detach()
-
-    checkpoint = tmp_path / "run.pt"
-    with pytest.raises(KeyboardInterrupt):
-        train(checkpoint, stop_after=2)
-    assert checkpoint.exists()
-    whole = train(None)
-    assert torch.equal(train(checkpoint), whole)
-    assert torch.equal(train(checkpoint), whole)  # finished: nothing is left to do
 
 
 def test_short_epochs_are_not_each_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,28 +217,14 @@ def test_short_epochs_are_not_each_saved(tmp_path: Path, monkeypatch: pytest.Mon
     )
     module = nn.Linear(3, 2)
     recipe = Recipe(epochs=6, augment=False)
-    run = Run(module, sgd(module, recipe), recipe, tmp_path / "run.pt")
+    loop = Loop(module, InputSpec(1), sgd(module, recipe), recipe, tmp_path / "run.pt")
     images = torch.zeros(4, 3, 1, 1, dtype=torch.uint8)
-    run.minimise(lambda x, *_: module(x.flatten(1)).sum(), images, torch.zeros(4).long())
+    loop.minimise(lambda x, *_: module(x.flatten(1)).sum(), images, torch.zeros(4).long())
     assert saved == [1, 6]
 
 
-def test_distilling_brings_slices_towards_the_whole() -> None:
-    teacher = imagenet_network()
-    supernet = Supernet(LITE0, classes=1000)
-    supernet.full.load_state_dict(teacher.state_dict())
-    images, _ = bars(50).split("train", 64)
-    losses: list[float] = []
-    head = supernet.full.classifier.weight.clone()
-    recipe = Recipe(epochs=4, learning_rate=1e-3, batch_size=8, augment=False)
-    distil(supernet, teacher, images, recipe, lambda _, loss: losses.append(loss))
-    assert losses[-1] < 0.9 * losses[0]
-    assert torch.equal(supernet.full.classifier.weight, head)
-    assert supernet.full.classifier.weight.requires_grad
-
-
 def test_augmentation_keeps_shape_and_is_seeded() -> None:
-    x = normalise(bars(6).split("train", 32)[0])
+    x = prepare(bars(6).split("train", 32)[0], InputSpec(32))
     first, again = (augment(x, True, torch.Generator().manual_seed(4)) for _ in range(2))
     assert first.shape == x.shape
     assert torch.equal(first, again)

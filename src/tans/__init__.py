@@ -4,6 +4,8 @@
     zoo = tans.Zoo.open()
     matches = tans.search(task, zoo, max_params=3e6)
     network = zoo.load(matches[0].id, classes=len(task.classes))
+    tans.finetune_best(task, zoo).save("tuned/")
+    predictions = tans.predict_files("tuned/", ["image.png"])
 
 Names are imported at first use, so that ``import tans`` costs nothing.
 """
@@ -19,13 +21,15 @@ if TYPE_CHECKING:
     from tans.build.engine import build_zoo
     from tans.errors import TansError
     from tans.export.classifier import Classifier, Prediction
-    from tans.export.finetuned import load_finetuned, predict_files
+    from tans.export.finetuned import load_finetuned, predict_files, save_finetuned
     from tans.meta.train import meta_train
+    from tans.report import Run, write_check, write_report
     from tans.search import Look, SearchResult, search
     from tans.tasks.findings import Findings, Overrides
     from tans.tasks.task import Task, TaskCard
     from tans.training import FineTuned, Recipe, finetune
     from tans.types import Architecture, Constraints, Match, ZooEntry
+    from tans.workflow import FinetuneResult, Selection, finetune_best, finetune_entry
     from tans.zoo.verify import verify_zoo
     from tans.zoo.zoo import Zoo
 
@@ -37,12 +41,15 @@ __all__ = [
     "Constraints",
     "Findings",
     "FineTuned",
+    "FinetuneResult",
     "Look",
     "Match",
     "Overrides",
     "Prediction",
     "Recipe",
+    "Run",
     "SearchResult",
+    "Selection",
     "TansError",
     "Task",
     "TaskCard",
@@ -51,11 +58,16 @@ __all__ = [
     "__version__",
     "build_zoo",
     "finetune",
+    "finetune_best",
+    "finetune_entry",
     "load_finetuned",
     "meta_train",
     "predict_files",
+    "save_finetuned",
     "search",
     "verify_zoo",
+    "write_check",
+    "write_report",
 ]
 
 _HOMES = {
@@ -63,13 +75,16 @@ _HOMES = {
     "Classifier": "tans.export.classifier",
     "Constraints": "tans.types",
     "FineTuned": "tans.training",
+    "FinetuneResult": "tans.workflow",
     "Findings": "tans.tasks.findings",
     "Look": "tans.search",
     "Match": "tans.types",
     "Overrides": "tans.tasks.findings",
     "Prediction": "tans.export.classifier",
     "Recipe": "tans.training",
+    "Run": "tans.report",
     "SearchResult": "tans.search",
+    "Selection": "tans.workflow",
     "TansError": "tans.errors",
     "Task": "tans.tasks.task",
     "TaskCard": "tans.tasks.task",
@@ -77,11 +92,16 @@ _HOMES = {
     "ZooEntry": "tans.types",
     "build_zoo": "tans.build.engine",
     "finetune": "tans.training",
+    "finetune_best": "tans.workflow",
+    "finetune_entry": "tans.workflow",
     "load_finetuned": "tans.export.finetuned",
     "meta_train": "tans.meta.train",
     "predict_files": "tans.export.finetuned",
+    "save_finetuned": "tans.export.finetuned",
     "search": "tans.search",
     "verify_zoo": "tans.zoo.verify",
+    "write_check": "tans.report",
+    "write_report": "tans.report",
 }
 """The module in which each public name lives."""
 

@@ -4,9 +4,8 @@
     ├── InputError        what the user gave cannot be used
     │   ├── TaskError     a dataset cannot become a task
     │   └── LimitError    no network fits the limits
+    ├── WeightsError      published weights are not installed, or are others than expected
     ├── ZooError          a zoo is missing, damaged, or of another schema
-    ├── SourceError       a packaged source cannot be fetched or read
-    ├── ResultError       results of experiments cannot be read or written
     ├── MissingExtraError an optional dependency is not installed
     └── MissingBenchError the distribution tans-bench is not installed
 
@@ -30,16 +29,12 @@ class LimitError(InputError):
     """No network fits the limits."""
 
 
+class WeightsError(TansError):
+    """Published weights are not installed, or are others than expected."""
+
+
 class ZooError(TansError):
     """A zoo is missing, damaged, or of another schema."""
-
-
-class SourceError(TansError):
-    """A packaged source cannot be fetched or read."""
-
-
-class ResultError(TansError):
-    """Results of experiments cannot be read or written."""
 
 
 class MissingExtraError(TansError):

@@ -9,14 +9,12 @@ References:
     Jeong et al., Task-Adaptive Neural Network Search with Meta-Contrastive Learning, NeurIPS 2021.
     Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution,
     ICLR 2022.
-    Yu et al., BigNAS, ECCV 2020 (the sandwich rule).
 """
 
 from __future__ import annotations
 
 import copy
 import math
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,17 +25,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.errors import InputError
+from tans.files import replacing
 from tans.networks.batchnorm import folded, recalibrate
-from tans.networks.families.elastic.network import normalise
-from tans.networks.families.elastic.specification import Specification
-from tans.networks.families.elastic.supernet import Supernet
+from tans.networks.family import resized
 from tans.networks.features import image_features
-from tans.networks.network import HeadedNetwork
+from tans.networks.network import Network, prepare
 from tans.networks.probe import linear_head, probe_accuracy
 from tans.scores import Scores
 from tans.tasks.task import Task
 from tans.temperature import Calibration, calibrate
-from tans.types import Architecture
+from tans.types import InputSpec, ZooEntry
 
 RECIPE = 2
 """Version of the rule that fits, weighs and chooses; results made by another are kept apart."""
@@ -46,10 +43,6 @@ HEAD_IMAGES = 2000
 """At most, that a head is fitted to before training."""
 NORM_IMAGES = 256
 """At most, in the one batch that batch-norm statistics are taken from."""
-FULL_EVERY = 4
-"""While distilling, the largest network is trained every this many steps; it costs the most."""
-SPREAD_FLOOR = 0.05
-"""Added to the spread of a teacher's feature, so that features that rarely fire do not rule."""
 SAVE_EVERY_S = 10.0
 """Seconds between two checkpoints, at least: an epoch over few images takes less than saving it."""
 
@@ -114,7 +107,7 @@ class Epoch:
 class FineTuned:
     """A fine-tuned network and how it got there."""
 
-    network: HeadedNetwork
+    network: Network
     history: tuple[Epoch, ...]
     best_epoch: int
     """The epoch kept: highest balanced validation accuracy, the later of equals; 0 for the head
@@ -127,8 +120,16 @@ class FineTuned:
     """From the start of training to the end of the test."""
     classes: tuple[str, ...]
     """Names, in the order of the confusion's rows."""
+    recipe: Recipe
+    entry: ZooEntry | None = None
+    """What it began from; None for a network that is of no zoo."""
     calibration: Calibration = field(default_factory=Calibration)
     """What makes probabilities of the network's scores."""
+
+    @property
+    def input(self) -> InputSpec:
+        """What images the network takes."""
+        return self.network.input
 
     @property
     def scores(self) -> Scores:
@@ -137,9 +138,9 @@ class FineTuned:
 
 
 def finetune(
-    network: HeadedNetwork,
+    network: Network,
     task: Task,
-    resolution: int,
+    resolution: int | None = None,
     recipe: Recipe | None = None,
     *,
     limit: int | None = None,
@@ -150,7 +151,7 @@ def finetune(
 
     Args:
         network: left as it is; a copy is trained.
-        resolution: pixels a side.
+        resolution: pixels a side; those of the network's own input when None.
         limit: at most this many training images, a stratified draw.
         on_epoch: told after every epoch.
         on_interrupt: asked when a keyboard interrupt stops training, with the best epoch so far,
@@ -158,11 +159,14 @@ def finetune(
     """
     recipe = recipe or Recipe()
     began = time.perf_counter()
-    images, labels = task.split("train", resolution, limit, recipe.seed)
     network = copy.deepcopy(network)
+    if resolution is not None:
+        network.ref = resized(network.ref, resolution)
+    side = network.input.size
+    images, labels = task.split("train", side, limit, recipe.seed)
     network.replace_head(len(task.classes), recipe.seed)
     network.to(device()).to(memory_format=torch.channels_last)
-    held_out = task.split("val", resolution)
+    held_out = task.split("val", side)
     weights = class_weights(labels, len(task.classes)) if recipe.weigh_classes else None
     history: list[Epoch] = []
     best: dict[str, Tensor] = {}
@@ -185,9 +189,9 @@ def finetune(
     if recipe.fit_head:
         after_epoch(0, fit_head(network, images, labels, recipe.seed, weights))
     weights = None if weights is None else weights.to(device())
-    run = Run(network, sgd(network, recipe), recipe)
+    loop = Loop(network, network.input, sgd(network, recipe), recipe)
     try:
-        run.minimise(
+        loop.minimise(
             lambda x, y, _: F.cross_entropy(network(x), y, weights), images, labels, after_epoch
         )
     except KeyboardInterrupt:
@@ -195,7 +199,7 @@ def finetune(
         if kept is None or on_interrupt is None or not on_interrupt(kept):
             raise
     network.load_state_dict(best)
-    test_images, test_labels = task.split("test", resolution)
+    test_images, test_labels = task.split("test", side)
     test_scores = predict(network, test_images)  # (m, classes)
     confusion = _counted(test_scores, test_labels, len(task.classes))
     seconds = time.perf_counter() - began
@@ -207,6 +211,7 @@ def finetune(
         confusion=confusion,
         seconds=seconds,
         classes=task.classes,
+        recipe=recipe,
         calibration=calibrate(predict(network, held_out[0]), held_out[1], test_scores, test_labels),
     )
 
@@ -229,7 +234,7 @@ def class_weights(labels: Tensor, classes: int) -> Tensor | None:
 
 
 def fit_head(
-    network: HeadedNetwork,
+    network: Network,
     images: Tensor,
     labels: Tensor,
     seed: int = 0,
@@ -246,7 +251,7 @@ def fit_head(
         class_weights: float (classes,), how much an image of each class counts; else all alike.
     """
     rows = _shuffled(len(images), seed)[:HEAD_IMAGES]
-    features = adapted_features(network, images[rows])  # (n, features)
+    features = adapted_features(network, images[rows])  # (n, width)
     classes = network.classifier.out_features
     weight, bias = linear_head(features, labels[rows], classes, class_weights)
     with torch.no_grad():
@@ -255,24 +260,21 @@ def fit_head(
     return F.cross_entropy(F.linear(features, weight, bias), labels[rows], class_weights).item()
 
 
-def probe(
-    network: HeadedNetwork, task: Task, resolution: int, limit: int | None = None, seed: int = 0
-) -> float:
+def probe(network: Network, task: Task, limit: int | None = None, seed: int = 0) -> float:
     """Accuracy of a linear classifier on a network's frozen features, cross-validated, in [0, 1].
 
     It is where a fine-tune begins, so batch-norm statistics are those of the task.
 
     Args:
         network: its batch-norm statistics are replaced.
-        resolution: pixels a side.
         limit: at most this many of the training images, which alone are looked at.
     """
-    images, labels, folds = task.folds(resolution, limit, seed)
+    images, labels, folds = task.folds(network.input.size, limit, seed)
     return probe_accuracy(adapted_features(network, images, seed), labels, folds)
 
 
-def adapted_features(network: HeadedNetwork, images: Tensor, seed: int = 0) -> Tensor:
-    """Features (n, features) of images, under batch-norm statistics of these images.
+def adapted_features(network: Network, images: Tensor, seed: int = 0) -> Tensor:
+    """Features (n, width) of images, under batch-norm statistics of these images.
 
     The first training step normalises by its own batch: what the statistics of other images let
     see is lost there.
@@ -285,84 +287,13 @@ def adapted_features(network: HeadedNetwork, images: Tensor, seed: int = 0) -> T
     return image_features(network, images)
 
 
-def train_supernet(
-    supernet: Supernet,
-    images: Tensor,
-    labels: Tensor,
-    recipe: Recipe,
-    on_epoch: EpochListener | None = None,
-    checkpoint: Path | None = None,
-) -> None:
-    """Fine-tune a supernet in place by the sandwich rule: largest, smallest, one at random.
-
-    Args:
-        images: uint8 (n, 3, r, r).
-        labels: int64 (n,), below the number of classes of the supernet's head.
-        on_epoch: told the epoch, from 1, and the mean loss.
-        checkpoint: file from which a stopped training goes on; the caller deletes it.
-    """
-    space = supernet.space
-
-    def loss(x: Tensor, y: Tensor, step: int) -> Tensor:
-        members = (space.largest, space.smallest, _subnet(space, recipe.seed, step))
-        return sum((F.cross_entropy(supernet(x, m), y) for m in members), x.new_zeros(()))
-
-    supernet.to(device()).to(memory_format=torch.channels_last)
-    run = Run(supernet, sgd(supernet, recipe), recipe, checkpoint)
-    run.minimise(loss, images, labels, on_epoch)
-    supernet.eval()
-
-
-def distil(
-    supernet: Supernet,
-    teacher: HeadedNetwork,
-    images: Tensor,
-    recipe: Recipe,
-    on_epoch: EpochListener | None = None,
-    checkpoint: Path | None = None,
-) -> None:
-    """Make a supernet's slices compute what the whole network computes, in place.
-
-    Each slice learns the teacher's features, standardised, and its class probabilities; the
-    head stays the teacher's.
-
-    Args:
-        images: uint8 (n, 3, r, r), any images of the kind the supernet will see.
-        on_epoch: told the epoch, from 1, and the mean loss.
-        checkpoint: file from which a stopped training goes on; the caller deletes it.
-    """
-    space = supernet.space
-    supernet.to(device()).to(memory_format=torch.channels_last)
-    supernet.full.classifier.requires_grad_(False)
-    teacher = teacher.to(device()).to(memory_format=torch.channels_last).eval()
-
-    def loss(x: Tensor, _: Tensor, step: int) -> Tensor:
-        with torch.no_grad():
-            target = teacher.features(x)  # (n, features)
-            classes = teacher.classifier(target).softmax(1)  # (n, 1000)
-        spread = target.std(0) + SPREAD_FLOOR  # (features,)
-        total = x.new_zeros(())
-        for member in _distilled(space, recipe.seed, step):
-            features = supernet.features(x, member)
-            total = total + ((features - target) / spread).square().mean()
-            scores = supernet.classify(features)
-            total = total + F.kl_div(scores.log_softmax(1), classes, reduction="batchmean")
-        return total
-
-    weights = [p for p in supernet.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(weights, recipe.learning_rate, weight_decay=recipe.weight_decay)
-    unlabelled = torch.zeros(len(images), dtype=torch.int64)
-    run = Run(supernet, optimiser, recipe, checkpoint)
-    run.minimise(loss, images, unlabelled, on_epoch)
-    supernet.full.classifier.requires_grad_(True)
-    supernet.eval()
-
-
 @dataclass(frozen=True)
-class Run:
+class Loop:
     """A module, how its weights are changed, and where a stopped run goes on."""
 
     module: nn.Module
+    input: InputSpec
+    """What images it takes."""
     optimiser: torch.optim.Optimizer
     recipe: Recipe
     checkpoint: Path | None = None
@@ -396,7 +327,7 @@ class Run:
             mean = 0.0
             order = torch.randperm(len(images), generator=generator)
             for count, rows in enumerate(order.tensor_split(per_epoch), 1):
-                x = normalise(images[rows])
+                x = prepare(images[rows], self.input)
                 if recipe.augment:
                     x = augment(x, recipe.flip, generator)
                 x = x.to(device(), memory_format=torch.channels_last)
@@ -426,9 +357,8 @@ class Run:
             "schedule": schedule.state_dict(),
             "generator": generator.get_state(),
         }
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
+        with replacing(self.checkpoint) as fresh:
+            torch.save(state, fresh)
 
     def _resume(self, schedule: Schedule, generator: torch.Generator) -> int:
         """Last finished epoch, its state put back."""
@@ -442,11 +372,11 @@ class Run:
         return state["epoch"]
 
 
-def _scores(network: HeadedNetwork, split: tuple[Tensor, Tensor], classes: Sequence[str]) -> Scores:
+def _scores(network: Network, split: tuple[Tensor, Tensor], classes: Sequence[str]) -> Scores:
     return Scores.of(confusion_matrix(network, *split, len(classes)), classes)
 
 
-def _adapt(network: HeadedNetwork, images: Tensor, seed: int) -> None:
+def _adapt(network: Network, images: Tensor, seed: int) -> None:
     """Take batch-norm statistics from some of the images, uint8 (n, 3, r, r)."""
     recalibrate(network, images[_shuffled(len(images), seed)[:NORM_IMAGES]])
 
@@ -454,16 +384,6 @@ def _adapt(network: HeadedNetwork, images: Tensor, seed: int) -> None:
 def _shuffled(n: int, seed: int) -> Tensor:
     """Rows (n,) in random order."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-
-
-def _subnet(space: Specification, *seed: int) -> Architecture:
-    return space.sample(random.Random(repr(seed)))
-
-
-def _distilled(space: Specification, seed: int, step: int) -> tuple[Architecture, ...]:
-    """The smallest, one at random, and now and then the largest, else another at random."""
-    last = space.largest if step % FULL_EVERY == 0 else _subnet(space, seed, step, 1)
-    return space.smallest, _subnet(space, seed, step, 0), last
 
 
 def sgd(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
@@ -498,27 +418,25 @@ def augment(x: Tensor, flip: bool, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def predict(network: HeadedNetwork, images: Tensor) -> Tensor:
+def predict(network: Network, images: Tensor) -> Tensor:
     """Class scores for uint8 images, (n, 3, r, r) to (n, classes), on the CPU."""
     network = folded(network).to(memory_format=torch.channels_last)
     where = network.classifier.weight.device
     scores = [
-        network(normalise(batch).to(where, memory_format=torch.channels_last)).cpu()
+        network(prepare(batch, network.input).to(where, memory_format=torch.channels_last)).cpu()
         for batch in images.split(EVALUATION_BATCH)
     ]
     return torch.cat(scores) if scores else torch.empty(0, 0)
 
 
-def accuracy(network: HeadedNetwork, images: Tensor, labels: Tensor) -> float:
+def accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
     """Share of images whose highest score is their label; NaN for no images."""
     if not len(images):
         return float("nan")
     return (predict(network, images).argmax(1) == labels).float().mean().item()
 
 
-def confusion_matrix(
-    network: HeadedNetwork, images: Tensor, labels: Tensor, classes: int
-) -> Tensor:
+def confusion_matrix(network: Network, images: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Counts of (true class, predicted class), int64 (classes, classes)."""
     return _counted(predict(network, images), labels, classes)
 

@@ -49,13 +49,52 @@ class Architecture:
 
 
 @dataclass(frozen=True)
+class InputSpec:
+    """What a network takes: the whole image, stretched to a square, with its values scaled."""
+
+    size: int
+    """Pixels a side."""
+    mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
+    """Of red, green and blue, from 0 to 255; subtracted first."""
+    std: tuple[float, float, float] = (128.0, 128.0, 128.0)
+    """What the difference is divided by."""
+
+    def __post_init__(self) -> None:
+        plausible = all(0 <= part <= 255 for part in self.mean) and all(d > 0 for d in self.std)
+        if self.size < 1 or not plausible:
+            raise InputError(
+                f"an input of {self.size} pixels a side, means {self.mean} and deviations "
+                f"{self.std}; expected at least 1 pixel, means from 0 to 255, deviations above 0"
+            )
+
+
+@dataclass(frozen=True)
+class NetworkRef:
+    """Which network it is, without its weights: all that it takes to build it."""
+
+    family: str
+    """Name of the family that builds it, such as ``elastic`` or ``timm``."""
+    name: str
+    """Of the network in its family: of an elastic one its architecture as text."""
+    input: InputSpec
+
+    def __str__(self) -> str:
+        """As in ``timm:mobilenetv2_100 at 64 px``."""
+        return f"{self.family}:{self.name} at {self.input.size} px"
+
+
+@dataclass(frozen=True)
 class Costs:
     """What one forward pass of a network needs."""
 
     params: int
-    """Trainable parameters, head included."""
+    """Trainable parameters."""
     flops: int
     """Multiply-adds of convolutions and linear layers for one image (the paper's FLOPs)."""
+
+    def under_head(self, width: int, classes: int) -> Costs:
+        """Of a body with features of that width, under a linear head of so many outputs."""
+        return Costs(self.params + (width + 1) * classes, self.flops + width * classes)
 
 
 @dataclass(frozen=True)
@@ -79,33 +118,51 @@ class Constraints:
 
 @dataclass(frozen=True)
 class ZooEntry:
-    """A trained network in a zoo: architecture, weights, and what was measured of it."""
+    """A trained network in a zoo: which it is, its weights, and what was measured of it."""
 
     id: str
-    """Task name and the first 8 hex digits of a hash of weights, architecture and resolution."""
-    task: str
-    """Source task the weights were trained on."""
-    architecture: Architecture
-    resolution: int
-    """Pixels a side of its input."""
+    """Its first origin and the first 8 hex digits of a hash of weights, name and input size."""
+    ref: NetworkRef
     weights: str
     """SHA-256 of the weights file that holds it (shared by the subnets of one supernet)."""
-    params: int
-    """Of the body, without a head."""
-    flops: int
-    """Multiply-adds of the body for one image at ``resolution``, without a head."""
+    origins: tuple[str, ...]
+    """Source tasks that the weights were trained on, the one that it speaks for first."""
     licence: str
     """Licence of the weights, as an SPDX expression where there is one."""
+    width: int
+    """Of its features."""
+    body_params: int
+    """Without a head."""
+    body_flops: int
+    """Multiply-adds of the body for one image of its input's size, without a head."""
     val_accuracy: float | None
     """On its source task's validation split, in [0, 1]; None where there are no images."""
     accuracy: float | None
     """On its source task's test split, in [0, 1]; None where there are no images."""
-    topology: tuple[float, ...]
-    """Topology vector of the architecture, masked."""
-    functional: tuple[float, ...]
-    """Features for the fixed Gaussian noise (the paper's functional embedding)."""
-    similarities: tuple[float, ...]
-    """Cosine similarities among its features for the shipped probe images, upper triangle."""
+    similarities: tuple[float, ...] | None = None
+    """Cosine similarities among its features for the reference images, upper triangle."""
+    topology: tuple[float, ...] | None = None
+    """Topology vector of the architecture, masked; None in a family that has none."""
+    functional: tuple[float, ...] | None = None
+    """Features for the fixed Gaussian noise (the paper's functional embedding); None where the
+    width is another than the zoo's base has."""
+    place: str | None = None
+    """Where weights lie that are referenced and not stored, such as ``package:NAME/PATH``."""
+
+    @property
+    def body_costs(self) -> Costs:
+        """What it needs without a head."""
+        return Costs(self.body_params, self.body_flops)
+
+    @property
+    def task(self) -> str:
+        """The source task that it speaks for."""
+        return self.origins[0]
+
+    @property
+    def resolution(self) -> int:
+        """Pixels a side of its input."""
+        return self.ref.input.size
 
 
 @dataclass(frozen=True)

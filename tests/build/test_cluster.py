@@ -17,15 +17,12 @@ import pytest
 import torch
 
 from tans.build import cluster as clusters
-from tans.build.chosen import Choice, build_chosen
 from tans.build.cluster import Cluster, Resources, connected
-from tans.build.crew import Candidate, Here
-from tans.build.engine import build_zoo, subnets_of
-from tans.build.plan import ledger
-from tans.build.plan.construct import Budget, Step
-from tans.build.plan.surrogate import describe_pairs
-from tans.build.spending import COSTS
-from tans.build.workers import BuildProgress, Listener
+from tans.build.crew import BuildProgress, Candidate, Here, Listener
+from tans.build.engine import build_zoo
+from tans.build.plan.construct import Budget
+from tans.build.plan.ledger import pairs_of
+from tans.build.settings import Choice, subnets_of
 from tans.errors import InputError, MissingExtraError, ZooError
 from tans.tasks.task import Task
 from tans.types import Costs, ZooEntry
@@ -73,16 +70,15 @@ def one_thread() -> Iterator[None]:
 def build(small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path) -> Callable[..., Zoo]:
     """Builds all pairs in one folder, on a cluster."""
 
-    def build(crew: Cluster, on_pair: Callable[[Step, int], None] | None = None) -> Zoo:
-        return build_chosen(
+    def build(crew: Cluster, on_progress: Listener | None = None) -> Zoo:
+        return build_zoo(
             tmp_path / "zoo",
             small_tasks,
             SETTINGS,
-            Choice("grid", Budget(1000), batch=PAIRS, cost="flops"),
-            describe_pairs,
+            choice=Choice("grid", Budget(1000), batch=PAIRS, cost="flops"),
             base_from=small_zoo,
-            crew=crew,
-            on_pair=on_pair,
+            workers=crew,
+            on_progress=on_progress,
         )
 
     return build
@@ -175,22 +171,23 @@ def test_work_on_a_node_that_dies_is_done_by_another(nodes: Any, tmp_path: Path)
 def test_a_node_that_dies_loses_nothing(nodes: Any, build: Callable[..., Zoo], plain: Zoo) -> None:
     seen: list[int] = []
 
-    def on_pair(step: Step, total: int) -> None:
-        seen.append(step.pairs)
-        assert total == PAIRS
-        if step.pairs == 3:
-            remove_a_node(nodes, crew)
+    def on_progress(step: BuildProgress) -> None:
+        if step.step == "measure":
+            seen.append(step.done)
+            assert step.total == PAIRS
+            if step.done == 3:
+                remove_a_node(nodes, crew)
 
     with connected(nodes.address) as crew:
         assert crew.slots == 2
-        zoo = build(crew, on_pair)
+        zoo = build(crew, on_progress)
         assert seen == list(range(1, PAIRS + 1))
         assert own(zoo) == own(plain)
         assert verify_zoo(zoo).ok
-        written = [(zoo.path / name).read_text() for name in (ledger.LEDGER, COSTS)]
-        again = build(crew, on_pair)
+        written = (pairs_of(zoo), zoo.costs.read())
+        again = build(crew, on_progress)
     assert own(again) == own(plain)
-    assert [(zoo.path / name).read_text() for name in (ledger.LEDGER, COSTS)] == written
+    assert (pairs_of(again), again.costs.read()) == written
     assert len(seen) == PAIRS
 
 
@@ -204,14 +201,15 @@ def local() -> Iterator[Cluster]:
         yield crew
 
 
+@pytest.mark.long
 def test_pairs_are_measured_as_this_process_measures_them(
     local: Cluster, small_zoo: Zoo, small_tasks: list[Task]
 ) -> None:
     assert local.slots >= 2
     candidates = [
-        Candidate("", task, small_zoo.task(task.name).weights, architecture, Costs(0, 0))
+        Candidate("", task, small_zoo.task(task.name).weights, ref, Costs(0, 0))
         for task in small_tasks
-        for architecture in subnets_of(task.name, SMALL)[:2]
+        for ref in subnets_of(task.name, SMALL)[:2]
     ]
     with one_thread():
         alone, together = (
@@ -223,6 +221,7 @@ def test_pairs_are_measured_as_this_process_measures_them(
     assert all(done.seconds > 0 for done in together)
 
 
+@pytest.mark.long
 def test_work_whose_worker_dies_is_done_again(
     local: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -236,6 +235,7 @@ def test_work_whose_worker_dies_is_done_again(
     assert (tmp_path / "c").exists()
 
 
+@pytest.mark.long
 def test_more_work_than_is_handed_out_at_once_is_all_done(local: Cluster) -> None:
     told: list[BuildProgress] = []
     names = [str(k) for k in range(5 * local.slots)]
@@ -243,11 +243,13 @@ def test_more_work_than_is_handed_out_at_once_is_all_done(local: Cluster) -> Non
     assert sorted(step.task for step in told) == sorted(names)
 
 
+@pytest.mark.long
 def test_what_the_work_raises_comes_as_it_is(local: Cluster) -> None:
     with pytest.raises(InputError, match="^bad was given; expected good$"):
         local.side_by_side(tell_name, ["good", "bad"])
 
 
+@pytest.mark.long
 def test_more_than_any_node_has_is_refused(local: Cluster) -> None:  # noqa: ARG001
     with (
         pytest.raises(InputError, match="no node of the cluster has so many"),

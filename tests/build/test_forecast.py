@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tans.build.crew import BuildProgress
 from tans.build.engine import build_zoo
 from tans.build.forecast import Forecast, expected_work
-from tans.build.workers import BuildProgress
 from tans.tasks.task import Task
 from tans.zoo.zoo import IMAGENET, Zoo
 from tests.small_zoo import SMALL
 
 
+@pytest.mark.long
 def test_a_build_is_done_when_its_last_step_is(
     small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path
 ) -> None:
@@ -24,7 +25,7 @@ def test_a_build_is_done_when_its_last_step_is(
 
     def listen(step: BuildProgress) -> None:
         steps.append(step)
-        shares.append(forecast.of_step(step))
+        shares.append(forecast.share(step))
 
     build_zoo(tmp_path / "zoo", small_tasks, SMALL, base_from=small_zoo, on_progress=listen)
     assert shares == sorted(shares)
@@ -51,5 +52,6 @@ def test_a_budget_and_a_base_are_counted(small_tasks: list[Task], tmp_path: Path
     assert based.keys() - whole.keys() == {(IMAGENET, "distil")}
     forecast = Forecast(few)
     for task in small_tasks:
-        forecast.of_step(BuildProgress(task.name, "train", 1, 1))
-    assert forecast.of_pairs(1, 4) < forecast.of_pairs(4, 4) == pytest.approx(1)
+        forecast.share(BuildProgress(task.name, "train", 1, 1))
+    some, all_of_them = (forecast.share(BuildProgress("", "measure", done, 4)) for done in (1, 4))
+    assert some < all_of_them == pytest.approx(1)

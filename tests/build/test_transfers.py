@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tans.build.crew import BuildProgress
 from tans.build.transfers import measure_transfers
-from tans.build.workers import BuildProgress
 from tans.tasks.task import Task
 from tans.training import finetune
 from tans.zoo.sources import Sources

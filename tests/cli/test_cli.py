@@ -21,7 +21,7 @@ from tans import cli
 from tans.cli import console
 from tans.costs import limits
 from tans.costs.pace import Pace
-from tans.meta.calibrator import Judge
+from tans.meta.calibrator import Calibrator
 from tans.meta.evidence import COLUMNS
 from tans.zoo.zoo import Zoo
 
@@ -294,7 +294,9 @@ def judged_zoo(small_zoo: Zoo, tmp_path: Path) -> Zoo:
     shutil.copytree(small_zoo.path, tmp_path / "judged")
     zoo = Zoo.open(tmp_path / "judged")
     weights = tuple(20.0 if column == "resolution" else 0.0 for column in COLUMNS)
-    Judge((0.0,) * len(COLUMNS), weights, bias=-10.0, strength=1.0, margin=0.5).save(zoo.retrieval)
+    Calibrator((0.0,) * len(COLUMNS), weights, bias=-10.0, strength=1.0, margin=0.5).save(
+        zoo.retrieval
+    )
     return zoo
 
 
@@ -315,7 +317,7 @@ def test_second_look(run: Run, dataset: Path, judged_zoo: Zoo) -> None:
 def test_minutes_that_nothing_fits_in(
     run: Run, dataset: Path, small_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "cached_pace", lambda space: Pace(space, 1.0, 0.0, 0.3, 0.1))
+    monkeypatch.setattr(limits, "cached_pace", lambda ref: Pace(ref.name, 1.0, 0.0, 0.3, 0.1))
     where = ("--zoo", small_zoo.path)
     found = run("search", dataset, *where, "--max-minutes", 60, "--json").json["matches"]
     assert all(0 < match["minutes"] <= 60 for match in found)
@@ -335,8 +337,8 @@ def test_imagenet_beside_is_the_whole_network_at_the_zoos_resolution(
     assert chosen == best
     assert (imagenet.task, imagenet.resolution) == ("imagenet", judged_zoo.resolution)
     assert imagenet.weights != judged_zoo.base
-    assert imagenet.architecture == judged_zoo.space.largest
-    assert (blue.task, blue.architecture) == ("blue", judged_zoo.space.largest)
+    assert imagenet.ref == judged_zoo.base_ref
+    assert (blue.task, blue.ref) == ("blue", judged_zoo.base_ref)
     assert answer.json["search"] is None  # a network that is named is not searched for
     page = (tmp_path / "tuned" / "report.html").read_text(encoding="utf-8")
     assert "Why this network" not in page
@@ -367,7 +369,7 @@ def test_search_json(run: Run, dataset: Path) -> None:
 
 
 def test_search_table(run: Run, dataset: Path) -> None:
-    answer = run("search", dataset, "--top", 2)
+    answer = run("search", dataset, "--top", 2, "--max-params", "2.5M", "--look", 1)
     assert answer.code == 0
     assert "params" in answer.out
     assert "Embedded the images in" in answer.out
@@ -383,7 +385,7 @@ def test_skipped_files_are_named(run: Run, dataset: Path, tmp_path: Path) -> Non
     broken = dataset / "red" / "broken.png"
     broken.write_bytes(b"no image")
     try:
-        answer = run("search", tmp_path / "data", "--top", 1, "--json")
+        answer = run("search", tmp_path / "data", "--top", 1, "--look", 0, "--json")
     finally:
         broken.unlink()
     assert answer.code == 0
@@ -493,7 +495,7 @@ def test_no_network_is_tuned_where_it_cannot_be_written(
     def tuned(*_: object, **__: object) -> None:
         raise AssertionError("training began")
 
-    monkeypatch.setattr("tans.training.finetune", tuned)
+    monkeypatch.setattr("tans.workflow.finetune", tuned)
     (tmp_path / "file").write_text("")
     where = ("-o", tmp_path / "file" / "out", "--zoo", small_zoo.path)
     assert_fails(run("finetune", dataset, *where), "cannot be written")
@@ -516,7 +518,7 @@ def test_an_interrupt_offers_the_best_epoch_so_far(
         return answer
 
     monkeypatch.setattr(console, "confirm", confirm)
-    monkeypatch.setattr("tans.training.Run.minimise", _interrupted)
+    monkeypatch.setattr("tans.training.Loop.minimise", _interrupted)
     where = ("--network", network, "--zoo", small_zoo.path, "-o", tmp_path / "out", "--json")
     done = run("finetune", dataset, *where)
     assert done.code == 130
@@ -543,3 +545,10 @@ def test_names_that_a_terminal_cannot_write_are_escaped(dataset: Path, tmp_path:
     assert done.returncode == 0
     assert b"r\\xf6t" in done.stdout
     assert b"Traceback" not in done.stderr
+
+
+def test_zoo_add_names_what_can_be_added(run: Run, tmp_path: Path) -> None:
+    Zoo.create(tmp_path / "zoo")
+    answer = run("zoo", "add", "resnet18", "--zoo", tmp_path / "zoo")
+    assert_fails(answer, "has no base", "tans zoo copy")
+    assert_fails(run("zoo", "add", "resnet18", "--zoo", tmp_path / "none"), "no zoo in")

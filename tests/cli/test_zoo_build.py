@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from tans import cli
-from tans.build import chosen, cluster
+from tans.build import cluster, engine
 from tans.build.cluster import Resources
-from tans.build.plan.construct import Budget, Outcome, Step
+from tans.build.crew import BuildProgress
+from tans.build.plan.construct import Budget
+from tans.build.settings import Choice
 from tans.zoo.zoo import Zoo
 
 Run = Callable[..., int]
@@ -72,21 +74,20 @@ def test_the_choice_is_handed_on_and_the_front_is_shown(
     given: dict[str, Any] = {}
     monkeypatch.setenv("COLUMNS", "300")  # of a bar that shows all there is
 
-    def build_chosen(*positional: Any, **rest: Any) -> Zoo:
+    def build_zoo(*positional: Any, **rest: Any) -> Zoo:
         given.update(rest, settings=positional[2])
-        rest["on_pair"](Step(Outcome(0, 0.5, 1.0), None, 0.25, 0.125, 7), 40)
+        rest["on_progress"](BuildProgress("", "measure", 7, 40, 0.125))
         return small_zoo
 
-    monkeypatch.setattr(chosen, "build_chosen", build_chosen)
-    monkeypatch.setattr("tans.cli.zoo._tasks", lambda _: iter(()))
+    monkeypatch.setattr(engine, "build_zoo", build_zoo)
+    monkeypatch.setattr("tans.workflow.read_tasks", lambda *_: iter(()))
     arguments = ("--strategy", "thompson", "--budget", 40, "--minutes", 2, "--seed", 3)
     assert run(*arguments, "--subnets", 50, "--cost", "flops") == 0
-    assert given["choice"] == chosen.Choice("thompson", Budget(40, 2.0), cost="flops")
-    assert given["crew"].slots == 1
+    assert given["choice"] == Choice("thompson", Budget(40, 2.0), cost="flops")
+    assert given["workers"].slots == 1
     assert (given["settings"].subnets, given["settings"].seed) == (50, 3)
     out, err = capsys.readouterr()
-    assert "7/40" in err
-    assert "mean hypervolume 0.1250" in err
+    assert "networks: measure 7/40, mean hypervolume 0.1250" in err
     assert f"{len(small_zoo.tasks())} tasks" in out
 
 
@@ -101,13 +102,13 @@ def test_a_cluster_is_handed_all_pairs_and_left_again(
         yield "a crew"
         given.append("left")
 
-    def build_chosen(*_: Any, **rest: Any) -> Zoo:
-        given.extend([rest["crew"], rest["choice"]])
+    def build_zoo(*_: Any, **rest: Any) -> Zoo:
+        given.extend([rest["workers"], rest["choice"]])
         return small_zoo
 
     monkeypatch.setattr(cluster, "connected", connected)
-    monkeypatch.setattr(chosen, "build_chosen", build_chosen)
-    monkeypatch.setattr("tans.cli.zoo._tasks", lambda _: iter(()))
+    monkeypatch.setattr(engine, "build_zoo", build_zoo)
+    monkeypatch.setattr("tans.workflow.read_tasks", lambda *_: iter(()))
     assert run("--ray", "10.0.0.1:6379", "--cpus-per-pair", 2, "--gpus-per-pair", 0.25) == 0
-    everything = chosen.Choice("grid", Budget(sys.maxsize))
+    everything = Choice("grid", Budget(sys.maxsize))
     assert given == ["10.0.0.1:6379", Resources(2, 0.25), "a crew", everything, "left"]

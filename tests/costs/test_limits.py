@@ -7,10 +7,10 @@ import pytest
 
 from tans.costs import limits
 from tans.costs.limits import EPOCHS, fits
-from tans.costs.pace import Pace
+from tans.costs.pace import Pace, paced
 from tans.errors import InputError, LimitError
 from tans.search import search
-from tans.types import Constraints
+from tans.types import Constraints, NetworkRef
 from tans.zoo.zoo import Zoo
 from tests.small_zoo import drawn_task
 
@@ -26,11 +26,11 @@ COSTS = {
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A device whose pace is known; returns the spaces that it was asked for."""
+    """A device whose pace is known; returns what it was asked for the pace of."""
     asked: list[str] = []
 
-    def pace(space: str) -> Pace:
-        asked.append(space)
+    def pace(ref: NetworkRef) -> Pace:
+        asked.append(paced(ref))
         return PACE
 
     monkeypatch.setattr(limits, "cached_pace", pace)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from tans.errors import InputError
 from tans.export.classifier import Classifier, find_files
-from tans.networks.families.elastic.network import Network
-from tans.networks.families.elastic.specification import LITE0
+from tans.networks.families.elastic.specification import LITE0, ref_of
+from tans.networks.family import build
+from tans.networks.network import Network
 from tans.tasks.reading import Reading
 
 COLOURS = {"red": (230, 20, 20), "grün": (20, 200, 20), "blue": (20, 20, 230)}
@@ -19,7 +20,7 @@ COLOURS = {"red": (230, 20, 20), "grün": (20, 200, 20), "blue": (20, 20, 230)}
 
 def classifier(**options: object) -> Classifier:
     """Tells which of red, green and blue an image has most of."""
-    network = Network(LITE0, LITE0.smallest, 3).eval()
+    network = build(ref_of(LITE0.smallest, 32), 3).eval()
     with torch.no_grad():
         network.classifier.weight.zero_()
         network.classifier.bias.zero_()
@@ -29,7 +30,7 @@ def classifier(**options: object) -> Classifier:
         return torch.nn.functional.pad(x.mean((2, 3)), (0, LITE0.features - 3))
 
     network.features = features  # type: ignore[method-assign]
-    return Classifier(network, tuple(COLOURS), 32, **options)  # type: ignore[arg-type]
+    return Classifier(network, tuple(COLOURS), **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)

@@ -12,15 +12,22 @@ from PIL import Image
 
 from tans.errors import InputError
 from tans.export.finetuned import check_writable, load_finetuned, predict_files, save_finetuned
-from tans.networks.families.elastic.network import Network, normalise
-from tans.networks.families.elastic.specification import LITE0
+from tans.networks.families.elastic.specification import LITE0, ref_of
+from tans.networks.family import build
+from tans.networks.network import Network, prepare
 from tans.tasks.findings import Findings
 from tans.tasks.reading import Reading
 from tans.tasks.task import Task, TaskCard
 from tans.temperature import Calibration
 from tans.training import Epoch, FineTuned, Recipe
+from tests.zoo.conftest import make_entry
 
 RESOLUTION = 32
+ENTRY = replace(
+    make_entry("0" * 64, ref_of(LITE0.smallest, RESOLUTION), "icons"),
+    id="icons-0badcafe",
+    licence="Apache-2.0",
+)
 COLOURS = {"red": (230, 20, 20), "grün": (20, 200, 20), "blue": (20, 20, 230)}
 
 
@@ -34,32 +41,20 @@ def task() -> Task:
 @pytest.fixture(scope="module")
 def tuned() -> FineTuned:
     torch.manual_seed(0)
-    return finetuned(Network(LITE0, LITE0.smallest, 3).eval())
+    return finetuned(build(ref_of(LITE0.smallest, RESOLUTION), 3).eval())
 
 
 @pytest.fixture
 def folder(tmp_path: Path, tuned: FineTuned, task: Task) -> Path:
-    save(tmp_path / "out", tuned, task)
+    save_finetuned(tmp_path / "out", tuned, task)
     return tmp_path / "out"
 
 
 def finetuned(network: Network, val: float = 0.5) -> FineTuned:
     history = (Epoch(1, 1.2, val, val, 0.5), Epoch(2, 0.7, val, val, 1.0))
     confusion = torch.tensor([[2, 0, 0], [1, 1, 0], [0, 0, 2]])
-    return FineTuned(network, history, 2, 5 / 6, confusion, 1.1, tuple(COLOURS))
-
-
-def save(folder: Path, tuned: FineTuned, task: Task) -> None:
     recipe = Recipe(epochs=2, seed=7)
-    save_finetuned(
-        folder,
-        tuned,
-        task,
-        source="icons-0badcafe",
-        licence="Apache-2.0",
-        resolution=RESOLUTION,
-        recipe=recipe,
-    )
+    return FineTuned(network, history, 2, 5 / 6, confusion, 1.1, tuple(COLOURS), recipe, ENTRY)
 
 
 def draw(path: Path, colour: str) -> Path:
@@ -70,18 +65,23 @@ def draw(path: Path, colour: str) -> Path:
 
 def test_loaded_network_computes_what_the_saved_one_does(folder: Path, tuned: FineTuned) -> None:
     exported = load_finetuned(folder)
-    x = normalise(torch.randint(0, 256, (2, 3, RESOLUTION, RESOLUTION), dtype=torch.uint8))
+    images = torch.randint(0, 256, (2, 3, RESOLUTION, RESOLUTION), dtype=torch.uint8)
+    x = prepare(images, tuned.network.input)
     with torch.no_grad():
         torch.testing.assert_close(exported.network(x), tuned.network(x))
     assert not exported.network.training
     assert exported.classes == tuple(COLOURS)
     assert exported.resolution == RESOLUTION
+    assert exported.network.ref == tuned.network.ref
 
 
 def test_description_says_all_that_is_needed_to_use_and_to_trace_it(folder: Path) -> None:
     card = json.loads((folder / "model.json").read_text())
-    assert card["architecture"] == str(LITE0.smallest)
-    assert card["space"] == "lite0"
+    assert card["network"] == {
+        "family": "elastic",
+        "name": str(LITE0.smallest),
+        "input": {"size": RESOLUTION, "mean": [127, 127, 127], "std": [128, 128, 128]},
+    }
     assert card["source"] == {"entry": "icons-0badcafe", "licence": "Apache-2.0"}
     assert card["recipe"]["seed"] == 7
     assert (card["best_epoch"], card["test_images"]) == (2, 6)
@@ -93,14 +93,20 @@ def test_description_says_all_that_is_needed_to_use_and_to_trace_it(folder: Path
     assert card["accuracy_interval"][0] < card["test_accuracy"] < card["accuracy_interval"][1]
     assert "6 test images are too few to tell" in card["warnings"][0]
     preprocessing = card["preprocessing"]
-    assert (preprocessing["mean"], preprocessing["std"]) == (127, 128)
+    assert (preprocessing["mean"], preprocessing["std"]) == ([127] * 3, [128] * 3)
     assert preprocessing["size"] == [RESOLUTION, RESOLUTION]
     assert "32 x 32" in preprocessing["words"]
+    assert "(x - 127) / 128" in preprocessing["words"]
     assert card == load_finetuned(folder).card
 
 
+def test_a_network_of_no_zoo_names_no_source(tmp_path: Path, tuned: FineTuned, task: Task) -> None:
+    save_finetuned(tmp_path, replace(tuned, entry=None), task)
+    assert load_finetuned(tmp_path).card["source"] == {"entry": None, "licence": None}
+
+
 def test_missing_validation_is_valid_json(tmp_path: Path, tuned: FineTuned, task: Task) -> None:
-    save(tmp_path, finetuned(tuned.network, val=float("nan")), task)
+    save_finetuned(tmp_path, finetuned(tuned.network, val=float("nan")), task)
     text = (tmp_path / "model.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["history"][0]["val_accuracy"] is None
@@ -108,9 +114,9 @@ def test_missing_validation_is_valid_json(tmp_path: Path, tuned: FineTuned, task
 
 def test_saving_again_replaces_the_network_and_keeps_other_files(folder: Path, task: Task) -> None:
     (folder / "report.html").write_text("kept")
-    other = Network(LITE0, LITE0.largest, 3).eval()
-    save(folder, finetuned(other), task)
-    assert load_finetuned(folder).network.architecture == LITE0.largest
+    other = build(ref_of(LITE0.largest, RESOLUTION), 3).eval()
+    save_finetuned(folder, finetuned(other), task)
+    assert load_finetuned(folder).network.ref == other.ref
     names = {path.name for path in folder.iterdir()}
     assert names == {"model.json", "model.safetensors", "report.html"}
 
@@ -120,7 +126,7 @@ def test_foreign_description_is_not_overwritten(
 ) -> None:
     (tmp_path / "model.json").write_text('{"mine": 1}')
     with pytest.raises(InputError, match="give another folder"):
-        save(tmp_path, tuned, task)
+        save_finetuned(tmp_path, tuned, task)
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
     assert (tmp_path / "model.json").read_text() == '{"mine": 1}'
 
@@ -130,7 +136,7 @@ def test_folder_that_cannot_be_made_is_one_error(
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        save(tmp_path / "file" / "out", tuned, task)
+        save_finetuned(tmp_path / "file" / "out", tuned, task)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": 99, "architecture": ""}'])
@@ -148,13 +154,13 @@ def test_missing_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"architecture": "lite0:9x9"},
-        {"architecture": "nowhere:3x3"},
-        {"architecture": 5},
+        {"network": {"family": "elastic", "name": "lite0:9x9", "input": {"size": 32}}},
+        {"network": {"family": "elastic", "name": "nowhere:3x3", "input": {"size": 32}}},
+        {"network": {"family": "nowhere", "name": "lite0:3x3", "input": {"size": 32}}},
+        {"network": 5},
         {"classes": ["one", "two"]},
         {"classes": None},
-        {"resolution": "large"},
-        {"resolution": 0},
+        {"network": {"family": "elastic", "name": str(LITE0.smallest), "input": {"size": 0}}},
         {"weights": {}},
     ],
 )
@@ -181,7 +187,7 @@ def test_what_samples_mean_and_the_temperature_travel(
 ) -> None:
     reading = Reading({"uint16": (0.0, 4095.0)}, (0, 0, 0))
     deep = replace(task, found=Findings(reading=reading))
-    save(tmp_path, replace(tuned, calibration=Calibration(1.7, 40)), deep)
+    save_finetuned(tmp_path, replace(tuned, calibration=Calibration(1.7, 40)), deep)
     loaded = load_finetuned(tmp_path)
     assert (loaded.reading, loaded.temperature) == (reading, 1.7)
     words = loaded.card["preprocessing"]["words"]
@@ -189,11 +195,30 @@ def test_what_samples_mean_and_the_temperature_travel(
     assert "background (0, 0, 0)" in words
 
 
-def test_networks_of_the_first_schema_are_read(folder: Path) -> None:
+def older(folder: Path, schema: int) -> dict[str, object]:
+    """The description as the second schema and the first had it."""
     card = json.loads((folder / "model.json").read_text())
+    del card["network"]
+    return {
+        **card,
+        "schema": schema,
+        "architecture": str(LITE0.smallest),
+        "space": "lite0",
+        "resolution": RESOLUTION,
+    }
+
+
+def test_networks_of_the_second_schema_are_read(folder: Path, tuned: FineTuned) -> None:
+    (folder / "model.json").write_text(json.dumps(older(folder, 2)))
+    loaded = load_finetuned(folder)
+    assert loaded.network.ref == tuned.network.ref
+
+
+def test_networks_of_the_first_schema_are_read(folder: Path) -> None:
+    card = older(folder, 1)
     for name in ("reading", "temperature", "calibration", "data"):
         del card[name]
-    (folder / "model.json").write_text(json.dumps({**card, "schema": 1}))
+    (folder / "model.json").write_text(json.dumps(card))
     loaded = load_finetuned(folder)
     assert loaded.temperature == 1
     assert loaded.reading == Reading.whole()
@@ -216,7 +241,7 @@ def test_a_network_that_cannot_be_written_is_kept_elsewhere(
     monkeypatch.setattr(tempfile, "tempdir", None)
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written") as refused:
-        save(tmp_path / "file" / "out", tuned, task)
+        save_finetuned(tmp_path / "file" / "out", tuned, task)
     kept = re.search(r"it is in (\S+) instead", str(refused.value))
     assert kept is not None
     assert load_finetuned(kept[1]).classes == task.classes
@@ -237,3 +262,5 @@ def test_files_are_classified_by_the_folder_of_a_network(folder: Path, tmp_path:
     (prediction,) = predict_files(folder, [path])
     assert (prediction.path, prediction.error) == (path, None)
     assert prediction.label in COLOURS
+    (ranked,) = predict_files(folder, [path], top=2)
+    assert len(ranked.ranked) == 2

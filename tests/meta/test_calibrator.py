@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from tans.errors import InputError, ZooError
-from tans.meta.calibrator import COVERAGE, FILE, Judge, Trials, fit_judge, predict_left_out
+from tans.meta.calibrator import (
+    COVERAGE,
+    FILE,
+    Calibrator,
+    Trials,
+    fit_calibrator,
+    predict_left_out,
+)
 from tans.meta.evidence import COLUMNS
 
 
@@ -29,7 +36,7 @@ def _trials(families: int, noise: float, seed: int = 0, each: int = 4, rows: int
 
 def test_a_rule_that_is_linear_in_log_odds_is_found() -> None:
     trials = _trials(families=6, noise=0.0)
-    judge = fit_judge(trials)
+    judge = fit_calibrator(trials)
     assert judge.trials == len(trials.accuracy)
     assert torch.allclose(judge.predict(trials.evidence), trials.accuracy, atol=0.03)
     assert judge.weights[0] == pytest.approx(0.8, abs=0.05)
@@ -38,7 +45,7 @@ def test_a_rule_that_is_linear_in_log_odds_is_found() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_interval_holds_new_tasks_at_its_rate(seed: int) -> None:
-    judge = fit_judge(_trials(families=10, noise=0.5, seed=seed))
+    judge = fit_calibrator(_trials(families=10, noise=0.5, seed=seed))
     new = _trials(families=50, noise=0.5, seed=100 + seed)
     low, high = judge.interval(new.evidence)
     inside = ((low <= new.accuracy) & (new.accuracy <= high)).double().mean().item()
@@ -61,7 +68,7 @@ def test_a_family_is_predicted_without_its_own_trials() -> None:
 
 
 def test_few_tasks_give_no_bound() -> None:
-    judge = fit_judge(_trials(families=3, noise=0.1, each=2))
+    judge = fit_calibrator(_trials(families=3, noise=0.1, each=2))
     assert judge.margin == math.inf
     low, high = judge.interval(torch.zeros(1, len(COLUMNS), dtype=torch.float64))
     assert (low.item(), high.item()) == (0.0, 1.0)
@@ -69,14 +76,14 @@ def test_few_tasks_give_no_bound() -> None:
 
 def test_two_families_are_too_few() -> None:
     with pytest.raises(InputError, match="2 families.*at least 3"):
-        fit_judge(_trials(families=2, noise=0.1))
+        fit_calibrator(_trials(families=2, noise=0.1))
 
 
 def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
-    judge = fit_judge(_trials(families=4, noise=0.2))
+    judge = fit_calibrator(_trials(families=4, noise=0.2))
     judge.save(tmp_path / "retrieval")
-    assert Judge.load(tmp_path / "retrieval") == judge
-    assert Judge.load(tmp_path) is None
+    assert Calibrator.load(tmp_path / "retrieval") == judge
+    assert Calibrator.load(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -85,9 +92,9 @@ def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path, wrong: str) -> None:
     (tmp_path / FILE).write_text(wrong)
     with pytest.raises(ZooError, match="tans train"):
-        Judge.load(tmp_path)
+        Calibrator.load(tmp_path)
 
 
 def test_the_file_names_its_columns(tmp_path: Path) -> None:
-    fit_judge(_trials(families=4, noise=0.2)).save(tmp_path)
+    fit_calibrator(_trials(families=4, noise=0.2)).save(tmp_path)
     assert tuple(json.loads((tmp_path / FILE).read_text())["columns"]) == COLUMNS

@@ -137,3 +137,31 @@ def test_bad_input_is_named() -> None:
         encoder(torch.full((2, 6), torch.nan), torch.zeros(2, dtype=torch.long))
     with pytest.raises(InputError, match="topology"):
         ModelEncoder({"topology": 2}, 5)({"functional": torch.rand(3, 2)})
+
+
+@pytest.mark.parametrize("normalisation", ["joint", "separate"])
+def test_a_part_that_a_network_lacks_is_masked(normalisation: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    parts = {name: torch.randn(9, 4, generator=generator) for name in ("one", "two")}
+    encoder = ModelEncoder({"one": 4, "two": 4}, 5, normalisation)
+    encoder.standardise.fit(encoder.concatenate(parts), [4, 4])
+    whole = encoder(parts)
+    lacking = {**parts, "two": parts["two"].clone()}
+    lacking["two"][3] = torch.nan
+    found = encoder(lacking)
+    assert found.isfinite().all()
+    others = [k for k in range(9) if k != 3]
+    assert torch.equal(found[others], whole[others])
+    absent = encoder({**parts, "two": torch.zeros(9, 0)})
+    torch.testing.assert_close(absent[3], found[3])
+
+
+def test_statistics_are_of_what_there_is() -> None:
+    rows = torch.tensor([[1.0, 2.0], [3.0, torch.nan], [5.0, 6.0]])
+    standardiser = Standardiser(2)
+    standardiser.fit(rows, [1, 1])
+    expected = Standardiser(2)
+    expected.fit(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), [1, 1])
+    torch.testing.assert_close(standardiser.shift, torch.tensor([3.0, 4.0]))
+    torch.testing.assert_close(standardiser.scale[0], expected.scale[0])
+    torch.testing.assert_close(standardiser.scale[1], torch.tensor(0.5))

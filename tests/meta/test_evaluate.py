@@ -5,139 +5,27 @@ from dataclasses import replace
 import pytest
 import torch
 
-import tans.meta.evaluate as evaluate
 from tans.errors import InputError
-from tans.meta.data import MetaData
-from tans.meta.evaluate import Target, evaluate_retrieval, judge_targets, leave_one_family_out
-from tans.meta.presets import MetaSettings
+from tans.meta.evaluate import evaluate_retrieval
 from tans.meta.retriever import Retriever
 from tans.meta.train import meta_train
 from tests.meta.synthetic import QUICK, make_data
 
-NAN = float("nan")
+
+@pytest.fixture(scope="module")
+def retriever() -> Retriever:
+    return meta_train(make_data(), replace(QUICK, steps=1))
 
 
-def make_truth(data: MetaData) -> torch.Tensor:
-    """Sources that lie near a target by mean feature transfer well to it; imagenet is middling."""
-    size = len(data.tasks)
-    means = torch.stack([data.features[data.image_tasks == t].mean(0) for t in range(size - 1)])
-    truth = torch.full((size, size), NAN)
-    truth[:-1, :-1] = 0.9 - 0.05 * torch.cdist(means, means)
-    truth[-1, :-1] = 0.3
-    return truth
-
-
-def test_leave_one_family_out_on_a_zoo_where_likeness_decides() -> None:
-    data = make_data(tasks=12, families=4)
-    truth = make_truth(data)
-    settings = replace(QUICK, loss="infonce", normalisation="separate", learning_rate=3e-3)
-    found = leave_one_family_out(data, replace(settings, steps=100), truth)
-    assert found.targets == data.tasks[:-1]
-    assert found.choices["oracle"].regret == 0
-    assert found.choices["oracle"].top1 == 1
-    assert found.choices["oracle"].spearman == pytest.approx(1)
-    assert found.choices["similarity"].regret < found.choices["random"].regret
-    assert found.choices["similarity"].spearman > 0.3
-    accuracy = {name: c.accuracy + c.regret for name, c in found.choices.items()}
-    assert list(accuracy.values()) == pytest.approx([accuracy["oracle"]] * len(accuracy), abs=1e-5)
-
-
-def test_own_family_and_its_networks_are_never_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_task_with_held_out_images_is_asked_for(retriever: Retriever) -> None:
     data = make_data()
-    seen: list[MetaData] = []
-
-    def spy(part: MetaData, settings: MetaSettings) -> Retriever:
-        seen.append(part)
-        return meta_train(part, settings)
-
-    monkeypatch.setattr(evaluate, "meta_train", spy)
-    found = leave_one_family_out(data, replace(QUICK, steps=2), make_truth(data))
-    assert [set(data.families) - set(part.families) for part in seen] == [
-        {"family0"},
-        {"family1"},
-        {"family2"},
-    ]
-    for column, target in enumerate(found.targets):
-        own = data.families[data.tasks.index(target)]
-        candidate = [family != own for family in data.families]
-        for scores in (found.truth, *found.scores.values()):
-            assert scores[:, column].isfinite().tolist() == candidate
+    found = evaluate_retrieval(retriever, data)
+    assert found.queries == len(data.judged)
+    assert 0 <= found.tasks.r1 <= found.tasks.r5 <= 1
 
 
-def test_the_held_out_familys_measurements_have_no_influence_on_the_scores() -> None:
+def test_data_that_cannot_be_asked_is_refused(retriever: Retriever) -> None:
     data = make_data()
-    truth = make_truth(data)
-    own = torch.tensor([family == "family1" for family in data.families])
-    changed = torch.where(own[:, None] | own[None], 0.123, truth).where(truth.isfinite(), NAN)
-    settings = replace(QUICK, steps=2)
-    before, after = (leave_one_family_out(data, settings, t) for t in (truth, changed))
-    columns = [data.families[data.tasks.index(name)] == "family1" for name in before.targets]
-    assert sum(columns) == 2
-    for name, scores in before.scores.items():
-        found, expected = after.scores[name][:, columns], scores[:, columns]
-        torch.testing.assert_close(found, expected, equal_nan=True)
-    assert not torch.equal(
-        after.scores["neighbours"].nan_to_num(), before.scores["neighbours"].nan_to_num()
-    )
-
-
-def test_targets_outside_the_zoo_find_their_siblings() -> None:
-    data = make_data(tasks=12, families=4)
-    measured = make_truth(data)
-    rows = data.image_tasks == 3
-    outside = Target(
-        "sibling of task3",
-        data.features[rows] + 0.05,
-        data.labels[rows],
-        truth=measured[:, 3].clone().index_fill(0, torch.tensor(3), 0.95),
-        probes=measured[:, 3],
-    )
-    found = judge_targets(data, meta_train(data, QUICK), [outside], measured)
-    assert found.targets == ("sibling of task3",)
-    assert found.choices["similarity"].regret == 0
-    assert found.choices["neighbours + own"].regret == 0
-    assert found.choices["nearest dataset"].top1 == 1
-    assert found.choices["probe"].regret == found.choices["oracle"].regret == 0
-    assert found.choices["random"].regret > 0.05
-
-
-def test_baselines_on_a_hand_case() -> None:
-    data = make_data(tasks=4, families=4)
-    data = replace(
-        data,
-        features=torch.eye(4, data.features.shape[1])[data.image_tasks]
-        + 0.5 * torch.eye(4, data.features.shape[1])[(data.image_tasks + 1) % 4],
-    )
-    truth = torch.full((5, 5), 0.5)
-    truth[2] = 0.7  # task2 is good for everybody
-    truth[4, 0] = 0.9  # except that imagenet is best for task 0
-    truth[:, 4] = NAN
-    found = leave_one_family_out(data, replace(QUICK, steps=2), truth)
-    assert found.choices["random"].accuracy == pytest.approx(
-        ((0.5 + 0.7 + 0.5 + 0.9) / 4 + 2 * (0.5 * 3 + 0.7) / 4 + 0.5) / 4
-    )
-    assert found.choices["random"].regret_of_five == 0  # no target has more than five sources
-    assert found.choices["best on average"].accuracy == pytest.approx((0.7 * 3 + 0.5) / 4)
-    assert found.choices["best on average"].top1 == pytest.approx(3 / 4)
-    nearest = found.scores["nearest dataset"]
-    assert nearest[1, 0] == pytest.approx(0.4)
-    assert nearest[2, 0] == 0
-    assert nearest[4].tolist() == [-2.0] * 4
-
-
-def test_bad_input_is_told() -> None:
-    data = make_data()
-    with pytest.raises(InputError, match=r"\(2, 2\)"):
-        leave_one_family_out(data, QUICK, torch.zeros(2, 2))
-    with pytest.raises(InputError, match="no target"):
-        leave_one_family_out(data, QUICK, torch.full((7, 7), NAN))
-    retriever = meta_train(data, replace(QUICK, steps=1))
-    unknown = torch.full((7,), NAN)
-    target = Target("new", data.features, data.labels, unknown, unknown)
-    with pytest.raises(InputError, match="no source of this zoo"):
-        judge_targets(data, retriever, [target], torch.full((7, 7), NAN))
-    with pytest.raises(InputError, match=r"\(6,\)"):
-        judge_targets(data, retriever, [replace(target, truth=unknown[1:])], make_truth(data))
     with pytest.raises(InputError, match="held out"):
         evaluate_retrieval(retriever, replace(data, held_out=torch.zeros_like(data.held_out)))
     with pytest.raises(InputError, match="not the"):

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from tans.errors import InputError
+from tans.errors import InputError, TansError
+from tans.files import Manifest
 from tans.meta.presets import PRESETS, MetaSettings, get_preset
 
 
@@ -20,10 +20,14 @@ def test_the_paper_preset_keeps_the_published_settings() -> None:
     assert (paper.components, paper.ranking_weight, paper.members) == (0, 0, 1)
 
 
+class Stored(Manifest):
+    settings: MetaSettings
+
+
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_settings_survive_json(name: str) -> None:
-    text = json.dumps(asdict(PRESETS[name]))
-    assert MetaSettings.from_json(json.loads(text)) == PRESETS[name]
+    stored = Stored(settings=PRESETS[name])
+    assert Stored.parse(stored.to_bytes(), "it").settings == PRESETS[name]
 
 
 @pytest.mark.parametrize(
@@ -47,9 +51,8 @@ def test_bad_settings_are_refused_by_name(bad: dict[str, Any]) -> None:
 
 
 def test_unknown_names_and_types_are_refused() -> None:
-    with pytest.raises(InputError, match="momentum"):
-        MetaSettings.from_json({"momentum": 0.9})
-    with pytest.raises(InputError, match="type"):
-        MetaSettings.from_json({"steps": "many"})
+    for bad in ({"momentum": 0.9}, {"steps": "many"}):
+        with pytest.raises(TansError, match=next(iter(bad))):
+            Stored.parse(json.dumps({"schema": 1, "settings": bad}).encode(), "it")
     with pytest.raises(InputError, match="fastest"):
         get_preset("fastest")

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
-from tans.networks.families.elastic.network import Network
-from tans.networks.families.elastic.specification import LITE0
+from tans.networks.families.elastic.specification import LITE0, ref_of
+from tans.networks.family import build
 from tans.report import Run, write_check, write_report
 from tans.report.markup import VOID
 from tans.search import SearchResult
 from tans.tasks.findings import Findings
 from tans.tasks.task import Task, TaskCard
 from tans.training import Epoch, FineTuned, Recipe
-from tans.types import Architecture, Match, ZooEntry
+from tans.types import Costs, Match, ZooEntry
 
 NASTY = "<script>alert(\"x\")</script> & 'co'"
 
@@ -65,29 +65,30 @@ class FakeZoo:
         self.sheets = sheets or {"script": torch.zeros(64, 3, 64, 64, dtype=torch.uint8)}
 
     def entry(self, id: str) -> ZooEntry:
-        task = id.partition("-")[0]
-        if task not in ("script", "imagenet"):
+        entry = make_entry(id)
+        if entry.task not in ("script", "imagenet"):
             raise ZooError(f"no entry {id}")
-        return ZooEntry(
-            id=id,
-            task=task,
-            architecture=LITE0.smallest,
-            resolution=64,
-            params=1,
-            flops=1,
-            weights="b" * 64 if id == "imagenet-base" else "0" * 64,
-            licence="MIT",
-            val_accuracy=None,
-            accuracy=None,
-            topology=(),
-            functional=(),
-            similarities=(),
-        )
+        return entry
 
     def thumbnails(self, task: str) -> Tensor:
         if task not in self.sheets:
             raise ZooError(f"no images of {task}")
         return self.sheets[task]
+
+
+def make_entry(id: str) -> ZooEntry:
+    return ZooEntry(
+        id=id,
+        ref=ref_of(LITE0.smallest, 64),
+        origins=(id.partition("-")[0],),
+        width=LITE0.features,
+        body_params=1,
+        body_flops=1,
+        weights="b" * 64 if id == "imagenet-base" else "0" * 64,
+        licence="MIT",
+        val_accuracy=None,
+        accuracy=None,
+    )
 
 
 def make_task(classes: Sequence[str], name: str = "my letters") -> Task:
@@ -115,10 +116,12 @@ def run_of(
 ) -> Run:
     right = float(confusion.trace() / max(confusion.sum(), 1))
     history = (Epoch(1, 1.0, 0.5, 0.5, 3.0), Epoch(2, 0.5, right, right, 6.5))
-    network = Network(LITE0, Architecture("lite0", LITE0.smallest.stages), len(classes))
+    network = build(ref_of(LITE0.smallest, 64), len(classes))
     counts = torch.from_numpy(confusion)
-    tuned = FineTuned(network, history, 2, right, counts, 7.25, tuple(classes))
-    return Run(label, source, 1_234_567, 20_900_000, tuned, Recipe(epochs=2, seed=31))
+    recipe = Recipe(epochs=2, seed=31)
+    entry = make_entry(source)
+    tuned = FineTuned(network, history, 2, right, counts, 7.25, tuple(classes), recipe, entry=entry)
+    return Run(label, tuned, Costs(1_234_567, 20_900_000))
 
 
 def make_match(id: str, task: str = "script", latency: float | None = None) -> Match:
@@ -280,7 +283,7 @@ def test_source_without_images_and_runs_without_validation_or_test(tmp_path: Pat
     unknown = float("nan")
     history = tuple(Epoch(e.epoch, 1.0, unknown, unknown, e.seconds) for e in run.tuned.history)
     tuned = replace(run.tuned, history=history, test_accuracy=unknown)
-    run = Run(run.label, run.source, run.params, run.flops, tuned)
+    run = replace(run, tuned=tuned)
     page = Page(render(tmp_path, make_task(["yes", "no"]), [run]))
     assert "keeps no images of this source" in page.text
     assert "no validation images" in page.text
@@ -293,6 +296,21 @@ def test_chosen_network_outside_the_ranking_is_looked_up(tmp_path: Path) -> None
     run = make_run("Mine", 2, source="script-77777777")
     page = Page(render(tmp_path, make_task(["yes", "no"]), [run], make_result(task="icons")))
     assert "learnt from: script" in page.text
+
+
+def test_a_network_of_no_zoo_is_reported_without_a_source(tmp_path: Path) -> None:
+    run = make_run("Mine", 2)
+    run = replace(run, tuned=replace(run.tuned, entry=None))
+    page = Page(render(tmp_path, make_task(["yes", "no"]), [run]))
+    assert "was fine-tuned from a network of no zoo" in page.text
+    assert "keeps no images of this source" in page.text
+
+
+def test_costs_of_a_run_are_counted_with_its_head() -> None:
+    tuned = make_run("Mine", 3).tuned
+    run = Run.of("Mine", tuned)
+    assert run.costs.params == sum(p.numel() for p in tuned.network.parameters())
+    assert run.costs == LITE0.costs(LITE0.smallest, 3, 64)
 
 
 def test_no_run_is_refused(tmp_path: Path) -> None:

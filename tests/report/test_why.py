@@ -91,9 +91,9 @@ def test_whether_the_interval_held_is_said(
 
 def test_other_numbers_of_epochs_are_pointed_out() -> None:
     run = make_run("Chosen", 3)
-    assert run.recipe is not None
     assert "these fine-tunes had 2" in Page(why(make_result(), FakeZoo(), [run])).text
-    usual = replace(run, recipe=replace(run.recipe, epochs=5))
+    recipe = replace(run.tuned.recipe, epochs=5)
+    usual = replace(run, tuned=replace(run.tuned, recipe=recipe))
     assert "these fine-tunes had" not in Page(why(make_result(), FakeZoo(), [usual])).text
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tans.errors import ZooError
-from tans.meta.calibrator import FILE, Judge
+from tans.meta.calibrator import FILE, Calibrator
 from tans.meta.evidence import COLUMNS, EDGE
 from tans.search import SearchResult, search
 from tans.search.look import second_look
@@ -30,7 +30,7 @@ def judged(small_zoo: Zoo, tmp_path: Path) -> Judged:
         shutil.copytree(small_zoo.path, tmp_path / "zoo")
         zoo = Zoo.open(tmp_path / "zoo")
         columns = tuple(by_name.get(column, 0.0) for column in COLUMNS)
-        Judge((0.0,) * len(COLUMNS), columns, bias=0.0, strength=1.0, margin=margin).save(
+        Calibrator((0.0,) * len(COLUMNS), columns, bias=0.0, strength=1.0, margin=margin).save(
             zoo.retrieval
         )
         return zoo
@@ -100,7 +100,7 @@ def test_a_source_that_beats_imagenet_is_related(judged: Judged) -> None:
 def test_limits_hold_after_the_look_too(judged: Judged) -> None:
     zoo = judged(resolution=20.0)
     sources = Sources.of(zoo)
-    limit = sources.base.params - 1
+    limit = sources.base.body_params - 1
     result = search(QUERY, zoo, top=1000, max_params=limit)
     assert all(match.params <= limit for match in result)
     assert sources.whole[0].id in {look.id for look in result.looks}  # the judge compares with it

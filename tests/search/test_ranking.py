@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tans.errors import InputError, LimitError, ZooError
+from tans.networks.family import describe
 from tans.search import search
+from tans.search.ranking import SearchResult
 from tans.tasks.task import Task
+from tans.types import NetworkRef
 from tans.zoo.zoo import Zoo
 from tests.small_zoo import drawn_task
 
@@ -19,7 +23,8 @@ def test_costs_are_those_of_the_network_with_the_users_head(small_zoo: Zoo) -> N
     for match in search(QUERY, small_zoo, top=5):
         network = small_zoo.load(match.id, classes=len(QUERY.classes))
         assert match.params == sum(p.numel() for p in network.parameters())
-        costs = small_zoo.space.costs(network.architecture, len(QUERY.classes), match.resolution)
+        assert network.input.size == match.resolution
+        costs = describe(network.ref).costs(len(QUERY.classes))
         assert match.flops == costs.flops
         assert match.licence == small_zoo.entry(match.id).licence
 
@@ -41,12 +46,16 @@ def test_matches_are_the_most_similar_in_order_of_predicted_accuracy(small_zoo: 
     assert few[0] == next(iter(few))
 
 
+@pytest.fixture(scope="module")
+def everything(small_zoo: Zoo) -> SearchResult:
+    return search(QUERY, small_zoo, top=10_000)
+
+
 @settings(max_examples=15, deadline=None)
 @given(share=st.floats(0.3, 1.2), name=st.sampled_from(["params", "flops"]))
 def test_a_limit_never_empties_the_list_while_something_fits(
-    small_zoo: Zoo, share: float, name: str
+    small_zoo: Zoo, everything: SearchResult, share: float, name: str
 ) -> None:
-    everything = search(QUERY, small_zoo, top=10_000)
     costs = sorted(getattr(match, name) for match in everything)
     limit = share * costs[-1]
     fitting = [cost for cost in costs if cost <= limit]
@@ -69,12 +78,19 @@ def test_the_limit_named_when_nothing_fits_is_one_that_works(small_zoo: Zoo) -> 
         search(QUERY, small_zoo, max_params=1000, max_flops=1000)
 
 
-def test_latency_is_this_devices(small_zoo: Zoo, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_latency_is_this_devices(
+    small_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clock(refs: Sequence[NetworkRef]) -> list[float]:
+        return [describe(ref).costs(10).flops / 1e6 for ref in refs]
+
     monkeypatch.setenv("TANS_CACHE", str(tmp_path))
+    monkeypatch.setattr("tans.costs.latency.measure_ms", clock)
     without = search(QUERY, small_zoo, top=1)
     assert without[0].latency_ms is without.latency_error is None
     found = search(QUERY, small_zoo, top=3, max_latency_ms=10_000)
-    assert all(m.latency_ms is not None and 0 < m.latency_ms < 10_000 for m in found)
+    for match in found:
+        assert match.latency_ms == pytest.approx(match.flops / 1e6, rel=0.05)
     assert found.latency_error is not None
     assert 0 <= found.latency_error < 1
     with pytest.raises(LimitError, match="max_latency_ms"):

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tans.errors import TansError
+from tans.files import Manifest
 from tans.tasks.findings import Findings, Overrides, some, spare
 from tans.tasks.reading import BLACK, Reading
 
@@ -22,10 +24,14 @@ FINDINGS = st.builds(
 )
 
 
+class Stored(Manifest):
+    found: Findings
+
+
 @settings(max_examples=50, deadline=None)
 @given(found=FINDINGS)
 def test_findings_survive_json(found):
-    assert Findings.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert Stored.parse(Stored(found=found).to_bytes(), "it").found == found
 
 
 @settings(max_examples=50, deadline=None)
@@ -39,10 +45,10 @@ def test_a_summary_counts_everything_and_names_some(found):
     assert summary["copies"]["count"] == spare(found.copies)
 
 
-@pytest.mark.parametrize("fields", [{}, {"layout": ""}, Findings().to_json() | {"reading": {}}])
+@pytest.mark.parametrize("fields", [None, {"layout": 5}, {"reading": {"ground": [0, 0]}}])
 def test_what_are_no_findings_is_refused(fields):
-    with pytest.raises((ValueError, TypeError, LookupError)):
-        Findings.from_json(fields)
+    with pytest.raises(TansError, match="found"):
+        Stored.parse(json.dumps({"schema": 1, "found": fields}).encode(), "it")
 
 
 def test_nothing_odd_is_nothing_to_tell():

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tans.errors import InputError
+from tans.errors import InputError, TansError
+from tans.files import Manifest
 from tans.tasks.decoding import Picture
 from tans.tasks.reading import (
     ANY,
@@ -56,17 +57,21 @@ def shape(colour, alpha=255, seed=0):
     return Picture(colours, np.where(inside, alpha, 0).astype(np.uint8))
 
 
+class Stored(Manifest):
+    reading: Reading
+
+
 @settings(max_examples=50, deadline=None)
 @given(reading=READINGS)
 def test_a_reading_survives_json_and_pickle(reading):
-    assert Reading.from_json(json.loads(json.dumps(reading.to_json()))) == reading
+    assert Stored.parse(Stored(reading=reading).to_bytes(), "it").reading == reading
     assert pickle.loads(pickle.dumps(reading)) == reading
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        {},
+        None,
         {"ranges": {}, "ground": [0, 0]},
         {"ranges": {}, "ground": [0, 0, 256]},
         {"ranges": {"uint16": [0]}, "ground": [0, 0, 0]},
@@ -76,8 +81,8 @@ def test_a_reading_survives_json_and_pickle(reading):
     ],
 )
 def test_what_is_no_reading_is_refused(fields):
-    with pytest.raises((ValueError, TypeError, LookupError, InputError)):
-        Reading.from_json(fields)
+    with pytest.raises(TansError, match="it is damaged"):
+        Stored.parse(json.dumps({"schema": 1, "reading": fields}).encode(), "it")
 
 
 @pytest.mark.parametrize("ends", [(1, 1), (2, 1), (0, math.inf), (math.nan, 1)])

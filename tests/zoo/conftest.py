@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from tans.networks.families.elastic.network import Network
-from tans.networks.families.elastic.specification import SPACES
-from tans.networks.features import PROBES
-from tans.types import Architecture, ZooEntry
+from tans.networks.families.elastic.specification import SPACES, ref_of
+from tans.networks.family import build, describe
+from tans.networks.features import REFERENCES
+from tans.types import NetworkRef, ZooEntry
 from tans.zoo.zoo import Zoo, entry_id
 
 SPACE = SPACES["lite0"]
+LARGEST, SMALLEST = (ref_of(a, 32) for a in (SPACE.largest, SPACE.smallest))
 CLASSES = ("cup", "fork", "spoon")
 CARD = {
     "source": "drawn here",
@@ -44,14 +45,14 @@ class Tiny:
 
 
 def random_state(seed: int, classes: int = len(CLASSES)) -> dict[str, Tensor]:
-    """State of the largest network, drawn from a seed."""
+    """Weights of the largest network, drawn from a seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Network(SPACE, SPACE.largest, classes).state_dict()
+        return build(LARGEST, classes).weights()
 
 
 def nearby(state: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """A state as training might have moved it."""
+    """Weights as training might have moved it."""
     generator = torch.Generator().manual_seed(seed)
     return {
         name: t + 0.01 * torch.randn(t.shape, generator=generator) if t.dim() > 1 else t
@@ -59,28 +60,26 @@ def nearby(state: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
     }
 
 
-def make_entry(
-    weights: str, architecture: Architecture, task: str = "cutlery", seed: int = 0
-) -> ZooEntry:
+def make_entry(weights: str, ref: NetworkRef, task: str = "cutlery", seed: int = 0) -> ZooEntry:
     """An entry with measurements drawn from a seed, as float16 holds them."""
-    costs = SPACE.costs(architecture, 0, 32)
+    known = describe(ref)
     generator = torch.Generator().manual_seed(seed)
-    functional = torch.randn(SPACE.features, generator=generator).half()
-    similarities = torch.rand(PROBES * (PROBES - 1) // 2, generator=generator).half()
+    functional = torch.randn(known.width, generator=generator).half()
+    similarities = torch.rand(REFERENCES * (REFERENCES - 1) // 2, generator=generator).half()
     return ZooEntry(
-        id=entry_id(task, weights, architecture, 32),
-        task=task,
-        architecture=architecture,
-        resolution=32,
+        id=entry_id(task, weights, ref),
+        ref=ref,
         weights=weights,
-        params=costs.params,
-        flops=costs.flops,
+        origins=(task,),
         licence="CC0-1.0",
+        width=known.width,
+        body_params=known.body_params,
+        body_flops=known.body_flops,
         val_accuracy=None,
         accuracy=0.1 + 0.01 * seed,
-        topology=SPACE.topology(architecture),
-        functional=tuple(functional.tolist()),
         similarities=tuple(similarities.tolist()),
+        topology=known.topology,
+        functional=tuple(functional.tolist()),
     )
 
 
@@ -88,16 +87,16 @@ def some_entries(weights: str, count: int, seed: int = 0) -> list[ZooEntry]:
     """Entries of different random architectures."""
     rng = random.Random(seed)
     drawn = dict.fromkeys(SPACE.sample(rng) for _ in range(2 * count))
-    return [make_entry(weights, a, seed=i) for i, a in enumerate(list(drawn)[:count])]
+    return [make_entry(weights, ref_of(a, 32), seed=i) for i, a in enumerate(list(drawn)[:count])]
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """Made once; tests take a copy through ``tiny``."""
-    zoo = Zoo.create(tmp_path_factory.mktemp("made") / "zoo", "lite0", 32)
+    zoo = Zoo.create(tmp_path_factory.mktemp("made") / "zoo")
     base_state = random_state(0)
     base = zoo.add_weights(base_state, base=None)
-    zoo.set_base(base)
+    zoo.set_base(base, LARGEST)
     state = nearby(base_state, seed=1)
     weights = zoo.add_weights(state, base=base)
     generator = torch.Generator().manual_seed(2)
@@ -114,7 +113,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         train_images=6,
         cost_s=1.5,
     )
-    entries = [make_entry(weights, a) for a in (SPACE.largest, SPACE.smallest)]
+    entries = [make_entry(weights, ref) for ref in (LARGEST, SMALLEST)]
     zoo.add_entries(entries)
     entries = sorted(entries, key=lambda entry: entry.id)
     return Tiny(zoo, base, weights, state, thumbnails, features, labels, entries)

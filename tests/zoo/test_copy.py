@@ -14,8 +14,8 @@ from tans.networks.features import functional_embedding
 from tans.types import Transfer
 from tans.zoo.copy import copy_tasks, diverse_tasks
 from tans.zoo.verify import verify_zoo
-from tans.zoo.zoo import IMAGENET, JUDGE, Zoo
-from tests.zoo.conftest import CARD, CLASSES, SPACE, Tiny, make_entry, nearby
+from tans.zoo.zoo import CALIBRATOR, IMAGENET, Zoo
+from tests.zoo.conftest import CARD, CLASSES, LARGEST, SMALLEST, SPACE, Tiny, make_entry, nearby
 
 ANGLES = {"a": 0.0, "b": 5.0, "c": 40.0, "d": 80.0, "e": 84.0}
 """Directions, in degrees, of the tasks' features."""
@@ -49,8 +49,8 @@ def several(tiny: Tiny) -> Tiny:
     weights = tiny.zoo.add_weights(nearby(tiny.state, seed=5), base=tiny.base)
     add_task(tiny, "chairs", pointing(70), weights)
     add_task(tiny, IMAGENET, None, tiny.base)
-    chair = make_entry(weights, SPACE.smallest, task="chairs", seed=3)
-    whole = make_entry(tiny.base, SPACE.largest, task=IMAGENET)
+    chair = make_entry(weights, SMALLEST, task="chairs", seed=3)
+    whole = make_entry(tiny.base, LARGEST, task=IMAGENET)
     tiny.zoo.add_entries([chair, whole])
     cup = tiny.entries[0]
     pairs = [(cup.id, "chairs"), (chair.id, "cutlery"), (chair.id, "gone"), (whole.id, "chairs")]
@@ -102,7 +102,7 @@ def test_a_copy_is_all_that_belongs_to_its_tasks(several: Tiny, tmp_path: Path) 
     report = verify_zoo(Zoo.open(tmp_path / "copy"))
     assert (report.problems, report.unused) == ((), ())
     (chair,) = copy.entries(task="chairs")
-    embeddings = [functional_embedding(zoo.load(chair.id), 32) for zoo in (copy, source)]
+    embeddings = [functional_embedding(zoo.load(chair.id)) for zoo in (copy, source)]
     assert torch.equal(*embeddings)
 
 
@@ -134,7 +134,7 @@ def test_what_is_not_there_is_refused_before_anything_is_written(
 ) -> None:
     with pytest.raises(ZooError, match="nearest are chairs"):
         copy_tasks(several.zoo, tmp_path / "copy", ["chair"])
-    empty = Zoo.create(tmp_path / "empty", "lite0", 32)
+    empty = Zoo.create(tmp_path / "empty")
     with pytest.raises(ZooError, match=IMAGENET):
         copy_tasks(empty, tmp_path / "copy", [])
     assert not (tmp_path / "copy").exists()
@@ -143,7 +143,7 @@ def test_what_is_not_there_is_refused_before_anything_is_written(
 def test_the_judge_comes_with_a_copy(small_zoo: Zoo, tmp_path: Path) -> None:
     shutil.copytree(small_zoo.path, tmp_path / "whole")
     whole = Zoo.open(tmp_path / "whole")
-    (whole.retrieval / JUDGE).write_text("fitted to many trials")
+    (whole.retrieval / CALIBRATOR).write_text("fitted to many trials")
     copied = copy_tasks(whole, tmp_path / "copy", ["red"])
-    assert (copied.retrieval / JUDGE).read_text() == "fitted to many trials"
-    assert [path.name for path in copied.retrieval.iterdir()] == [JUDGE]
+    assert (copied.retrieval / CALIBRATOR).read_text() == "fitted to many trials"
+    assert [path.name for path in copied.retrieval.iterdir()] == [CALIBRATOR]

@@ -4,7 +4,7 @@ import torch
 
 from tans.zoo.verify import verify_zoo
 from tans.zoo.zoo import Zoo, entry_id
-from tests.zoo.conftest import SPACE, Tiny, make_entry, random_state
+from tests.zoo.conftest import LARGEST, SMALLEST, Tiny, make_entry, random_state
 
 
 def test_a_sound_zoo_is_verified(tiny: Tiny) -> None:
@@ -16,7 +16,7 @@ def test_a_sound_zoo_is_verified(tiny: Tiny) -> None:
 
 
 def test_every_problem_is_listed(tiny: Tiny) -> None:
-    lone = make_entry(tiny.weights, SPACE.smallest, task="gone")
+    lone = make_entry(tiny.weights, SMALLEST, task="gone")
     tiny.zoo.add_entry(lone)
     (sheet,) = tiny.zoo.path.glob("sheets/*.webp")
     sheet.write_bytes(sheet.read_bytes()[:-1] + b"?")
@@ -32,11 +32,11 @@ def test_every_problem_is_listed(tiny: Tiny) -> None:
 
 def test_weights_without_a_head_are_sound(tiny: Tiny) -> None:
     body = {n: t for n, t in random_state(4).items() if not n.startswith("classifier.")}
-    for architecture in (SPACE.largest, SPACE.smallest):
-        tiny.zoo.add_entry(make_entry(tiny.zoo.add_weights(body, base=None), architecture))
+    for ref in (LARGEST, SMALLEST):
+        tiny.zoo.add_entry(make_entry(tiny.zoo.add_weights(body, base=None), ref))
     assert verify_zoo(tiny.zoo).ok
     del body["stem.conv.weight"]
-    tiny.zoo.add_entry(make_entry(tiny.zoo.add_weights(body, base=None), SPACE.largest))
+    tiny.zoo.add_entry(make_entry(tiny.zoo.add_weights(body, base=None), LARGEST))
     (problem,) = verify_zoo(tiny.zoo).problems
     assert "stem.conv.weight" in problem
 
@@ -46,7 +46,7 @@ def test_scores_that_are_not_finite_are_a_problem(tiny: Tiny) -> None:
     state["tail.norm.weight"] += 6e4
     state["classifier.weight"] += 6e4
     weights = tiny.zoo.add_weights({**state, "classifier.bias": torch.zeros(2)}, base=None)
-    tiny.zoo.add_entry(make_entry(weights, SPACE.largest))
+    tiny.zoo.add_entry(make_entry(weights, LARGEST))
     report = verify_zoo(tiny.zoo)
-    assert any(entry_id("cutlery", weights, SPACE.largest, 32) in p for p in report.problems)
+    assert any(entry_id("cutlery", weights, LARGEST) in p for p in report.problems)
     assert report.networks == 2

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tans.errors import ZooError
+from tans.networks.batchnorm import recalibrate
+from tans.networks.network import without_head
 from tans.zoo.weights import (
     SCALE,
     STEPS,
     assemble,
+    calibrated,
     from_bytes,
     has_head,
     has_statistics,
@@ -22,7 +25,8 @@ from tans.zoo.weights import (
     unpack_difference,
     unpack_whole,
 )
-from tests.zoo.conftest import SPACE, random_state
+from tests.networks.plain import PlainFamily, plain_ref, with_statistics
+from tests.zoo.conftest import LARGEST, SMALLEST, random_state
 
 shapes = st.lists(st.integers(1, 5), min_size=2, max_size=4).map(tuple)
 sizes = st.sampled_from([1e-9, 1e-5, 1e-2, 1.0, 300.0])
@@ -147,11 +151,11 @@ def test_other_bytes_are_refused(data: bytes) -> None:
 def test_weights_of_another_network_are_refused() -> None:
     state = random_state(0)
     with pytest.raises(ZooError, match=r"lack stem\.conv\.weight"):
-        assemble({n: t for n, t in state.items() if n != "stem.conv.weight"}, SPACE, SPACE.largest)
+        assemble({n: t for n, t in state.items() if n != "stem.conv.weight"}, LARGEST)
     with pytest.raises(ZooError, match="do not fit"):
-        assemble({**state, "stem.conv.weight": torch.zeros(8, 3, 3, 3)}, SPACE, SPACE.largest)
+        assemble({**state, "stem.conv.weight": torch.zeros(8, 3, 3, 3)}, LARGEST)
     with pytest.raises(ZooError, match="classifier.weight"):  # half a head is none
-        assemble({n: t for n, t in state.items() if n != "classifier.weight"}, SPACE, SPACE.largest)
+        assemble({n: t for n, t in state.items() if n != "classifier.weight"}, LARGEST)
 
 
 def test_a_network_without_a_head_gets_one_of_a_single_output() -> None:
@@ -160,18 +164,47 @@ def test_a_network_without_a_head_gets_one_of_a_single_output() -> None:
     assert has_head(state)
     assert not has_head(body)
     images = torch.linspace(-1, 1, 2 * 3 * 32 * 32).view(2, 3, 32, 32)
-    whole, headless = (assemble(s, SPACE, SPACE.smallest) for s in (state, body))
+    whole, headless = (assemble(s, SMALLEST) for s in (state, body))
     with torch.no_grad():
         assert headless(images).shape == (2, 1)
         assert torch.isfinite(headless(images)).all()
         for network in (whole, headless):  # statistics of the smallest are not in the state
             assert all(p.isfinite().all() for p in network.parameters())
-        assert torch.equal(whole.stem.conv.weight, headless.stem.conv.weight)
+        assert torch.equal(whole.body.stem.conv.weight, headless.body.stem.conv.weight)
+
+
+def test_networks_of_any_family_are_assembled(plain: PlainFamily) -> None:
+    stored = with_statistics(plain.build(plain_ref(12), 3))
+    network = assemble(stored.weights(), plain_ref(12))
+    assert (network.ref, network.width, network.training) == (plain_ref(12), 12, False)
+    assert all(torch.equal(t, stored.weights()[name]) for name, t in network.weights().items())
+    with pytest.raises(ZooError, match="do not fit 13"):
+        assemble(stored.weights(), plain_ref(13))
+    with pytest.raises(ZooError, match=r"lack first\.\w+"):
+        assemble(without_head(stored.weights()), SMALLEST)
+
+
+def test_a_network_that_is_no_slice_keeps_the_statistics_that_it_has(plain: PlainFamily) -> None:
+    def refuse() -> Tensor:
+        raise AssertionError("no images are needed")
+
+    stored = with_statistics(plain.build(plain_ref(12), 3)).weights()
+    assert torch.equal(
+        calibrated(stored, plain_ref(12), refuse).weights()["last.1.running_mean"],
+        stored["last.1.running_mean"],
+    )
+    lacking = {name: t for name, t in stored.items() if not has_statistics([name])}
+    images = torch.full((4, 3, 32, 32), 9, dtype=torch.uint8)
+    found = calibrated(lacking, plain_ref(12), lambda: images)
+    expected = assemble(lacking, plain_ref(12))
+    recalibrate(expected, images)
+    for name, tensor in found.weights().items():
+        assert torch.equal(tensor, expected.weights()[name]), name
 
 
 def test_assembling_leaves_the_random_numbers_alone() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    assemble(random_state(0), SPACE, SPACE.smallest)
+    assemble(random_state(0), SMALLEST)
     assert torch.equal(torch.rand(3), expected)

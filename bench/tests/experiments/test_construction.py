@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench.tests.conftest import run_and_draw
+from bench.tests.conftest import copied, run_and_draw
 
 from tans.build.costing import Costing
 from tans_bench.experiments.construction import EXPERIMENT, TITLES, Replays
@@ -20,20 +21,34 @@ DEVICE = charging(32, constant=1.0, layers=0.1)
 SHORT = replace(EXPERIMENT, plan=Replays(tuple(NAMES), (0, 1)))
 
 
-@pytest.fixture(autouse=True)
-def device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "cached_latency", lambda *_: DEVICE)
+@pytest.fixture(autouse=True, scope="module")
+def device() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replay, "cached_latency", lambda *_: DEVICE)
+        yield
 
 
-def test_every_strategy_ends_with_all_pairs(bench: Bench, tmp_path: Path) -> None:
-    needed, given, *_ = run_and_draw(SHORT, bench, tmp_path)
+@pytest.fixture(scope="module")
+def once(run_once: Bench, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """All of it run and drawn."""
+    run_and_draw(SHORT, run_once, tmp_path_factory.mktemp("drawn"))
+    return run_once
+
+
+@pytest.fixture
+def ran(once: Bench, tmp_path: Path) -> Bench:
+    return copied(once, tmp_path / "results")
+
+
+def test_every_strategy_ends_with_all_pairs(ran: Bench) -> None:
+    needed, given, *_ = SHORT.draw(ran.results)
     assert isinstance(needed, Table)
     assert isinstance(given, Table)
     assert (
         [row[0] for row in needed.rows] == [row[0] for row in given.rows] == list(TITLES.values())
     )
     for strategy in NAMES:
-        run = bench.results.read(Replay(strategy, 0).name)
+        run = ran.results.read(Replay(strategy, 0).name)
         assert run is not None
         assert run["pairs"] == 8
         assert run["counts"] == list(range(1, 9))
@@ -44,9 +59,8 @@ def test_every_strategy_ends_with_all_pairs(bench: Bench, tmp_path: Path) -> Non
         assert needs[-1] == 1 + sum(share < 1 for share in run["volume"])
 
 
-def test_all_begin_alike_and_end_alike(bench: Bench, tmp_path: Path) -> None:
-    run_and_draw(SHORT, bench, tmp_path)
-    runs = [bench.results.read(Replay(strategy, 0).name) for strategy in NAMES]
+def test_all_begin_alike_and_end_alike(ran: Bench) -> None:
+    runs = [ran.results.read(Replay(strategy, 0).name) for strategy in NAMES]
     for what in ("volume", "accuracy"):
         assert len({tuple(run[what][:4]) for run in runs if run}) == 1  # two of each task
         assert len({run[what][-1] for run in runs if run}) == 1
@@ -57,24 +71,24 @@ def test_the_same_seed_is_replayed_alike(bench: Bench) -> None:
 
 
 def test_what_is_judged_by_latency_is_replayed_by_the_stored_charges(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ran: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    *_, drawn = run_and_draw(SHORT, bench, tmp_path)
+    *_, drawn = SHORT.draw(ran.results)
     assert isinstance(drawn, Table)
     assert len(drawn.rows) == len(TIMED)
     assert "takes 1.0 and the largest 2.0, 2% off" in drawn.caption
-    known = Known.of(bench.zoo, Costing(DEVICE))
-    assert (known.pool.costs[:, 1] != Known.of(bench.zoo).pool.costs[:, 1]).any()
-    assert (known.pool.features == Known.of(bench.zoo).pool.features).all()
+    known, by_flops = Known.of(ran.zoo, Costing(DEVICE)), Known.of(ran.zoo)
+    assert (known.pool.costs[:, 1] != by_flops.pool.costs[:, 1]).any()
+    assert (known.pool.features == by_flops.pool.features).all()
     for strategy in TIMED:
-        run = bench.results.read(Replay(strategy, 0, latency=DEVICE).name)
+        run = ran.results.read(Replay(strategy, 0, latency=DEVICE).name)
         assert run is not None
         assert run["charges"]["layers"] == 0.1
         assert run["volume"][-1] == 1.0
     monkeypatch.setattr(replay, "cached_latency", lambda *_: charging(32, dense=0.1))
-    assert all(job.done(bench) for job in SHORT.plan.jobs(bench))  # another device changes nothing
+    assert all(job.done(ran) for job in SHORT.plan.jobs(ran))  # another device changes nothing
     other = Replay("pareto", 0, latency=charging(32, dense=0.1))
-    assert not other.done(bench)
+    assert not other.done(ran)
 
 
 def test_the_order_by_multiply_adds_does_not_depend_on_the_device(bench: Bench) -> None:

@@ -6,19 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench.tests.conftest import DEV_TASK, run_and_draw
+from bench.tests.conftest import DEV_TASK, of_zoo, run_and_draw
 from bench.tests.methods.metad2a.test_learning import TINY
 
-from tans.tasks.task import Task
 from tans.training import Recipe
 from tans_bench.experiments.generation import EXPERIMENT, Generations
-from tans_bench.runs import cellpairs, generated
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Table
 from tans_bench.runs.experiment import Arm
 from tans_bench.runs.generated import CHOSEN, ELASTIC, GENERATED
 from tans_bench.runs.results import Result, Results
-from tests.small_zoo import drawn_task
 
 PLAN = Generations(
     measured_on=("red",),
@@ -99,14 +96,9 @@ def test_a_gpu_learns_as_published() -> None:
     assert EXPERIMENT.scaled("cpu").plan == EXPERIMENT.plan
 
 
-def test_all_is_run_and_drawn_on_the_small_zoo(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def drawn(name: str, images: int) -> Task:
-        return drawn_task(name, "one", seed={"red": 1, "blue": 2}[name]).limited(images)
-
-    for module in (cellpairs, generated):
-        monkeypatch.setattr(module, "prepared", drawn)
+@pytest.mark.long
+def test_all_is_run_and_drawn_on_the_small_zoo(bench: Bench, tmp_path: Path) -> None:
+    bench = replace(bench, tasks=of_zoo)
     shares, differences, figure = run_and_draw(SMALL, bench, tmp_path)
     assert isinstance(shares, Table)
     assert [row[0] for row in shares.rows] == [ELASTIC, "nas-bench-201"]

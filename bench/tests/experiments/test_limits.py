@@ -38,8 +38,6 @@ def test_means_are_over_the_tasks_that_all_methods_were_run_on(
 ) -> None:
     monkeypatch.setitem(LIMITS, "10M-flops", Constraints(max_flops=5e6))
     half = Arm(("random",), (DEV_TASK,), (0,), images=30, limits=("10M-flops",))
-    run_experiment(
-        replace(EXPERIMENT, plan=Comparison((half,))), bench.results.folder, zoo=bench.zoo.path
-    )
+    run_experiment(replace(EXPERIMENT, plan=Comparison((half,))), bench)
     whole = Comparison((replace(half, methods=("random", YARDSTICK)),))
     assert not replace(EXPERIMENT, plan=whole).draw(bench.results)

@@ -11,7 +11,6 @@ from bench.tests.conftest import DEV_TASK, run_and_draw
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tans_bench.experiments import order
 from tans_bench.experiments.order import (
     EXPERIMENT,
     SCORES,
@@ -24,7 +23,6 @@ from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Table
 from tans_bench.runs.ranks import Ranked
 from tans_bench.runs.results import Result
-from tests.small_zoo import drawn_task
 
 
 def runs_of(accuracies: list[float], seed: int = 0) -> list[Result]:
@@ -57,10 +55,8 @@ def test_without_the_largest_their_luck_does_not_count() -> None:
     assert tau([*small, *large], "params") > -0.5
 
 
-def test_every_score_stands_beside_size(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(order, "prepared", lambda name, _: drawn_task(name, "three", seed=3))
+@pytest.mark.long
+def test_every_score_stands_beside_size(bench: Bench, tmp_path: Path) -> None:
     plan = Scored(Ranked((DEV_TASK,), epochs=0, nearest=2, drawn=7, images=30))
     table, _ = run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)
     assert isinstance(table, Table)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench.tests.conftest import SEALED_TASK
+from bench.tests.conftest import SEALED_TASK, copied
 
-from tans.errors import ResultError
+from tans_bench.errors import ResultError
 from tans_bench.experiments import pages
 from tans_bench.experiments.main import EXPERIMENT as MAIN
 from tans_bench.experiments.pages import write_pages
@@ -18,11 +19,22 @@ from tans_bench.runs.jobs import LIMITS, FineTune, proposal_of
 from tans_bench.runs.versions import CURRENT
 
 
-@pytest.fixture
-def ran(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+@pytest.fixture(scope="module")
+def once(run_once: Bench) -> Iterator[Bench]:
     """Two methods on one task, one short epoch each, stored under the lengths of ``MAIN``."""
     first, *_ = MAIN.plan.arms
-    monkeypatch.setitem(LIMITS, first.limits[0], LIMITS[""])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LIMITS, first.limits[0], LIMITS[""])
+        yield _run(run_once)
+
+
+@pytest.fixture
+def ran(once: Bench, tmp_path: Path) -> Bench:
+    return copied(once, tmp_path / "results")
+
+
+def _run(bench: Bench) -> Bench:
+    first, *_ = MAIN.plan.arms
     lengths = {n for arm in MAIN.plan.arms if arm.methods == first.methods for n in arm.epochs}
     for choose in (c for c in first.choices() if c.task == SEALED_TASK):
         choice = choose.run(bench)

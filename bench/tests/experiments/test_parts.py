@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from bench.tests.conftest import DEV_TASK, run_and_draw
 
 from tans_bench.experiments.parts import EPOCHS, EXPERIMENT, WHOLE
@@ -13,6 +14,7 @@ from tans_bench.runs.drawing import Table
 from tans_bench.runs.experiment import Arm, Comparison
 
 
+@pytest.mark.long
 def test_each_part_stands_beside_the_whole(bench: Bench, tmp_path: Path) -> None:
     methods = (WHOLE, "no-predictor", "random-weights")
     arm = Arm(methods, (DEV_TASK, "script-tamil"), (1,), images=30, limits=("",))

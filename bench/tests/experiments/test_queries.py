@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from bench.tests.conftest import DEV_TASK, run_and_draw
 
-from tans_bench.experiments import queries
 from tans_bench.experiments.queries import EXPERIMENT, METHOD, Shown
 from tans_bench.methods import entrants as methods
 from tans_bench.runs.bench import Bench
@@ -17,10 +15,7 @@ from tans_bench.runs.experiment import Arm
 from tests.small_zoo import drawn_task
 
 
-def test_a_query_stands_beside_what_is_retrieved(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(queries, "prepared", lambda name, _: drawn_task(name, "three", seed=3))
+def test_a_query_stands_beside_what_is_retrieved(bench: Bench, tmp_path: Path) -> None:
     plan = Shown(Arm((METHOD,), (DEV_TASK, "script-tamil"), (0,), images=30, limits=("",)))
     _, table = run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)
     assert isinstance(table, Table)
@@ -30,12 +25,10 @@ def test_a_query_stands_beside_what_is_retrieved(
     assert METHOD in methods.METHODS
 
 
-def test_images_that_may_not_be_sold_are_not_kept(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_images_that_may_not_be_sold_are_not_kept(bench: Bench, tmp_path: Path) -> None:
     task = drawn_task(DEV_TASK, "three", seed=3)
     closed = replace(task, card=replace(task.card, licence="CC-BY-NC-SA-4.0"))
-    monkeypatch.setattr(queries, "prepared", lambda *_: closed)
+    bench = replace(bench, tasks=lambda *_: closed)
     plan = Shown(Arm((METHOD,), (DEV_TASK,), (0,), images=30, limits=("",)))
     run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)
     (stored,) = bench.results.below("pictures")

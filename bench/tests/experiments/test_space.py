@@ -5,19 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from bench.tests.conftest import DEV_TASK, run_and_draw
 
-from tans_bench.experiments import space
 from tans_bench.experiments.space import EXPERIMENT, Layout, Map
 from tans_bench.runs.bench import Bench
-from tests.small_zoo import drawn_task
 
 
-def test_every_network_and_query_has_a_place(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(space, "prepared", lambda name, _: drawn_task(name, "three", seed=3))
+def test_every_network_and_query_has_a_place(bench: Bench, tmp_path: Path) -> None:
     plan = Layout(Map((DEV_TASK, "script-tamil")))
     assert len(run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)) == 1
     stored = bench.results.read(plan.map.name)

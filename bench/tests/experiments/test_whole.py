@@ -5,20 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from bench.tests.conftest import DEV_TASK, run_and_draw
 
-from tans_bench.experiments import whole
 from tans_bench.experiments.whole import EXPERIMENT, STEPS, Wholes
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Table
-from tests.small_zoo import drawn_task
 
 
-def test_every_step_has_its_share_of_the_whole(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(whole, "prepared", lambda name, _: drawn_task(name, "three", seed=3))
+def test_every_step_has_its_share_of_the_whole(bench: Bench, tmp_path: Path) -> None:
     plan = Wholes((DEV_TASK,))
     table, _ = run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)
     assert isinstance(table, Table)

@@ -12,7 +12,7 @@ from tans.types import Constraints
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.ablations import ABLATIONS, embeddings, farthest, scored, without_predictor
-from tans_bench.methods.method import UNTRAINED, Problem
+from tans_bench.methods.method import UNTRAINED, Problem, space_of
 from tests.small_zoo import drawn_task
 
 PROBLEM = Problem(drawn_task("green", "three", seed=3))
@@ -23,7 +23,7 @@ def test_a_proposal_runs_and_is_the_same_again(name: str, measured_zoo: Zoo) -> 
     method = ABLATIONS[name].method
     proposal = method(PROBLEM, measured_zoo)
     network = proposal.load(measured_zoo, 3)
-    side = proposal.resolution
+    side = proposal.ref.input.size
     assert network(torch.rand(2, 3, side, side)).shape == (2, 3)
     assert method(PROBLEM, measured_zoo) == proposal
 
@@ -43,18 +43,18 @@ def test_weights_are_replaced_and_the_architecture_stays(measured_zoo: Zoo) -> N
     whole = embeddings(PROBLEM, measured_zoo)
     random = ABLATIONS["random-weights"].method(PROBLEM, measured_zoo)
     base = ABLATIONS["imagenet-weights"].method(PROBLEM, measured_zoo)
-    assert random.architecture == base.architecture == whole.architecture
+    assert random.ref == base.ref == whole.ref
     assert (random.weights, random.fit_head) == (UNTRAINED, False)
     assert (base.source, base.weights) == (IMAGENET, Sources.of(measured_zoo).base.weights)
 
 
 def test_limits_hold(measured_zoo: Zoo) -> None:
     found = scored(PROBLEM, measured_zoo)
-    some = sorted(entry.params for entry in found.entries)[len(found.entries) // 2]
-    head = measured_zoo.space.features * 3 + 3
+    some = sorted(entry.body_params for entry in found.entries)[len(found.entries) // 2]
+    head = space_of(measured_zoo).features * 3 + 3
     limited = Problem(PROBLEM.task, Constraints(max_params=some + head))
     assert {e.id for e in scored(limited, measured_zoo).entries} == {
-        entry.id for entry in found.entries if entry.params <= some
+        entry.id for entry in found.entries if entry.body_params <= some
     }
 
 

@@ -11,7 +11,6 @@ import pytest
 from tans.networks.families.elastic.specification import LITE0, Specification
 from tans_bench.methods import blocks as module
 from tans_bench.methods.blocks import Block, block_table, blocks, measure_us
-from tans_bench.methods.genes import Genome
 from tests.networks.families.elastic.strategies import TOY
 
 
@@ -39,15 +38,12 @@ def test_blocks_are_those_that_differ() -> None:
 
 def test_every_choice_of_every_slot_has_its_latency() -> None:
     table = block_table(LITE0, 64, Clock())
-    rows, slots = table.of_slots(LITE0), Genome(LITE0).slots
+    rows = table.of_slots(LITE0)
     assert rows.shape == (15, 7)
-    slot = 0
-    for index, stage in enumerate(LITE0.stages):
-        for place in range(stage.depths[-1]):
-            wanted = [1000 * index + 100 * (place == 0) + 10 * k + e for k, e in slots[slot]]
-            wanted = [0, *wanted] + [0] * (6 - len(wanted))
-            assert rows[slot].tolist() == wanted
-            slot += 1
+    for row, slot in zip(rows, LITE0.slots, strict=True):
+        start = 1000 * slot.stage + 100 * (slot.place == 0)
+        wanted = [start + 10 * k + e for k, e in slot.layers]
+        assert row.tolist() == [0, *wanted] + [0] * (6 - len(wanted))
 
 
 def test_a_table_is_measured_once_and_knows_its_error() -> None:

@@ -10,15 +10,16 @@ import pytest
 import torch
 
 from tans.errors import LimitError
-from tans.networks import building
 from tans.networks.families.elastic.specification import LITE0, Specification
+from tans.networks.family import describe
 from tans.types import Architecture, Constraints
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.blocks import Block
 from tans_bench.methods.fbnet import FBNet, FBNetSettings, choose, closed_up, fbnet_a, search
 from tans_bench.methods.genes import Genome, Room
 from tans_bench.methods.method import UNTRAINED, Problem
-from tans_bench.spaces import fbnet as space_of_fbnet
+from tans_bench.spaces.families import ref_of
+from tans_bench.spaces.fbnet import FBNET_A
 from tests.networks.families.elastic.strategies import TOY
 from tests.small_zoo import drawn_task
 
@@ -35,33 +36,27 @@ def clock(space: Specification, wanted: Sequence[Block]) -> np.ndarray:  # noqa:
 
 def sure(architecture: Architecture, share: float) -> torch.Tensor:
     """Probabilities of each choice: so much for the architecture's, equal shares for others."""
-    genome, slot = Genome(LITE0), 0
-    rows = torch.zeros(len(genome.slots), 7)
-    for stage, layers in zip(LITE0.stages, architecture.stages, strict=True):
-        for index in range(stage.depths[-1]):
-            there = index < len(layers)
-            choice = 1 + genome.slots[slot].index(layers[index]) if there else 0
-            least = 0 if index else 1
-            rows[slot, least : 1 + len(genome.slots[slot])] = 1
-            rows[slot, choice] = 0
-            rows[slot] *= (1 - share) / rows[slot].sum()
-            rows[slot, choice] = share
-            slot += 1
+    rows = torch.zeros(len(LITE0.slots), 7)
+    for row, slot, layer in zip(rows, LITE0.slots, LITE0.to_slots(architecture), strict=True):
+        choice = 1 + slot.layers.index(layer) if layer else 0
+        row[0 if slot.place else 1 : 1 + len(slot.layers)] = 1
+        row[choice] = 0
+        row *= (1 - share) / row.sum()
+        row[choice] = share
     return rows
 
 
 def test_layers_that_are_left_close_up() -> None:
-    genome = Genome(TOY)
     flat = torch.full((5, 10), 0.1)
     choices = [1, 0, 2, 0, 9]
-    assert str(closed_up(genome, choices, flat)) == "toy:3x3|3x4,7x6"
-    assert str(closed_up(genome, [1, 5, 2, 3, 9], flat)) == "toy:3x3,5x4|3x4,3x6,7x6"
+    assert str(closed_up(TOY, choices, flat)) == "toy:3x3|3x4,7x6"
+    assert str(closed_up(TOY, [1, 5, 2, 3, 9], flat)) == "toy:3x3,5x4|3x4,3x6,7x6"
 
 
 def test_a_depth_that_a_stage_lacks_is_made_up() -> None:
     likely = torch.full((5, 10), 0.05)
     likely[3, 5] = 0.9
-    short = closed_up(Genome(TOY), [1, 0, 2, 0, 0], likely)
+    short = closed_up(TOY, [1, 0, 2, 0, 0], likely)
     assert str(short) == "toy:3x3|3x4,5x4"
     TOY.check(short)
 
@@ -100,33 +95,28 @@ def test_the_gates_turn_from_what_is_slow(small_zoo: Zoo, soft: bool) -> None:
 
 
 def test_a_proposal_keeps_to_the_limits_and_repeats(small_zoo: Zoo) -> None:
-    method, costs = FBNet(TINY, measure=clock), small_zoo.space.costs
+    method = FBNet(TINY, measure=clock)
     state = torch.random.get_rng_state()
     free = method(Problem(QUERY), small_zoo)
     assert torch.equal(state, torch.random.get_rng_state())
     assert (free.source, free.weights, free.fit_head) == (IMAGENET, small_zoo.base, True)
     assert free == method(Problem(QUERY), small_zoo)
     assert free.details["chosen"] == "most probable"
-    limit = costs(free.architecture, 3, free.resolution).flops - 1
+    limit = describe(free.ref).costs(3).flops - 1
     bound = method(Problem(QUERY, Constraints(max_flops=limit)), small_zoo)
-    assert costs(bound.architecture, 3, bound.resolution).flops <= limit
+    assert describe(bound.ref).costs(3).flops <= limit
     assert bound.load(small_zoo, 3)(torch.rand(2, 3, 32, 32)).shape == (2, 3)
     with pytest.raises(LimitError, match="max_params 1;"):
         method(Problem(QUERY, Constraints(max_params=1)), small_zoo)
 
 
-def test_fbnet_a_meets_limits_by_smaller_images(
-    small_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    builders = {**building.BUILDERS, space_of_fbnet.SPACE: space_of_fbnet.FBNet}
-    monkeypatch.setattr(building, "BUILDERS", builders)
+def test_fbnet_a_meets_limits_by_smaller_images(small_zoo: Zoo) -> None:
     free = fbnet_a(Problem(QUERY), small_zoo)
-    assert (free.weights, free.fit_head, free.resolution) == (UNTRAINED, False, 32)
-    assert free.architecture == space_of_fbnet.FBNET_A
-    flops = building.costs(free.architecture, 3, 32).flops
+    assert (free.weights, free.fit_head, free.ref) == (UNTRAINED, False, ref_of(FBNET_A, 32))
+    flops = describe(free.ref).costs(3).flops
     bound = fbnet_a(Problem(QUERY, Constraints(max_flops=flops - 1)), small_zoo)
-    assert bound.resolution == 24
-    assert building.costs(bound.architecture, 3, 24).flops < flops
+    assert bound.ref == ref_of(FBNET_A, 24)
+    assert describe(bound.ref).costs(3).flops < flops
     assert bound.load(small_zoo, 3)(torch.rand(2, 3, 24, 24)).shape == (2, 3)
     with pytest.raises(LimitError, match="max_params 1;"):
         fbnet_a(Problem(QUERY, Constraints(max_params=1)), small_zoo)

@@ -23,8 +23,8 @@ def test_a_stored_network_keeps_its_id_and_its_weights(small_zoo: Zoo) -> None:
 
 
 def test_untrained_weights_come_from_the_seed_alone(small_zoo: Zoo) -> None:
-    architecture = small_zoo.entries(vectors=False)[0].architecture
-    untrained = Proposal(UNTRAINED, UNTRAINED, architecture, 32, fit_head=False)
+    ref = small_zoo.entries(vectors=False)[0].ref
+    untrained = Proposal(UNTRAINED, UNTRAINED, ref, fit_head=False)
     images = torch.rand(2, 3, 32, 32)
     first = untrained.load(small_zoo, 4, seed=1)(images)
     assert torch.equal(first, untrained.load(small_zoo, 4, seed=1)(images))

@@ -8,11 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tans.networks.families.elastic.network import Network
 from tans.networks.families.elastic.specification import LITE0
-from tans.networks.families.elastic.supernet import extract
+from tans.networks.families.elastic.supernet import Supernet, extract
 from tans.types import Architecture
-from tans_bench.methods.genes import Genome
 from tans_bench.methods.mixture import Mixture, gumbel_noise, gumbel_softmax, latency_factor
 
 LOGITS = torch.tensor([[0.0, 1.0, 2.0], [-torch.inf, 3.0, 0.0]])
@@ -23,19 +21,14 @@ NOISE = torch.tensor([[2.5, 0.0, 0.0], [9.0, 0.0, 1.0]])
 def mixture() -> Mixture:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = Network(LITE0, LITE0.largest, 3, elastic=True)
-    return Mixture(network, temperature=1.0)
+        supernet = Supernet(LITE0, classes=3, size=32)
+    return Mixture(supernet.full, temperature=1.0)
 
 
 def gates_of(mixture: Mixture, architecture: Architecture) -> Tensor:
-    genome, slot = Genome(LITE0), 0
     gates = torch.zeros_like(mixture.allowed)
-    for stage, layers in zip(LITE0.stages, architecture.stages, strict=True):
-        for index in range(stage.depths[-1]):
-            there = index < len(layers)
-            choice = 1 + genome.slots[slot].index(layers[index]) if there else 0
-            gates[slot, choice] = 1
-            slot += 1
+    for row, slot, layer in zip(gates, LITE0.slots, LITE0.to_slots(architecture), strict=True):
+        row[1 + slot.layers.index(layer) if layer else 0] = 1
     return gates
 
 
@@ -87,7 +80,7 @@ def test_the_latency_factor_is_of_the_expected_latency() -> None:
 )
 def test_one_choice_a_slot_computes_what_the_subnet_does(mixture: Mixture, text: str) -> None:
     architecture = Architecture.parse(text)
-    subnet = extract(mixture.network.state_dict(), LITE0, architecture)
+    subnet = extract(mixture.network.weights(), LITE0, architecture, 32)
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         scores = mixture.eval()(images, gates_of(mixture, architecture))
@@ -95,9 +88,9 @@ def test_one_choice_a_slot_computes_what_the_subnet_does(mixture: Mixture, text:
 
 
 def test_soft_gates_weigh_the_choices_of_a_slot(mixture: Mixture) -> None:
-    last = len(Genome(LITE0).slots) - 1
+    last = len(LITE0.slots) - 1
     ends: list[Tensor] = []
-    mixture.network.tail.register_forward_pre_hook(lambda _, inputs: ends.append(inputs[0]))
+    mixture.body.tail.register_forward_pre_hook(lambda _, inputs: ends.append(inputs[0]))
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     gates = gates_of(mixture, LITE0.largest)
     rows = torch.tensor([[0.0, 1, 0, 0], [0, 0, 1, 0], [0, 0.25, 0.75, 0]])
@@ -110,12 +103,11 @@ def test_soft_gates_weigh_the_choices_of_a_slot(mixture: Mixture) -> None:
 
 def test_choices_that_a_slot_lacks_have_no_chance(mixture: Mixture) -> None:
     probabilities = mixture.probabilities()
-    slots = Genome(LITE0).slots
     assert probabilities.sum(1) == pytest.approx(1)
     firsts = {0, 2, 4, 7, 10, 14}
     for slot, row in enumerate(probabilities.tolist()):
         assert (row[0] == 0) == (slot in firsts)
-        assert sum(p > 0 for p in row[1:]) == len(slots[slot])
+        assert sum(p > 0 for p in row[1:]) == len(LITE0.slots[slot].layers)
 
 
 def test_weights_and_gates_both_get_gradients(mixture: Mixture) -> None:
@@ -127,4 +119,4 @@ def test_weights_and_gates_both_get_gradients(mixture: Mixture) -> None:
     chosen = gates.argmax(1)
     gated = mixture.theta.grad[torch.arange(len(gates)), chosen]
     assert (gated != 0).sum() >= len(gates) - 1
-    assert mixture.network.stem.conv.weight.grad is not None
+    assert mixture.body.stem.conv.weight.grad is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +9,13 @@ import pytest
 import torch
 from bench.tests.methods.small_space import SMALL_SPACE, everyone
 
-from tans.errors import LimitError, MissingExtraError
+from tans.errors import LimitError
 from tans.networks.families.elastic.specification import SPACES
+from tans.networks.family import describe
 from tans.types import Architecture, Constraints
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.genes import Genome, Room
-from tans_bench.methods.method import Problem
+from tans_bench.methods.method import Problem, space_of
 from tans_bench.methods.nsganet import (
     Archive,
     NsgaNetSettings,
@@ -80,7 +80,7 @@ def test_architectures_are_judged_by_training_images_alone(small_zoo: Zoo) -> No
             return getattr(QUERY, name)
 
     problem = Problem(Guarded())  # type: ignore[arg-type]
-    smallest = small_zoo.space.smallest
+    smallest = space_of(small_zoo).smallest
     for epochs in (0, 1):
         evaluate = evaluation(problem, small_zoo, replace(TINY, epochs=epochs))
         found = evaluate(smallest)
@@ -88,14 +88,8 @@ def test_architectures_are_judged_by_training_images_alone(small_zoo: Zoo) -> No
         assert found == evaluate(smallest)
 
 
-def test_without_pymoo_the_remedy_is_named(small_zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pymoo.optimize", None)
-    with pytest.raises(MissingExtraError, match=r"tans\[benchmarks\]"):
-        NsgaNetV2(TINY)(Problem(QUERY), small_zoo)
-
-
 def test_a_proposal_keeps_to_the_limits_and_repeats(small_zoo: Zoo) -> None:
-    method, costs = NsgaNetV2(TINY), small_zoo.space.costs
+    method = NsgaNetV2(TINY)
     state = torch.random.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
     free = method(Problem(QUERY), small_zoo)
     assert torch.equal(state[0], torch.random.get_rng_state())
@@ -104,11 +98,11 @@ def test_a_proposal_keeps_to_the_limits_and_repeats(small_zoo: Zoo) -> None:
     assert free == method(Problem(QUERY), small_zoo)
     kept = free.details["archive"]
     assert max(kept, key=lambda row: row["accuracy"])["accuracy"] == next(
-        row["accuracy"] for row in kept if row["architecture"] == str(free.architecture)
+        row["accuracy"] for row in kept if row["architecture"] == free.ref.name
     )
-    limit = costs(free.architecture, 3, free.resolution).flops - 1
+    limit = describe(free.ref).costs(3).flops - 1
     bound = method(Problem(QUERY, Constraints(max_flops=limit)), small_zoo)
-    assert costs(bound.architecture, 3, bound.resolution).flops <= limit
+    assert describe(bound.ref).costs(3).flops <= limit
     assert bound.load(small_zoo, 3)(torch.rand(2, 3, 32, 32)).shape == (2, 3)
     with pytest.raises(LimitError, match="max_params 1;"):
         method(Problem(QUERY, Constraints(max_params=1)), small_zoo)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +9,9 @@ import pytest
 import torch
 from bench.tests.methods.small_space import SMALL_SPACE, everyone
 
-from tans.errors import LimitError, MissingExtraError, ZooError
+from tans.errors import LimitError, ZooError
 from tans.networks.families.elastic.specification import SPACES
+from tans.networks.family import describe
 from tans.types import Constraints
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.genes import Genome, Room
@@ -78,24 +78,15 @@ def test_a_zoo_without_differences_is_an_error(
         measured(small_zoo)
 
 
-def test_without_scikit_learn_the_remedy_is_named(
-    small_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.neural_network", None)
-    unseen = replace(TINY, predictor=PredictorSettings(hidden=(3,)))
-    with pytest.raises(MissingExtraError, match=r"tans\[benchmarks\]"):
-        OnceForAll(unseen)(Problem(QUERY), small_zoo)
-
-
 def test_a_proposal_keeps_to_the_limits_and_repeats(small_zoo: Zoo) -> None:
-    method, costs = OnceForAll(TINY), small_zoo.space.costs
+    method = OnceForAll(TINY)
     free = method(Problem(QUERY), small_zoo)
     assert (free.source, free.weights, free.fit_head) == (IMAGENET, small_zoo.base, True)
     assert free == method(Problem(QUERY), small_zoo)
     assert free.details["settings"]["generations"] == 3
-    limit = costs(free.architecture, 3, free.resolution).flops - 1
+    limit = describe(free.ref).costs(3).flops - 1
     bound = method(Problem(QUERY, Constraints(max_flops=limit)), small_zoo)
-    assert costs(bound.architecture, 3, bound.resolution).flops <= limit
+    assert describe(bound.ref).costs(3).flops <= limit
     assert bound.load(small_zoo, 3)(torch.rand(2, 3, 32, 32)).shape == (2, 3)
     with pytest.raises(LimitError, match="max_params 1;"):
         method(Problem(QUERY, Constraints(max_params=1)), small_zoo)

@@ -11,14 +11,14 @@ from bench.tests.methods.darts import test_drnas, test_pcdarts
 from bench.tests.methods.metad2a import test_learning
 
 from tans.errors import LimitError
-from tans.networks.building import costs
+from tans.networks.family import describe
 from tans.types import Constraints
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.darts.drnas import DrNas
 from tans_bench.methods.darts.pcdarts import PcDarts
 from tans_bench.methods.fbnet import FBNet
 from tans_bench.methods.metad2a.method import MetaD2A
-from tans_bench.methods.method import Method, Problem
+from tans_bench.methods.method import Method, Problem, Proposal
 from tans_bench.methods.nsganet import NsgaNetV2
 from tans_bench.methods.onceforall import OnceForAll
 from tans_bench.methods.registry import BASELINES
@@ -41,28 +41,34 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANS_CACHE", str(tmp_path))
 
 
+@pytest.fixture(scope="module", params=BASELINES)
+def proposed(request: pytest.FixtureRequest, measured_zoo: Zoo) -> tuple[str, Proposal]:
+    """The name of a method, and what it proposes where there are no limits."""
+    return request.param, method_of(request.param)(Problem(QUERY), measured_zoo)
+
+
 def method_of(name: str) -> Method:
     return SHORT.get(name) or BASELINES[name].method
 
 
-@pytest.mark.parametrize("name", BASELINES)
-def test_a_proposal_is_within_the_limits_and_runs(name: str, measured_zoo: Zoo) -> None:
-    method = method_of(name)
-    free = method(Problem(QUERY), measured_zoo)
-    flops = costs(free.architecture, 3, free.resolution).flops
-    for limits in (Constraints(), Constraints(max_flops=flops - 1)):
-        proposal = method(Problem(QUERY, limits), measured_zoo)
-        needs = costs(proposal.architecture, 3, proposal.resolution).flops
-        assert limits.max_flops is None or needs <= limits.max_flops
+def test_a_proposal_is_within_the_limits_and_runs(
+    proposed: tuple[str, Proposal], measured_zoo: Zoo
+) -> None:
+    name, free = proposed
+    most = describe(free.ref).costs(3).flops - 1
+    limited = method_of(name)(Problem(QUERY, Constraints(max_flops=most)), measured_zoo)
+    assert describe(limited.ref).costs(3).flops <= most
+    for proposal in (free, limited):
         network = proposal.load(measured_zoo, 3)
-        side = proposal.resolution
+        side = proposal.ref.input.size
         assert network(torch.rand(2, 3, side, side)).shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", BASELINES)
-def test_the_same_problem_gets_the_same_proposal(name: str, measured_zoo: Zoo) -> None:
-    method = method_of(name)
-    assert method(Problem(QUERY), measured_zoo) == method(Problem(QUERY), measured_zoo)
+def test_the_same_problem_gets_the_same_proposal(
+    proposed: tuple[str, Proposal], measured_zoo: Zoo
+) -> None:
+    name, free = proposed
+    assert method_of(name)(Problem(QUERY), measured_zoo) == free
 
 
 @pytest.mark.parametrize("name", BASELINES)

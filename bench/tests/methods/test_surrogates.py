@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
-from tans.errors import MissingExtraError
 from tans_bench.methods.surrogates import SURROGATES, Array, Predict, switch
 
 
@@ -54,9 +51,3 @@ def test_equal_targets_and_single_points_do_not_fail() -> None:
     features, _ = points(5)
     assert switch(features, np.ones(5), SURROGATES, seed=0).correlation == 0
     assert switch(features[:1], np.ones(1), SURROGATES, seed=0).correlation == 0
-
-
-def test_without_scikit_learn_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.tree", None)
-    with pytest.raises(MissingExtraError, match=r"tans\[benchmarks\]"):
-        SURROGATES["cart"](*points(), 0)

@@ -35,13 +35,13 @@ def test_a_run_is_made_again_beside_the_stored_one(
 ) -> None:
     folder, before = bench.results.folder, stored.read_text()
     name = stored.relative_to(folder).with_suffix("").as_posix()
-    assert list(make_again([name], folder, zoo=bench.zoo.path)) == [name]
+    assert list(make_again([name], bench)) == [name]
     assert stored.read_text() == before
     assert [*stored.parent.iterdir()] == [stored]
     assert bench.results.read(name) == json.loads(before)
     made = folder / "again" / f"{name}{CURRENT.ending}.json"
     first = made.read_text()
-    list(make_again([name], folder, zoo=bench.zoo.path))
+    list(make_again([name], bench))
     assert made.read_text() == first
     write_page(folder, tmp_path / "again.md")
     rows = [line for line in (tmp_path / "again.md").read_text().splitlines() if "reader " in line]
@@ -54,7 +54,7 @@ def test_a_run_is_made_again_beside_the_stored_one(
 
 def test_what_is_no_stored_run_is_named(bench: Bench) -> None:
     with pytest.raises(InputError, match="no fine-tune 'runs/a/b'"):
-        list(make_again(["runs/a/b"], bench.results.folder, zoo=bench.zoo.path))
+        list(make_again(["runs/a/b"], bench))
 
 
 BEFORE = {

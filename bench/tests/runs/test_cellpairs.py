@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from pathlib import Path
 
-from tans.tasks.task import Task
+import pytest
+from bench.tests.conftest import copied, of_zoo
+
 from tans.training import Recipe
 from tans.types import Architecture
-from tans_bench.runs import cellpairs
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.cellpairs import Cells, cell_pairs, cells_of
 from tans_bench.spaces.nasbench201 import NAS_BENCH_201
-from tests.small_zoo import drawn_task
 
 RECIPE = Recipe(epochs=1, fit_head=False)
 
 
-@pytest.fixture
-def ran(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+@pytest.fixture(scope="module")
+def once(run_once: Bench) -> Bench:
     """Two cells on each task of the small zoo."""
-
-    def drawn(name: str, images: int) -> Task:
-        return drawn_task(name, "one", seed=1, n=45).limited(images)
-
-    monkeypatch.setattr(cellpairs, "prepared", drawn)
+    bench = replace(run_once, tasks=of_zoo)
     for job in cells_of(bench, 2, RECIPE):
         assert not job.done(bench)
         bench.results.write(job.name, job.run(bench))
         assert job.done(bench)
     return bench
+
+
+@pytest.fixture
+def ran(once: Bench, tmp_path: Path) -> Bench:
+    return copied(once, tmp_path / "results")
 
 
 def test_each_task_has_its_own_cells_measured(ran: Bench) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from bench.tests.conftest import of_zoo
 from bench.tests.methods.metad2a.test_learning import TINY
 
-from tans.tasks.task import Task
 from tans.types import Architecture
-from tans_bench.runs import generated
+from tans_bench.methods.method import space_of
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.generated import CHOSEN, ELASTIC, GENERATED, Against, Spared, Unseen
-from tests.small_zoo import drawn_task
 
 
 def test_a_fold_spares_each_task_once(bench: Bench) -> None:
@@ -30,18 +31,14 @@ def test_shares_are_of_what_was_written(bench: Bench) -> None:
         assert own["networks"] == 4
 
 
-def test_each_architecture_is_measured_beside_another_of_its_cost(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def drawn(name: str, images: int) -> Task:
-        return drawn_task(name, "one", seed=1).limited(images)
-
-    monkeypatch.setattr(generated, "prepared", drawn)
-    result = Against("red", Spared(ELASTIC, 1, 2, TINY), graphs=20, count=2).run(bench)
+@pytest.mark.long
+def test_each_architecture_is_measured_beside_another_of_its_cost(bench: Bench) -> None:
+    job = Against("red", Spared(ELASTIC, 1, 2, TINY), graphs=20, count=2)
+    result = job.run(replace(bench, tasks=of_zoo))
     assert result["pairs"].keys() == {GENERATED, CHOSEN}
     for pair in (pair for pairs in result["pairs"].values() for pair in pairs):
         assert pair["own"]["architecture"] != pair["random"]["architecture"]
         assert pair["random"]["flops"] == pytest.approx(pair["own"]["flops"], rel=0.1)
         for network in pair.values():
-            bench.zoo.space.check(Architecture.parse(network["architecture"]))
+            space_of(bench.zoo).check(Architecture.parse(network["architecture"]))
             assert 0 <= network["accuracy"] <= 1

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tans.errors import ResultError
+from tans_bench.errors import ResultError
 from tans_bench.runs.results import Results
-from tans_bench.runs.versions import CURRENT, FIRST, tell
+from tans_bench.runs.versions import CURRENT, FIRST
 
 
 def test_a_result_is_read_back_with_what_it_was_measured_on(tmp_path: Path) -> None:
@@ -70,7 +70,21 @@ def test_what_depends_on_neither_keeps_its_name(tmp_path: Path) -> None:
     assert results.made == {}
 
 
-def test_a_line_tells_all_versions() -> None:
-    line = tell([FIRST, CURRENT, FIRST])
-    assert "2 results were made with reader 1 and recipe 1" in line
-    assert f"1 results were made with {CURRENT}" in line
+def test_short_runs_are_lines_of_a_file(tmp_path: Path) -> None:
+    results = Results(tmp_path / "not" / "there")
+    assert results.lines("trials") == []
+    assert results.find("trials", {"task": "a"}) is None
+    for accuracy in (0.25, 0.5):
+        results.write("trials.jsonl/a", {"task": "a", "seed": 0, "accuracy": accuracy})
+    assert [line["accuracy"] for line in results.lines("trials")] == [0.25, 0.5]
+    found = results.find("trials", {"task": "a", "seed": 0})
+    assert found is not None
+    assert found["accuracy"] == 0.5
+    assert {"torch", "threads", "device"} <= found.keys()
+    assert results.find("trials", {"task": "a", "seed": 1}) is None
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "trials.jsonl").write_text('{"task": "a"}\n{"task"\n')
+    with pytest.raises(ResultError, match=r"trials.jsonl cannot be read.*remove the line"):
+        Results(tmp_path).lines("trials")

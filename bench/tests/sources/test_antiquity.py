@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.antiquity import (
     ARCHIVE,
     GROUND,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.arrays import (
     FORMS,
     digits,

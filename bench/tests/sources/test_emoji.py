@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.emoji import (
     OPENMOJI_BLACK,
     OPENMOJI_COLOUR,

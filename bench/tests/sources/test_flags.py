@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.flags import CONTINENTS, flags
 from tans_bench.sources.packages import Package
 

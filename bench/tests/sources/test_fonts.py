@@ -7,7 +7,7 @@ import matplotlib
 import pytest
 import torch
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.fonts import Script, class_name, draw_all, faces, round_robin
 from tans_bench.sources.packages import Package
 

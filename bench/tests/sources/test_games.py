@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.games import (
     EBOARD_ORDER,
     PIECES,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.icons import SOURCES, Contexts
 from tans_bench.sources.packages import Package
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
+from tans.tasks.splits import SPLITS
 from tans_bench.sources.lookalikes import (
+    NEAR_DUPLICATE,
     fingerprints,
     first_of_each,
     join_groups,
@@ -12,6 +16,7 @@ from tans_bench.sources.lookalikes import (
     separate,
     undisputed,
 )
+from tans_bench.sources.registry import fetch, sources
 
 
 def _noise(count: int) -> torch.Tensor:
@@ -55,3 +60,29 @@ def test_copies_share_a_group_or_go() -> None:
     prints = fingerprints(images)
     assert first_of_each(prints, torch.tensor([0, 0, 0, 1])).tolist() == [0, 1, 3]
     assert undisputed(prints, torch.tensor([0, 0, 1, 1])).tolist() == [1, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_no_judged_picture_is_trained_on() -> None:
+    """Makes every packaged task, which fetches gigabytes the first time."""
+    trained = {s.name: _prints(s.name) for s in sources() if s.role == "train"}
+    alike = []
+    for source in (source for source in sources() if source.role != "train"):
+        own = _prints(source.name)
+        alike += [
+            f"{source.name} {row} is like {name}"
+            for name, prints in trained.items()
+            for row in _matches(own, prints)
+        ]
+    assert not alike
+
+
+def _prints(name: str) -> Tensor:
+    task = fetch(name)
+    return fingerprints(torch.cat([task.split(part, 64)[0] for part in SPLITS]))
+
+
+def _matches(own: Tensor, trained: Tensor) -> list[int]:
+    nearest = torch.cat([(part @ trained.T).amax(1) for part in own.split(512)])  # (n,)
+    return (nearest > NEAR_DUPLICATE).nonzero().flatten().tolist()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.maps import BLOCK, CLIMATES, LAND_COVERS, climate_map, land_cover
 from tans_bench.sources.packages import Package
 

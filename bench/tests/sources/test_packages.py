@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.packages import Packages, run_client
 
 

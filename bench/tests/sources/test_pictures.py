@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.pictures import Found, Pictures, grey, on_white, read
 
 from .conftest import draw

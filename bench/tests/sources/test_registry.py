@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tans.errors import InputError, SourceError
+from tans.errors import InputError
+from tans_bench.errors import SourceError
 from tans_bench.sources import registry
 from tans_bench.sources.packages import Packages
 from tans_bench.sources.pictures import Pictures

@@ -8,7 +8,7 @@ import matplotlib
 import pytest
 import torch
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.fonts import (
     Script,
     Typefaces,

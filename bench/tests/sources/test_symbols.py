@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.packages import Package
 from tans_bench.sources.symbols import (
     SOURCES,

@@ -1,6 +1,7 @@
 """The DARTS space: its forms, and networks with the published costs."""
 
 import random
+from functools import partial
 
 import pytest
 import torch
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tans.errors import InputError
-from tans.networks.building import build, costs, counted
-from tans.types import Architecture
+from tans.networks.family import build, counted, describe
+from tans.types import Architecture, Costs
 from tans_bench.spaces.darts import DARTS, OPERATIONS, PUBLISHED, SIZES, DartsNetwork, operation
+from tans_bench.spaces.families import CellFamily, ref_of
 
 drawn = st.tuples(st.integers(0, 2**32), st.sampled_from(SIZES)).map(
     lambda pair: DARTS.sample(random.Random(pair[0]), pair[1])
@@ -67,9 +69,9 @@ def test_the_order_of_a_nodes_layers_does_not_matter():
 
 def test_the_published_network_has_the_published_size():
     # 3.63 million without the auxiliary head
-    with torch.device("meta"):
-        network = DartsNetwork(DARTS.from_listing(PC_DARTS, PUBLISHED), 10, stem_stride=1)
-    assert counted(network, 32).params == 3_634_678
+    published = CellFamily(partial(DartsNetwork, stem_stride=1))
+    ref = ref_of(DARTS.from_listing(PC_DARTS, PUBLISHED), 32)
+    assert counted(published, ref).costs(10).params == 3_634_678
 
 
 @pytest.mark.parametrize("index", range(len(OPERATIONS)), ids=OPERATIONS)
@@ -82,22 +84,23 @@ def test_operations_of_every_name_keep_the_width(index):
 
 def test_drawn_networks_run_and_have_the_costs_counted():
     for seed, size in enumerate(SIZES):
-        architecture = DARTS.sample(random.Random(seed), size)
-        network = build(architecture, 5)
-        assert network.architecture == architecture
+        ref = ref_of(DARTS.sample(random.Random(seed), size), 33)
+        network = build(ref, 5)
         assert network.features(torch.rand(2, 3, 33, 33)).shape == (2, 16 * size[0])
-        assert sum(p.numel() for p in network.parameters()) == costs(architecture, 5, 33).params
+        assert sum(p.numel() for p in network.parameters()) == describe(ref).costs(5).params
+
+
+def costs(architecture: Architecture) -> Costs:
+    return describe(ref_of(architecture, 64)).costs(50)
 
 
 def test_no_network_needs_more_than_forty_million_multiply_adds_nor_less_than_the_lightest():
-    heaviest = [
-        costs(DARTS.of(((5, 0), (5, 1)) * 4, ((5, 0), (5, 1)) * 4, size), 50, 64) for size in SIZES
-    ]
-    lightest = costs(DARTS.lightest(SIZES[0]), 50, 64)
+    heaviest = [costs(DARTS.of(((5, 0), (5, 1)) * 4, ((5, 0), (5, 1)) * 4, s)) for s in SIZES]
+    lightest = costs(DARTS.lightest(SIZES[0]))
     assert [c.flops for c in heaviest] == sorted(c.flops for c in heaviest)
     assert heaviest[-1].flops < 40e6
     for seed in range(2):
-        drawn_costs = costs(DARTS.sample(random.Random(seed), SIZES[0]), 50, 64)
+        drawn_costs = costs(DARTS.sample(random.Random(seed), SIZES[0]))
         assert lightest.params <= drawn_costs.params
         assert lightest.flops <= drawn_costs.flops <= heaviest[0].flops
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tans.errors import InputError
-from tans.networks.building import counted
+from tans.networks.family import build, counted, describe
 from tans.types import Architecture, Costs, Layer
+from tans_bench.spaces.families import CellFamily, ref_of
 from tans_bench.spaces.fbnet import (
     BLOCKS,
     FBNET_A,
@@ -20,15 +21,13 @@ from tans_bench.spaces.fbnet import (
     ChannelShuffle,
     FBNet,
     check,
-    fbnet_a,
 )
 
 few = settings(max_examples=15, deadline=None)
 
 
 def costs(architecture: Architecture, classes: int, resolution: int) -> Costs:
-    with torch.device("meta"):
-        return counted(FBNet(architecture, classes), resolution)
+    return describe(ref_of(architecture, resolution)).costs(classes)
 
 
 def test_its_costs_are_near_those_published() -> None:
@@ -39,21 +38,25 @@ def test_its_costs_are_near_those_published() -> None:
     assert found == Costs(4_321_464, 249_921_848)
 
 
-def test_without_the_first_convolution_of_ratio_1_it_is_the_later_release() -> None:
-    """Their later code states 244.5 M."""
-    with torch.device("meta"):
-        network = FBNet(FBNET_A, 1000)
-    for module in network.modules():
+def later(architecture: Architecture) -> FBNet:
+    """Without the first convolutions of ratio 1."""
+    body = FBNet(architecture)
+    for module in body.modules():
         if isinstance(module, Block):
             first, _, _, *rest = module.body  # convolution, batch-norm, ReLU
             if first.in_channels == first.out_channels:
                 module.body = nn.Sequential(*rest)
-    assert counted(network, 224).flops == pytest.approx(244.5e6, rel=0.0005)
+    return body
+
+
+def test_without_the_first_convolution_of_ratio_1_it_is_the_later_release() -> None:
+    """Their later code states 244.5 M."""
+    found = counted(CellFamily(later), ref_of(FBNET_A, 224)).costs(1000)
+    assert found.flops == pytest.approx(244.5e6, rel=0.0005)
 
 
 def test_it_classifies_and_takes_a_new_head() -> None:
-    network = fbnet_a(5)
-    assert network.architecture == FBNET_A
+    network = build(ref_of(FBNET_A, 32), 5)
     x = torch.zeros(2, 3, 32, 32)
     assert network(x).shape == (2, 5)
     assert network.features(x).shape == (2, 1504)
@@ -66,7 +69,7 @@ def test_it_classifies_and_takes_a_new_head() -> None:
 def test_a_shuffle_lets_each_group_see_the_other() -> None:
     x = torch.arange(6.0).view(1, 6, 1, 1)
     assert ChannelShuffle(2)(x).flatten().tolist() == [0, 3, 1, 4, 2, 5]
-    grouped = [m for m in fbnet_a(2).modules() if isinstance(m, nn.Conv2d) and m.groups == 2]
+    grouped = [m for m in FBNet(FBNET_A).modules() if isinstance(m, nn.Conv2d) and m.groups == 2]
     assert len(grouped) == 2 * 3  # two pointwise convolutions in each of three blocks
 
 
@@ -104,7 +107,7 @@ def test_all_of_the_space_is_built_and_has_a_text_form(architecture: Architectur
     ],
 )
 def test_what_is_not_in_the_space_is_refused(text: str) -> None:
-    for use in (check, lambda a: FBNet(a, 3)):
+    for use in (check, FBNet):
         with pytest.raises(InputError, match="is not in the space 'fbnet'; expected the form of"):
             use(Architecture.parse(text))
 

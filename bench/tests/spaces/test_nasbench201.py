@@ -1,6 +1,7 @@
 """The NAS-Bench-201 space: its forms, and networks with the published costs."""
 
 import random
+from functools import partial
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tans.errors import InputError
-from tans.networks.building import build, costs, counted
+from tans.networks.family import build, counted, describe
 from tans.types import Architecture, Costs
+from tans_bench.spaces.families import CellFamily, ref_of
 from tans_bench.spaces.nasbench201 import EDGES, NAS_BENCH_201, PUBLISHED, SMALL, NasBench201Network
 
 cells = st.lists(st.integers(0, 4), min_size=EDGES, max_size=EDGES).map(NAS_BENCH_201.cell)
@@ -42,23 +44,23 @@ def test_all_cells_are_there_once():
 def test_the_largest_and_the_smallest_have_the_published_costs(operation, params, flops):
     # the benchmark's extremes for CIFAR-10; it also counts the ten biases of the head
     cell = NAS_BENCH_201.cell([operation] * EDGES)
-    with torch.device("meta"):
-        network = NasBench201Network(cell, 10, PUBLISHED)
-    assert counted(network, 32) == Costs(params, round(flops) - 10)
+    published = CellFamily(partial(NasBench201Network, size=PUBLISHED))
+    found = counted(published, ref_of(cell, 32)).costs(10)
+    assert found == Costs(params, round(flops) - 10)
 
 
 def test_small_networks_run_and_are_costed_by_the_name_of_their_space():
     for seed in range(4):
-        cell = NAS_BENCH_201.sample(random.Random(seed))
-        network = build(cell, 3)
-        assert network.architecture == cell
+        ref = ref_of(NAS_BENCH_201.sample(random.Random(seed)), 31)
+        network = build(ref, 3)
         assert network.features(torch.rand(2, 3, 31, 31)).shape == (2, 4 * SMALL.channels)
-        assert sum(p.numel() for p in network.parameters()) == costs(cell, 3, 31).params
-    assert costs(NAS_BENCH_201.cell([3] * EDGES), 20, 64).flops < 24e6
+        assert sum(p.numel() for p in network.parameters()) == describe(ref).costs(3).params
+    largest = ref_of(NAS_BENCH_201.cell([3] * EDGES), 64)
+    assert describe(largest).costs(20).flops < 24e6
 
 
 def test_a_cell_without_any_connection_still_gives_scores():
-    network = build(NAS_BENCH_201.cell([0] * EDGES), 3).eval()
+    network = build(ref_of(NAS_BENCH_201.cell([0] * EDGES), 16), 3).eval()
     scores = network(torch.rand(2, 3, 16, 16))
     assert torch.equal(scores[0], scores[1])
 

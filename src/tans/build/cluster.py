@@ -25,12 +25,11 @@ from typing import Any
 
 import torch
 
-from tans.build.crew import Candidate, Timed
+from tans.build.crew import BuildProgress, Candidate, Item, Listener, Timed, Work
 from tans.build.measure import METERS, Meter, held_out
-from tans.build.workers import BuildProgress, Item, Listener, Work
 from tans.errors import InputError, MissingExtraError, ZooError
 from tans.tasks.task import Task
-from tans.types import Architecture, ZooEntry
+from tans.types import NetworkRef, ZooEntry
 from tans.zoo.zoo import Zoo
 
 LOCAL = "local"
@@ -153,8 +152,7 @@ class Cluster:
         """
         path = zoo.path.resolve()
         calls = (
-            (self.resources.cpus, self._source(path, zoo.resolution, c), c.architecture)
-            for c in candidates
+            (self.resources.cpus, self._source(path, zoo.resolution, c), c.ref) for c in candidates
         )
         for number, (entry, seconds) in self._each(_measure, calls):
             yield Timed(number, entry, seconds)
@@ -215,11 +213,11 @@ def _do(cpus: float, work: Work[Any], item: object) -> BuildProgress | None:
     return told[-1] if told else None
 
 
-def _measure(cpus: float, source: Source, architecture: Architecture) -> tuple[ZooEntry, float]:
+def _measure(cpus: float, source: Source, ref: NetworkRef) -> tuple[ZooEntry, float]:
     """On a worker: a measured pair, and the seconds that it took."""
     torch.set_num_threads(max(1, int(cpus)))
     began = time.perf_counter()
-    entry = _meter(source).entry(architecture)
+    entry = _meter(source).entry(ref)
     return entry, time.perf_counter() - began
 
 

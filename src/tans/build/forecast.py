@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tans.build.engine import BuildSettings, subnets_of
-from tans.build.workers import BuildProgress
+from tans.build.crew import BuildProgress
+from tans.build.settings import BuildSettings, subnets_of
 from tans.tasks.task import Task
-from tans.zoo.manifest import SETTINGS
+from tans.zoo.manifest import KEY
 from tans.zoo.zoo import IMAGENET, Zoo, entry_id
 
 PER_NETWORK, PER_HELD_OUT = 15.0, 0.07
@@ -39,7 +39,7 @@ def expected_work(
         own_base: whether a zoo without a base distils one.
         pairs: networks that are measured in all, at most; all when None.
     """
-    zoo = Zoo.open(path) if (path / SETTINGS).exists() else None
+    zoo = Zoo.open(path) if (path / KEY).exists() else None
     found: dict[Key, float] = {}
     if own_base and settings.base_weights is None and (zoo is None or zoo.base is None):
         images = sum(min(_images(task), settings.base_images_per_task) for task in tasks)
@@ -68,19 +68,11 @@ class Forecast:
         self._work = dict(work)
         self._done: dict[Key, float] = {}
 
-    def of_step(self, told: BuildProgress) -> float:
+    def share(self, told: BuildProgress) -> float:
         """Share of the whole that is done, in [0, 1], when a step has told where it is."""
-        self._done[told.task, told.step] = told.done / told.total
-        return self._share()
-
-    def of_pairs(self, done: int, total: int) -> float:
-        """Likewise when so many of the networks of all tasks are measured."""
         for task, step in self._work:
-            if step == "measure":
-                self._done[task, step] = done / total
-        return self._share()
-
-    def _share(self) -> float:
+            if step == told.step and told.task in (task, ""):
+                self._done[task, step] = told.done / told.total
         done = sum(self._done.get(key, 0.0) * work for key, work in self._work.items())
         return done / max(sum(self._work.values()), 1e-9)
 
@@ -95,5 +87,5 @@ def _missing(task: str, weights: str | None, stored: set[str], settings: BuildSe
     if weights is None:
         return settings.subnets
     drawn = subnets_of(task, settings)
-    ids = {entry_id(task, weights, a, settings.resolution) for a in drawn}
+    ids = {entry_id(task, weights, ref) for ref in drawn}
     return len(ids - stored)

@@ -12,14 +12,12 @@ import torch
 from torch import Tensor
 
 from tans.networks.batchnorm import folded
-from tans.networks.families.elastic.network import Network, normalise
-from tans.networks.families.elastic.specification import Specification
-from tans.networks.families.elastic.supernet import State
-from tans.networks.features import functional_embedding, probe_similarities
-from tans.networks.network import HeadedNetwork
+from tans.networks.family import describe
+from tans.networks.features import functional_embedding, reference_similarities
+from tans.networks.network import Network, Weights, prepare
 from tans.tasks.task import Task
 from tans.training import EVALUATION_BATCH
-from tans.types import Architecture, ZooEntry
+from tans.types import NetworkRef, ZooEntry
 from tans.zoo import previews as sheets
 from tans.zoo.weights import calibrated
 from tans.zoo.zoo import Zoo, entry_id
@@ -38,14 +36,13 @@ Split = tuple[Tensor, Tensor]
 class Meter:
     """Measures subnets of one task's stored weights."""
 
-    space: Specification
     task: str
     weights: str
     """SHA-256 of the stored weights."""
     licence: str
     resolution: int
     """Pixels a side."""
-    state: State
+    state: Weights
     """The weights, unpacked."""
     thumbnails: Tensor
     """That batch-norm statistics are taken from, uint8 (64, 3, r, r)."""
@@ -81,27 +78,27 @@ class Meter:
         resolution = resolution or zoo.resolution
         thumbnails = sheets.resize(zoo.thumbnails(task), resolution)
         state = zoo.base_state(weights)
-        return cls(zoo.space, task, weights, licence, resolution, state, thumbnails, held_out)
+        return cls(task, weights, licence, resolution, state, thumbnails, held_out)
 
-    def entry(self, architecture: Architecture) -> ZooEntry:
-        """A subnet as an entry, measured and embedded, and not yet stored."""
-        network = calibrated(self.state, self.space, architecture, lambda: self.thumbnails)
-        costs = self.space.costs(architecture, 0, self.resolution)
+    def entry(self, ref: NetworkRef) -> ZooEntry:
+        """A network as an entry, measured and embedded, and not yet stored."""
+        network = calibrated(self.state, ref, lambda: self.thumbnails)
+        known = describe(ref)
         val_accuracy, accuracy = accuracies(network, self.held_out) or (None, None)
         return ZooEntry(
-            id=entry_id(self.task, self.weights, architecture, self.resolution),
-            task=self.task,
-            architecture=architecture,
-            resolution=self.resolution,
+            id=entry_id(self.task, self.weights, ref),
+            ref=ref,
             weights=self.weights,
-            params=costs.params,
-            flops=costs.flops,
+            origins=(self.task,),
             licence=self.licence,
+            width=known.width,
+            body_params=known.body_params,
+            body_flops=known.body_flops,
             val_accuracy=val_accuracy,
             accuracy=accuracy,
-            topology=self.space.topology(architecture),
-            functional=tuple(functional_embedding(network, self.resolution).tolist()),
-            similarities=tuple(probe_similarities(network, self.resolution).tolist()),
+            similarities=tuple(reference_similarities(network).tolist()),
+            topology=known.topology,
+            functional=tuple(functional_embedding(network).tolist()),
         )
 
 
@@ -119,9 +116,10 @@ def accuracies(network: Network, splits: Sequence[Split]) -> list[float | None]:
     return [_accuracy(fast, images, labels) if len(images) else None for images, labels in splits]
 
 
-def _accuracy(fast: HeadedNetwork, images: Tensor, labels: Tensor) -> float:
+def _accuracy(fast: Network, images: Tensor, labels: Tensor) -> float:
     scores = [
-        fast(normalise(batch).to(memory_format=torch.channels_last)) for batch in _batches(images)
+        fast(prepare(batch, fast.input).to(memory_format=torch.channels_last))
+        for batch in _batches(images)
     ]
     return (torch.cat(scores).argmax(1) == labels).float().mean().item()
 

@@ -1,32 +1,33 @@
-"""The record of what each step of a zoo's building cost."""
+"""What the steps of a zoo's building cost, from its log of costs."""
 
 from __future__ import annotations
 
-import json
+import time
 
-from tans.zoo.blobs import damaged
+from tans.zoo.rows import StepCost
 from tans.zoo.zoo import Zoo
 
-COSTS = "costs.jsonl"
-"""In a zoo's folder: what each step of its building cost, a line of JSON a step."""
 
+def log_since(zoo: Zoo, task: str, step: str, count: int, began: float) -> float:
+    """Log what a step took for so many images since ``began`` of ``time.perf_counter``.
 
-def log_seconds(zoo: Zoo, task: str, step: str, count: int, seconds: float) -> None:
-    """Note in the record of costs what a step took for so many images or networks."""
-    line = {"task": task, "step": step, "count": count, "seconds": round(seconds, 1)}
-    with (zoo.path / COSTS).open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    Returns:
+        Seconds.
+    """
+    seconds = time.perf_counter() - began
+    zoo.costs.add([StepCost(task, step, count, round(seconds, 1))])
+    return seconds
 
 
 def seconds_spent(zoo: Zoo) -> dict[str, float]:
     """Seconds that a zoo has cost so far by step: ``distil``, ``train``, ``measure``, ``transfer``.
 
     Raises:
-        ZooError: the record of costs is damaged.
+        ZooError: the log of costs is damaged.
     """
     found = {"transfer": sum(transfer.seconds for transfer in zoo.transfers())}
-    for _, step, _, seconds in _logged(zoo):
-        found[step] = found.get(step, 0.0) + seconds
+    for cost in zoo.costs.read():
+        found[cost.step] = found.get(cost.step, 0.0) + cost.seconds
     return found
 
 
@@ -34,21 +35,11 @@ def seconds_per_network(zoo: Zoo) -> dict[str, float]:
     """Seconds that measuring a network of a task took, for each task that is on record.
 
     Raises:
-        ZooError: the record of costs is damaged.
+        ZooError: the log of costs is damaged.
     """
     spent: dict[str, tuple[int, float]] = {}
-    for task, step, count, seconds in _logged(zoo):
-        if step == "measure":
-            before = spent.get(task, (0, 0.0))
-            spent[task] = (before[0] + count, before[1] + seconds)
+    for cost in zoo.costs.read():
+        if cost.step == "measure":
+            count, seconds = spent.get(cost.task, (0, 0.0))
+            spent[cost.task] = (count + cost.count, seconds + cost.seconds)
     return {task: seconds / count for task, (count, seconds) in spent.items()}
-
-
-def _logged(zoo: Zoo) -> list[tuple[str, str, int, float]]:
-    """Task, step, count and seconds of each line of the record."""
-    path = zoo.path / COSTS
-    try:
-        lines = map(json.loads, path.read_text().splitlines() if path.exists() else [])
-        return [(x["task"], x["step"], int(x["count"]), float(x["seconds"])) for x in lines]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(path, error) from error

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tans.build.workers import BuildProgress, Listener, side_by_side
+from tans.build.crew import BuildProgress, Listener, side_by_side
 from tans.tasks.task import Task
 from tans.training import Recipe, finetune, probe
 from tans.types import Transfer, ZooEntry
@@ -108,13 +108,13 @@ def _chosen(
 def _probe(zoo: Zoo, entry: ZooEntry, target: Task, settings: TransferSettings) -> Transfer:
     began = time.perf_counter()
     network = zoo.load(entry.id, len(target.classes))
-    accuracy = probe(network, target, entry.resolution, settings.images, settings.recipe.seed)
+    accuracy = probe(network, target, settings.images, settings.recipe.seed)
     return _transfer(entry, target, 0, settings, accuracy, time.perf_counter() - began)
 
 
 def _finetune(zoo: Zoo, entry: ZooEntry, target: Task, settings: TransferSettings) -> Transfer:
     network = zoo.load(entry.id, len(target.classes))
-    tuned = finetune(network, target, entry.resolution, settings.recipe, limit=settings.images)
+    tuned = finetune(network, target, recipe=settings.recipe, limit=settings.images)
     epochs = settings.recipe.epochs
     return _transfer(entry, target, epochs, settings, tuned.test_accuracy, tuned.seconds)
 

@@ -12,8 +12,7 @@ interrupted).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -44,11 +43,14 @@ def _add_plugins(app: typer.Typer) -> None:
             name,
             help=OF_BENCH[name],
             context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-        )(partial(_missing, name))
+        )(_missing(name))
 
 
-def _missing(name: str) -> None:
-    raise MissingBenchError(f"the command 'tans {name}'")
+def _missing(name: str) -> Callable[[], None]:
+    def command() -> None:
+        raise MissingBenchError(f"the command 'tans {name}'")
+
+    return command
 
 
 app = typer.Typer(

@@ -99,6 +99,12 @@ def warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
 
 
+def warn_each(texts: Iterable[str]) -> None:
+    """Write warnings to standard error, a line each."""
+    for text in texts:
+        warn(text)
+
+
 def accept_any_text() -> None:
     """Let names be printed that the terminal's encoding cannot write, escaped."""
     for stream in (sys.stdout, sys.stderr):

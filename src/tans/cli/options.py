@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, is_dataclass
+from functools import wraps
+from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tans.cli.console import read_count, read_milliseconds, warn
 from tans.errors import InputError
+from tans.types import Constraints
 
 if TYPE_CHECKING:
     from tans.tasks.findings import Overrides
     from tans.tasks.reading import Range
     from tans.tasks.task import Task
+    from tans.training import Recipe
 
 Data = Annotated[
     Path,
@@ -107,6 +113,148 @@ Workers = Annotated[
     int, typer.Option(min=1, metavar="N", help="Processes side by side, sharing the cores.")
 ]
 
+Top = Annotated[int, typer.Option(min=1, help="Networks to list.")]
+Page = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="HTML page to write, with images of each class."
+    ),
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="New or empty folder to write.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Write into a folder in use.")]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID", help="Network to take, without a search; the best match if not given."
+    ),
+]
+Beside = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ID",
+        help="Also fine-tune this network, for comparison; the name of a source task means its "
+        "largest, and imagenet the network as published. Repeatable.",
+    ),
+]
+Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
+Tuned = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `tans finetune` wrote.")]
+Images = Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Files or folders.")]
+TopLabels = Annotated[int, typer.Option(min=1, metavar="K", help="Labels for each image.")]
+CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="CSV file to write.")]
+EntryId = Annotated[str, typer.Argument(metavar="ID", help="As `tans zoo list` names it.")]
+PublishedNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="NAME...",
+        help="tf_efficientnet_lite0, tf_efficientnet_lite1, tf_efficientnet_lite2 or "
+        "mobilenetv2_100.",
+    ),
+]
+Sizes = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--size",
+        min=1,
+        metavar="PX",
+        help="Pixels a side of their images; those they were published with if not given. "
+        "Repeatable.",
+    ),
+]
+OwnZoo = Annotated[Path, typer.Option("--zoo", metavar="PATH", help="Zoo to add them to.")]
+SourceTask = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only the networks of this source task.")
+]
+SourceTasks = Annotated[
+    str | None,
+    typer.Option(metavar="NAME,NAME", help="Source tasks to copy, as `tans zoo list` names them."),
+]
+Diverse = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Copy this many source tasks, those that differ most."),
+]
+CopyPath = Annotated[
+    Path, typer.Argument(metavar="DIR", help="New or empty folder, or a copy to go on with.")
+]
+BuildPath = Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the zoo.")]
+TrainedOn = Annotated[
+    list[str],
+    typer.Option(
+        "--tasks",
+        metavar="NAME|FOLDER",
+        help="A packaged source, as `tans tasks list` names it, `train` for all that are "
+        "for training, or a folder of datasets. Repeatable.",
+    ),
+]
+TunedOn = Annotated[
+    list[str],
+    typer.Option("--tasks", metavar="NAME|FOLDER", help="Tasks to fine-tune on, as for `build`."),
+]
+TransferImages = Annotated[int, typer.Option(min=2, help="Training images of each task.")]
+TransferEpochs = Annotated[int, typer.Option(min=1, help="Of each fine-tune.")]
+Subnets = Annotated[int, typer.Option(min=2, help="Networks for each task.")]
+SupernetEpochs = Annotated[int, typer.Option(min=1, help="For each task's supernet.")]
+NewBase = Annotated[
+    bool,
+    typer.Option(
+        "--new-base",
+        help="Distil an elastic base from ImageNet weights on these tasks (about 40 minutes), "
+        "instead of sharing the shipped zoo's.",
+    ),
+]
+Space = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Search space: `lite0`, or `ofa-mbv3` or `ofa-mbv3-1.2`, which want --base-weights.",
+    ),
+]
+BaseWeights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|URL",
+        help="Elastic base in the form that Once-for-All publishes, such as "
+        "ofa_mbv3_d234_e346_k357_w1.2.",
+    ),
+]
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Measure networks in this order, after all supernets are trained: `grid`, "
+        "`random`, `pareto` for what the Pareto fronts are expected to grow by most, "
+        "`pareto-per-second` or `thompson`. All networks, task by task, if not given.",
+    ),
+]
+PairBudget = Annotated[
+    int | None,
+    typer.Option("--budget", metavar="N", help="With --strategy: networks to measure in all."),
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(metavar="M", help="With --strategy: time to measure networks for."),
+]
+LeastGrowth = Annotated[
+    float,
+    typer.Option(
+        metavar="G",
+        help="With --strategy: stop when no network is expected to add so much hypervolume.",
+    ),
+]
+CountedCost = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="With --strategy: what the Pareto fronts count beside accuracy and parameters: "
+        "`latency` on this device, calibrated once when the build begins, or `flops`, "
+        "multiply-adds. What the build began with, or latency, if not given.",
+    ),
+]
+Preset = Annotated[str, typer.Option(help="Settings: `default`, or the published ones, `paper`.")]
+PresetSeed = Annotated[
+    int | None, typer.Option(help="Of everything random; the preset has its own.")
+]
 Ray = Annotated[
     str | None,
     typer.Option(
@@ -126,21 +274,106 @@ GpusPerPair = Annotated[
 ]
 
 
-def read_overrides(
-    layout: str | None = None,
-    split: str | None = None,
-    ranges: Sequence[str] | None = None,
-    max_pixels: float | None = None,
-    labels_as_is: bool = False,
-) -> Overrides:
-    """What a user says of their data, from the options of a command.
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take groups of options: a parameter of a dataclass stands for its fields."""
+    options: list[Parameter] = []
+    groups: dict[str, tuple[type, list[str]]] = {}
+    for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        kind = parameter.annotation
+        if not (isinstance(kind, type) and is_dataclass(kind)):
+            options.append(parameter)
+            continue
+        own = inspect.signature(kind, eval_str=True).parameters
+        options += own.values()
+        groups[name] = (kind, list(own))
 
-    Raises:
-        InputError: a split or a range is not written as it should be.
-    """
-    from tans.tasks.findings import Overrides
+    @wraps(command)
+    def run(**given: Any) -> None:
+        for name, (kind, own) in groups.items():
+            given[name] = kind(**{option: given.pop(option) for option in own})
+        command(**given)
 
-    return Overrides(layout, _splits(split), read_ranges(ranges), _pixels(max_pixels), labels_as_is)
+    # what Typer reads; by name, so that options may stand in any order
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [option.replace(kind=Parameter.KEYWORD_ONLY) for option in options]
+    )
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    return run
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What a user says of their data."""
+
+    layout: Layout = None
+    split: Split = None
+    ranges: Ranges = None
+    max_pixels: MaxPixels = None
+    labels_as_is: LabelsAsIs = False
+
+    def overrides(self) -> Overrides:
+        """In the form that a reader takes.
+
+        Raises:
+            InputError: a split or a range is not written as it should be.
+        """
+        from tans.tasks.findings import Overrides
+
+        ranges, pixels = read_ranges(self.ranges), read_pixels(self.max_pixels)
+        return Overrides(self.layout, _splits(self.split), ranges, pixels, self.labels_as_is)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to fine-tune."""
+
+    epochs: Epochs = 5
+    seed: Seed = 0
+
+    def recipe(self) -> Recipe:
+        """The default recipe but for these."""
+        from tans.training import Recipe
+
+        return Recipe(epochs=self.epochs, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class LimitOptions:
+    """What a network may need."""
+
+    max_params: MaxParams = None
+    max_flops: MaxFlops = None
+    max_latency: MaxLatency = None
+    max_minutes: MaxMinutes = None
+
+    def constraints(self) -> Constraints:
+        """In the form that a search takes.
+
+        Raises:
+            InputError: a limit is not positive.
+        """
+        return Constraints(self.max_params, self.max_flops, self.max_latency, self.max_minutes)
+
+
+@dataclass(frozen=True)
+class ChoiceOptions:
+    """Which pairs a build measures."""
+
+    strategy: Strategy = None
+    pairs: PairBudget = None
+    minutes: Minutes = None
+    least_growth: LeastGrowth = 0.0
+    cost: CountedCost = None
+
+
+@dataclass(frozen=True)
+class CrewOptions:
+    """Who does the work of a build."""
+
+    workers: Workers = 1
+    ray: Ray = None
+    cpus_per_pair: CpusPerPair = None
+    gpus_per_pair: GpusPerPair = None
 
 
 def read_ranges(texts: Sequence[str] | None) -> dict[str, Range]:
@@ -152,6 +385,11 @@ def read_ranges(texts: Sequence[str] | None) -> dict[str, Range]:
     from tans.tasks.reading import read_range
 
     return dict(map(read_range, texts or ()))
+
+
+def read_pixels(count: float | None) -> int | None:
+    """A number of pixels, which are whole."""
+    return None if count is None else int(count)
 
 
 def read_task(path: Path, overrides: Overrides | None = None) -> Task:
@@ -174,7 +412,3 @@ def _splits(text: str | None) -> dict[str, str]:
             f"--split is {text!r}; expected NAME=DIR,..., such as train=Training,test=Testing"
         )
     return {name.strip(): folder.strip() for name, _, folder in pairs}
-
-
-def _pixels(count: float | None) -> int | None:
-    return None if count is None else int(count)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import secrets
+import shlex
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from tans.report import Run
     from tans.scores import Scores
     from tans.search import SearchResult
+    from tans.tasks.findings import Overrides
     from tans.tasks.task import Task
+    from tans.training import Epoch
     from tans.types import Match, ZooEntry
+    from tans.workflow import FinetuneResult, FinetuneStep, Trained
     from tans.zoo.zoo import Zoo
 
     Cell = Callable[[int, Match], str]
@@ -39,6 +43,15 @@ LICENCE_WIDTH = 20
 """Letters of a licence in a table; JSON and `tans zoo show` have the whole."""
 
 
+def read_data(path: Path, overrides: Overrides) -> Task:
+    """The task at a path, and the short form of a check of it."""
+    from tans.tasks.task import Task
+
+    task = Task.from_path(path, overrides=overrides)
+    tell_data(task)
+    return task
+
+
 def tell_data(task: Task) -> None:
     """The short form of a check, beside the results, before anyone waits for them."""
     from tans.tasks.check import counts, warnings
@@ -50,8 +63,7 @@ def tell_data(task: Task) -> None:
         f"({_shown_classes(task)}): {train:,} to train, {val:,} to validate, {test:,} to test"
         f"{layout}"
     )
-    for warning in warnings(task):
-        console.warn(warning)
+    console.warn_each(warnings(task))
 
 
 def show_check(task: Task) -> None:
@@ -153,6 +165,8 @@ def write_predictions(path: Path, predictions: Sequence[Prediction], top: int) -
     Raises:
         InputError: it cannot be written.
     """
+    from tans.files import write_file
+
     numbered = ["" if place == 1 else f"_{place}" for place in range(1, top + 1)]
     head = ["path", *(f"{name}{n}" for n in numbered for name in ("label", "probability"))]
     text = io.StringIO(newline="")
@@ -162,17 +176,70 @@ def write_predictions(path: Path, predictions: Sequence[Prediction], top: int) -
         ranked = [part for label, share in p.ranked for part in (label, f"{share:.6f}")]
         blank = [""] * (2 * top - len(ranked))
         table.writerow([str(p.path), *ranked, *blank, p.error or ""])
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        fresh.write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
-        fresh.replace(path)
+        write_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise InputError(
             f"{path} cannot be written: {error}; give a file in a folder that can be written"
         ) from error
-    finally:
-        if fresh.is_file():
-            fresh.unlink()
+
+
+@contextmanager
+def finetune_bars() -> Iterator[Callable[[FinetuneStep], None]]:
+    """A bar for each network that is fine-tuned, one after another; yields what moves them."""
+    with ExitStack() as shown:
+        advance: list[console.Advance] = []
+
+        def show(step: FinetuneStep) -> None:
+            if step.epoch is None:
+                shown.close()
+                bar = console.progress(f"{step.label} ({step.entry.id})")
+                advance[:] = [shown.enter_context(bar)]
+                return
+            known = console.percent(step.epoch.val_balanced)
+            advance[0](step.epoch.epoch, step.epochs, f"balanced validation accuracy {known}")
+
+        yield show
+
+
+def wants_epoch(epoch: Epoch) -> bool:
+    """Ask whether to keep the best epoch of a training that was interrupted."""
+    known = console.percent(epoch.val_balanced)
+    measured = f", balanced validation accuracy {known}" if known else ""
+    return console.confirm(f"Interrupted. Keep the best so far (epoch {epoch.epoch}{measured})?")
+
+
+def tell_finetune(result: FinetuneResult, folder: Path, as_json: bool) -> None:
+    """What came of a fine-tune that is saved in a folder."""
+    if as_json:
+        console.emit(describe_finetune(result, folder))
+        return
+    show_runs(result.runs, result.task.name)
+    if result.search is not None:
+        say_related(result.search)
+    console.say(f"Wrote {folder}/model.safetensors, model.json and report.html")
+    console.say(f"Next: tans predict {shlex.quote(str(folder))} IMAGES")
+
+
+def describe_finetune(result: FinetuneResult, folder: Path) -> dict[str, Any]:
+    """What came of a fine-tune, as JSON has it."""
+    from tans.tasks.check import summary
+
+    return {
+        "folder": str(folder),
+        "report": str(folder / "report.html"),
+        "runs": [describe_run(run) for run in result.runs],
+        "search": None if result.search is None else asdict(result.search),
+        "data": summary(result.task),
+        "interrupted": result.interrupted,
+    }
+
+
+def describe_search(result: SearchResult, task: Task) -> dict[str, Any]:
+    """Matches as JSON has them, with what was understood of the data."""
+    from tans.tasks.check import summary
+
+    return {**asdict(result), "data": summary(task)}
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -180,8 +247,8 @@ def describe_run(run: Run) -> dict[str, Any]:
     return {
         "label": run.label,
         "id": run.source,
-        "params": run.params,
-        "flops": run.flops,
+        "params": run.costs.params,
+        "flops": run.costs.flops,
         "best_epoch": tuned.best_epoch,
         "val_accuracy": run.kept.val_accuracy,
         "val_balanced": run.kept.val_balanced,
@@ -195,12 +262,9 @@ def describe_run(run: Run) -> dict[str, Any]:
 
 def describe_entries(zoo: Zoo, entries: Sequence[ZooEntry]) -> Iterator[dict[str, Any]]:
     """Entries as JSON has them, costs counted with the head of the source task."""
-    from tans.networks.families.elastic.specification import get_space
-
     classes = {task.name: len(task.classes) for task in zoo.tasks()}
     for entry in entries:
-        space = get_space(entry.architecture.space)
-        costs = space.costs(entry.architecture, classes[entry.task], entry.resolution)
+        costs = entry.body_costs.under_head(entry.width, classes[entry.task])
         yield {
             "id": entry.id,
             "task": entry.task,
@@ -209,7 +273,7 @@ def describe_entries(zoo: Zoo, entries: Sequence[ZooEntry]) -> Iterator[dict[str
             "resolution": entry.resolution,
             "licence": entry.licence,
             "accuracy": entry.accuracy,
-            "architecture": str(entry.architecture),
+            "architecture": entry.ref.name,
         }
 
 
@@ -285,8 +349,8 @@ def show_runs(runs: Sequence[Run], name: str) -> None:
         (
             run.label,
             run.source,
-            console.millions(run.params),
-            f"{run.flops / 1e6:.1f}",
+            console.millions(run.costs.params),
+            f"{run.costs.flops / 1e6:.1f}",
             console.percent(run.tuned.test_accuracy),
             console.percent(run.tuned.scores.balanced_accuracy),
             f"{run.tuned.seconds:.0f}",
@@ -347,6 +411,39 @@ def show_entries(zoo: Zoo, entries: Sequence[ZooEntry], title: str) -> None:
     ]
     columns = ("network", ">params", ">MFLOPs", ">pixels", ">accuracy", "architecture")
     console.show_table(title, columns, rows)
+
+
+@contextmanager
+def build_bar(path: Path) -> Iterator[Callable[[float, str], None]]:
+    """The bar of a whole build; yields what moves it."""
+    with console.progress(str(path), percent=True) as advance:
+        yield lambda share, note: advance(share, 1, note)
+
+
+def say_zoo(zoo: Zoo, how: str) -> None:
+    """What a zoo holds that was made, and what it lacks."""
+    console.say(
+        f"{zoo.path} holds {len(zoo.entries(vectors=False))} networks of {len(zoo.tasks())} tasks "
+        f"{how}"
+    )
+    console.say(f"Next: tans train --zoo {zoo.path}")
+
+
+def show_trained(trained: Trained) -> None:
+    found = trained.retrieval
+    console.say(
+        f"A known task's own network ranks first for {found.tasks.r1:.0%} of {found.queries} "
+        f"held-out queries (chance {found.tasks_chance.r1:.0%})"
+    )
+    if trained.calibrator is None:
+        console.say(
+            "No second look: too few transfers were measured to learn from; "
+            "run 'tans zoo transfers' on tasks of three kinds or more"
+        )
+    else:
+        console.say(
+            f"Accuracies are predicted from {trained.calibrator.trials} fine-tunes on other tasks"
+        )
 
 
 def show_tasks(zoo: Zoo, entries: Sequence[ZooEntry]) -> None:

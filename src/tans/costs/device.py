@@ -11,9 +11,7 @@ import json
 import os
 import platform
 import re
-import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -21,10 +19,19 @@ import numpy as np
 import torch
 from scipy.optimize import nnls
 
-from tans.files import cache_dir
+from tans.errors import TansError
+from tans.files import Manifest, cache_dir, sweep, write_file
 
 TRUSTED_ERROR = 0.15
 """A calibration of a larger error is used once and not kept: the machine was busy with others."""
+
+
+class Kept(Manifest):
+    """What the cache says of a calibration; subclasses say what kind ``model`` is."""
+
+    fingerprint: dict[str, str | int]
+    """Of the device, and what else the calibration depends on."""
+    model: Any
 
 
 class Calibration(Protocol):
@@ -52,29 +59,28 @@ def device_fingerprint() -> dict[str, str | int]:
 
 def remembered(
     kind: str,
-    schema: int,
+    kept: type[Kept],
     about: Mapping[str, str | int],
-    revive: Callable[[dict[str, Any]], Calibrated],
     calibrate: Callable[[], Calibrated],
 ) -> Calibrated:
     """The kept calibration of this device, or a new one, kept if its error can be trusted.
 
     Args:
         kind: folder in the cache.
-        schema: version of the stored fields; another one is measured again.
+        kept: what a file says; one of another version or damaged is measured again.
         about: what it depends on beside the device.
-        revive: the calibration from its stored fields; raises where they are damaged.
     """
     fingerprint = device_fingerprint() | dict(about)
     digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
     name = re.sub(r"[^\w.]+", "-", "-".join(map(str, about.values())))
     path = cache_dir(kind) / f"{name}-{digest[:12]}.json"
-    label = {"schema": schema, "fingerprint": fingerprint}
-    model = _read(path, label, revive)
-    if model is None:
-        model = calibrate()
-        if _trusted(model):
-            _write(path, label | {"model": asdict(model)})
+    found = _read(path, kept)
+    if found is not None and found.fingerprint == fingerprint and _trusted(found.model):
+        return found.model
+    model = calibrate()
+    if _trusted(model):
+        write_file(path, kept(fingerprint=fingerprint, model=model).to_bytes())
+        sweep(path.parent)
     return model
 
 
@@ -113,24 +119,9 @@ def _cpu_name() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def _read(
-    path: Path, label: dict[str, Any], revive: Callable[[dict[str, Any]], Calibrated]
-) -> Calibrated | None:
-    """The stored calibration; None where there is none, or it is damaged or not trusted."""
+def _read(path: Path, kept: type[Kept]) -> Kept | None:
+    """What a file says; None where there is none, or it is damaged or of another version."""
     try:
-        stored = json.loads(path.read_text())
-        if any(stored[key] != value for key, value in label.items()):
-            return None
-        model = revive(stored["model"])
-        return model if _trusted(model) else None
-    except (OSError, ValueError, LookupError, TypeError):
+        return kept.parse(path.read_bytes(), path)
+    except (OSError, TansError):
         return None
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        fresh.write_text(json.dumps(content, indent=1))
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)

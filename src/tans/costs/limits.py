@@ -8,19 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tans.costs.latency import cached_latency
-from tans.costs.pace import cached_pace
+from tans.costs.latency import latencies
+from tans.costs.pace import cached_pace, paced
 from tans.errors import LimitError
-from tans.networks import building
-from tans.networks.families.elastic.specification import get_space
+from tans.networks.family import describe
 from tans.tasks.splits import SPLITS
 from tans.tasks.task import Task
 from tans.training import HEAD_IMAGES, NORM_IMAGES, Recipe
-from tans.types import Architecture, Constraints, ZooEntry
+from tans.types import Constraints, NetworkRef, ZooEntry
 
 Array = NDArray[np.float64]
-Placed = tuple[Architecture, int]
-"""A network and the pixels a side of its input."""
 EPOCHS = Recipe.epochs
 """Of the fine-tune that ``max_minutes`` limits, and that accuracies are predicted for."""
 
@@ -33,69 +30,51 @@ def costs_of(
     Latency and minutes are only there when they are limited, as both are measured on first use.
     """
     classes = len(task.classes)
-    features = np.array([get_space(e.architecture.space).features for e in entries])
+    widths = np.array([entry.width for entry in entries])
     costs = {
-        "max_params": np.array([e.params for e in entries]) + (features + 1.0) * classes,
-        "max_flops": np.array([e.flops for e in entries]) + features * float(classes),
+        "max_params": np.array([e.body_params for e in entries]) + (widths + 1.0) * classes,
+        "max_flops": np.array([e.body_flops for e in entries]) + widths * float(classes),
     }
-    placed = [(entry.architecture, entry.resolution) for entry in entries]
-    return costs, _add_times(costs, placed, task, limits)
+    return costs, _add_times(costs, [entry.ref for entry in entries], task, limits)
 
 
-def needs(
-    architectures: Sequence[Architecture], resolution: int, task: Task, limits: Constraints
-) -> dict[str, Array]:
-    """Per limit, what each network needs (N,), whether it is stored or not.
-
-    Raises:
-        InputError: latency or minutes are limited, and the networks are of a space of cells.
-    """
-    own = [building.costs(a, len(task.classes), resolution) for a in architectures]
+def needs(refs: Sequence[NetworkRef], task: Task, limits: Constraints) -> dict[str, Array]:
+    """Per limit, what each network needs (N,), whether it is stored or not."""
+    own = [describe(ref).costs(len(task.classes)) for ref in refs]
     costs = {
         "max_params": np.array([float(c.params) for c in own]),
         "max_flops": np.array([float(c.flops) for c in own]),
     }
-    _add_times(costs, [(a, resolution) for a in architectures], task, limits)
+    _add_times(costs, refs, task, limits)
     return costs
 
 
 def _add_times(
-    costs: dict[str, Array], placed: Sequence[Placed], task: Task, limits: Constraints
+    costs: dict[str, Array], refs: Sequence[NetworkRef], task: Task, limits: Constraints
 ) -> float | None:
     """Add what is limited of latency and minutes; the latencies' relative error."""
     error = None
     if limits.max_latency_ms is not None:
-        costs["max_latency_ms"], error = _latencies(placed, len(task.classes))
+        costs["max_latency_ms"], error = latencies(refs, len(task.classes))
     if limits.max_minutes is not None:
-        costs["max_minutes"] = _minutes(placed, costs["max_flops"], task)
+        costs["max_minutes"] = _minutes(refs, costs["max_flops"], task)
     return error
 
 
-def _minutes(placed: Sequence[Placed], flops: Array, task: Task) -> Array:
+def _minutes(refs: Sequence[NetworkRef], flops: Array, task: Task) -> Array:
     """Minutes (N,) of a fine-tune on this device, its validation and its test included."""
     train, val, test = torch.bincount(task.splits, minlength=len(SPLITS)).tolist()
-    spaces = np.array([architecture.space for architecture, _ in placed])
-    minutes = np.zeros(len(placed))
-    for space in set(spaces.tolist()):
-        own = spaces == space
-        # before the first epoch and after each: batch-norm statistics, and validation
-        looked_at = (EPOCHS + 1) * (val + min(train, NORM_IMAGES))
-        looked_at += test + min(train, HEAD_IMAGES)
-        minutes[own] = cached_pace(space).minutes(flops[own], train, EPOCHS, looked_at)
+    # before the first epoch and after each: batch-norm statistics, and validation
+    looked_at = (EPOCHS + 1) * (val + min(train, NORM_IMAGES))
+    looked_at += test + min(train, HEAD_IMAGES)
+    paces: dict[str, list[int]] = {}
+    for row, ref in enumerate(refs):
+        paces.setdefault(paced(ref), []).append(row)
+    minutes = np.zeros(len(refs))
+    for rows in paces.values():
+        pace = cached_pace(refs[rows[0]])
+        minutes[rows] = pace.minutes(flops[rows], train, EPOCHS, looked_at)
     return minutes
-
-
-def _latencies(placed: Sequence[Placed], classes: int) -> tuple[Array, float]:
-    """Milliseconds (N,) on this device, calibrated on first use, and their relative error."""
-    models = {
-        key: cached_latency(get_space(key[0]), key[1])
-        for key in {(architecture.space, resolution) for architecture, resolution in placed}
-    }
-    predicted = [
-        models[architecture.space, resolution].predict(architecture, classes, resolution)
-        for architecture, resolution in placed
-    ]
-    return np.array(predicted), max(model.error for model in models.values())
 
 
 def fits(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:

@@ -7,25 +7,23 @@ training on it takes a share of that.
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Annotated, Any, overload
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pydantic import Field
 
-from tans.costs.device import fit_charges, leave_one_out, remembered
-from tans.networks.families.elastic.network import Network
-from tans.networks.families.elastic.specification import Specification, get_space
-from tans.training import Recipe, Run, accuracy, device, sgd
-from tans.types import Architecture
+from tans.costs.device import Kept, fit_charges, leave_one_out, remembered
+from tans.networks.family import Elastic, build, describe, get_family, resized
+from tans.training import Loop, Recipe, accuracy, device, sgd
+from tans.types import NetworkRef
 
-SCHEMA = 1
 CLASSES = 10
 """Outputs of the head while measuring."""
 BATCH = Recipe.batch_size
@@ -35,35 +33,34 @@ MIN_ROUNDS = 2
 BUDGET_S = 4.0
 """Measuring stops after the round in which this is used up, but not before ``MIN_ROUNDS``."""
 
-Setup = tuple[Architecture, int]
-"""A network and the resolution, pixels a side, at which it is trained."""
-
 
 @dataclass(frozen=True)
 class Measured:
     """What real steps took on one device."""
 
     training: tuple[float, ...]
-    """Seconds of training for one image, for each setup."""
+    """Seconds of training for one image, for each network."""
     looking: float
-    """Seconds for one image without training, for the last setup."""
+    """Seconds for one image without training, for the last network."""
 
 
-Measure = Callable[[Specification, Sequence[Setup]], Measured]
+Measurement = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Measure = Callable[[Sequence[NetworkRef]], Measured]
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What one device takes to train networks of one space."""
+    """What one device takes to train networks."""
 
     space: str
-    fixed_s: float
+    """The elastic space that it holds for, or the one network."""
+    fixed_s: Measurement
     """Seconds for one training image, whatever the network."""
-    seconds_per_flop: float
+    seconds_per_flop: Measurement
     """Seconds for one training image and one multiply-add of the forward pass."""
-    validation: float
+    validation: Measurement
     """Time for an image that is only looked at, as a share of that for one trained on."""
-    error: float
+    error: Measurement
     """Leave-one-out mean absolute relative error on the timed networks; 0.1 is 10%."""
 
     @overload
@@ -87,31 +84,51 @@ class Pace:
         return per_image * (images * epochs + self.validation * looked_at) / 60
 
 
-def cached_pace(space: str, measure: Measure | None = None) -> Pace:
+class KeptPace(Kept):
+    """What the cache says of a pace."""
+
+    model: Pace
+
+
+def cached_pace(ref: NetworkRef, measure: Measure | None = None) -> Pace:
     """The pace of this device, measured at first need and kept if its error can be trusted.
 
+    Of an elastic network it holds for its whole space, of another for it alone.
+
     Raises:
-        InputError: there is no such space.
+        InputError: there is no such network.
     """
-    specification = get_space(space)
-    about: dict[str, str | int] = {"space": space, "trains_on": _trains_on()}
-    return remembered("pace", SCHEMA, about, _revive, lambda: measure_pace(specification, measure))
+    about: dict[str, str | int] = {"space": paced(ref), "trains_on": _trains_on()}
+    return remembered("pace", KeptPace, about, lambda: measure_pace(ref, measure))
 
 
-def measure_pace(space: Specification, measure: Measure | None = None) -> Pace:
-    """Time a few optimiser steps of small and large networks and fit what this device takes.
+def paced(ref: NetworkRef) -> str:
+    """What shares one pace: the space of an elastic network, another network by itself."""
+    family = get_family(ref.family)
+    return family.space_of(ref) if isinstance(family, Elastic) else str(ref)
+
+
+def measure_pace(ref: NetworkRef, measure: Measure | None = None) -> Pace:
+    """Time a few optimiser steps and fit what this device takes.
+
+    Of an elastic space small and large networks are timed; another network at two sizes.
 
     Args:
         measure: stands in for the clock; by default networks are trained on this device.
     """
-    setups = [(space.smallest, 64), (space.largest, 64), (space.largest, 128)]
-    measured = (measure or measure_s)(space, setups)
+    family = get_family(ref.family)
+    if isinstance(family, Elastic):
+        smallest, *_, largest = family.spread(family.space_of(ref), 64, 3)
+        setups = [smallest, largest, resized(largest, 128)]
+    else:
+        setups = [resized(ref, max(1, ref.input.size // 2)), ref, ref]
+    measured = (measure or measure_s)(setups)
     times = np.array(measured.training)  # (setups,)
-    flops = np.array([space.costs(a, CLASSES, resolution).flops for a, resolution in setups])
+    flops = np.array([describe(setup).costs(CLASSES).flops for setup in setups])
     costs = np.stack([np.ones(len(setups)), flops], axis=1)  # (setups, 2)
     fixed_s, seconds_per_flop = fit_charges(costs, times).tolist()
     return Pace(
-        space=space.name,
+        space=paced(ref),
         fixed_s=fixed_s,
         seconds_per_flop=seconds_per_flop,
         validation=measured.looking / measured.training[-1],
@@ -120,8 +137,7 @@ def measure_pace(space: Specification, measure: Measure | None = None) -> Pace:
 
 
 def measure_s(
-    space: Specification,
-    setups: Sequence[Setup],
+    refs: Sequence[NetworkRef],
     clock: Callable[[], float] = time.perf_counter,
 ) -> Measured:
     """Median seconds for one image, of networks that take turns at steps of fine-tuning.
@@ -131,7 +147,7 @@ def measure_s(
     """
     with torch.random.fork_rng():  # whoever asks for a pace keeps the random numbers they seeded
         torch.manual_seed(0)
-        turns = [_Turn(space, *setup) for setup in setups]
+        turns = [_Turn(ref) for ref in refs]
     training: list[list[float]] = [[] for _ in turns]
     looking: list[float] = []
     began = clock()
@@ -148,17 +164,18 @@ def measure_s(
 class _Turn:
     """One network in training on noise, step by step."""
 
-    def __init__(self, space: Specification, architecture: Architecture, resolution: int) -> None:
-        network = Network(space, architecture, CLASSES).to(device())
+    def __init__(self, ref: NetworkRef) -> None:
+        network = build(ref, CLASSES).to(device())
         self.network = network.to(memory_format=torch.channels_last)
-        self.images = torch.randint(0, 256, (BATCH, 3, resolution, resolution), dtype=torch.uint8)
+        side = ref.input.size
+        self.images = torch.randint(0, 256, (BATCH, 3, side, side), dtype=torch.uint8)
         self.labels = torch.arange(BATCH) % CLASSES  # (b,)
         recipe = Recipe(epochs=1, batch_size=BATCH)
-        self.run = Run(self.network, sgd(self.network, recipe), recipe)
+        self.loop = Loop(self.network, ref.input, sgd(self.network, recipe), recipe)
 
     def step(self) -> None:
         """One epoch of one batch."""
-        self.run.minimise(
+        self.loop.minimise(
             lambda x, y, _: F.cross_entropy(self.network(x), y), self.images, self.labels
         )
 
@@ -176,16 +193,3 @@ def _seconds(act: Callable[[], None], clock: Callable[[], float]) -> float:
 def _trains_on() -> str:
     """The accelerator that training uses, or the processor, which the fingerprint names."""
     return torch.cuda.get_device_name() if device().type == "cuda" else "cpu"
-
-
-def _revive(fields: dict[str, Any]) -> Pace:
-    """The pace from its stored fields.
-
-    Raises:
-        ValueError: they are not times.
-    """
-    names = ("fixed_s", "seconds_per_flop", "validation", "error")
-    numbers = [float(fields[name]) for name in names]
-    if not all(number >= 0 and math.isfinite(number) for number in numbers):
-        raise ValueError(f"{names} are {numbers}")
-    return Pace(str(fields["space"]), *numbers)

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from tans.errors import InputError
-from tans.networks.network import HeadedNetwork
+from tans.networks.network import Network
 from tans.tasks.decoding import DETAIL, Picture, UnreadableError, picture_of
 from tans.tasks.folder import images_below
 from tans.tasks.images import each_picture
@@ -48,10 +48,8 @@ class Prediction:
 class Classifier:
     """A fine-tuned network, with all that it takes to use it."""
 
-    network: HeadedNetwork
+    network: Network
     classes: tuple[str, ...]
-    resolution: int
-    """Pixels a side of its input."""
     reading: Reading = field(default_factory=Reading)
     """What samples of pictures mean to it."""
     temperature: float = 1.0
@@ -59,6 +57,11 @@ class Classifier:
     Modern Neural Networks, ICML 2017)."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """The whole description."""
+
+    @property
+    def resolution(self) -> int:
+        """Pixels a side of the network's input."""
+        return self.network.input.size
 
     def predict(
         self,

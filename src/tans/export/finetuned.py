@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
+from pydantic import ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
@@ -26,35 +26,61 @@ from torch import Tensor
 
 from tans.errors import InputError
 from tans.export.classifier import Classifier, Prediction, find_files
-from tans.networks.building import build
+from tans.files import Fields, Manifest, sweep, try_folder, write_file
+from tans.networks.families.elastic.specification import SPACES
+from tans.networks.family import build
 from tans.tasks.check import summary
-from tans.tasks.reading import BYTE, Reading
+from tans.tasks.reading import BYTE, Range, Reading
 from tans.tasks.task import Task
-from tans.training import FineTuned, Recipe
-from tans.types import Architecture
+from tans.training import FineTuned
+from tans.types import InputSpec, NetworkRef
 
-SCHEMA = 2
-"""Of a description; the first did not say what samples mean."""
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 
 
-def save_finetuned(
-    folder: str | Path,
-    tuned: FineTuned,
-    task: Task,
-    *,
-    source: str,
-    licence: str,
-    resolution: int,
-    recipe: Recipe,
-) -> None:
+def _first_to_second(fields: Fields) -> Fields:
+    """The first version took each type of samples over all that it can hold."""
+    return {**fields, "reading": Reading.whole()}
+
+
+def _second_to_third(fields: Fields) -> Fields:
+    """The second knew networks by their space alone, and one scale of pixels."""
+    space = fields["architecture"].partition(":")[0]
+    family = "elastic" if space in SPACES else space
+    spec = InputSpec(int(fields["resolution"]))
+    return {**fields, "network": NetworkRef(family, fields["architecture"], spec)}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which weights a description is of."""
+
+    file: str
+    sha256: str
+
+
+class Description(Manifest):
+    """What ``model.json`` says that is needed to use the network; it says more for who reads it."""
+
+    model_config = ConfigDict(extra="allow")
+    SCHEMA = 3
+    MIGRATIONS: ClassVar = {1: _first_to_second, 2: _second_to_third}
+    ERROR = InputError
+    REMEDY = f"fine-tune again, or restore {DESCRIPTION} and {WEIGHTS} together"
+
+    network: NetworkRef
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    reading: Reading
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    weights: Weights
+
+
+def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
     """Write a fine-tuned network to a folder, in place of an earlier one there.
 
     Args:
-        source: entry that the fine-tuning began from.
-        licence: of that entry's weights.
-        resolution: pixels a side of the images it was tuned on.
+        task: that it was tuned on, which says how to read images.
 
     Raises:
         InputError: the folder's ``model.json`` is something else's; or the folder cannot be
@@ -62,14 +88,11 @@ def save_finetuned(
     """
     folder = Path(folder).expanduser()
     _refuse_foreign(folder)
-    state = {name: _portable(tensor) for name, tensor in tuned.network.state_dict().items()}
+    state = {name: _portable(tensor) for name, tensor in tuned.network.weights().items()}
     weights = to_bytes(state)
-    card = _describe(tuned, task, resolution)
-    card["weights"] = {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()}
-    card["source"] = {"entry": source, "licence": licence}
-    card["recipe"] = asdict(recipe)
-    text = json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False)
-    files = {WEIGHTS: weights, DESCRIPTION: text.encode()}  # the description last
+    card = _describe(tuned, task)
+    card["weights"] = Weights(WEIGHTS, hashlib.sha256(weights).hexdigest())
+    files = {WEIGHTS: weights, DESCRIPTION: Description(**card).to_bytes()}  # that last
     try:
         _write(folder, files)
     except OSError as error:
@@ -90,12 +113,7 @@ def check_writable(folder: str | Path) -> None:
     folder = Path(folder).expanduser()
     _refuse_foreign(folder)
     try:
-        missing = [place for place in (folder, *folder.parents) if not place.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".tmp") as file:
-            file.write(b"tried")
-        for place in missing:
-            place.rmdir()
+        try_folder(folder)
     except OSError as error:
         raise InputError(
             f"{folder} cannot be written: {error}; give a folder that can be written, on a disk "
@@ -110,39 +128,42 @@ def load_finetuned(folder: str | Path) -> Classifier:
         InputError: there is no fine-tuned network, or it is damaged or of another schema.
     """
     folder = Path(folder).expanduser()
-    card = _read_description(folder)
+    stored = _read_description(folder)
     try:
-        architecture = Architecture.parse(card["architecture"])
-        classes, resolution = tuple(map(str, card["classes"])), int(card["resolution"])
-        if len(classes) < 2 or resolution < 1:
-            raise ValueError(f"{len(classes)} classes at {resolution} pixels")
-        reading, temperature = _how_to_read(card), float(card.get("temperature", 1.0))
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature {temperature}")
         weights = (folder / WEIGHTS).read_bytes()
-        if hashlib.sha256(weights).hexdigest() != card["weights"]["sha256"]:
+        if hashlib.sha256(weights).hexdigest() != stored.weights.sha256:
             raise ValueError(f"{WEIGHTS} does not have the hash that {DESCRIPTION} gives")
-        network = build(architecture, len(classes))
-        network.load_state_dict(from_bytes(weights))
-    except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(folder, error) from error
-    except (RuntimeError, SafetensorError, InputError) as error:
-        raise _damaged(folder, error) from error
-    return Classifier(network.eval(), classes, resolution, reading, temperature, card)
+        network = build(stored.network, len(stored.classes))
+        network.load_weights(from_bytes(weights))
+    except (OSError, ValueError, RuntimeError, SafetensorError, InputError) as error:
+        raise stored.damaged(f"the fine-tuned network in {folder}", error) from error
+    card = json.loads(stored.to_bytes())
+    return Classifier(network.eval(), stored.classes, stored.reading, stored.temperature, card)
 
 
-def predict_files(folder: str | Path, paths: Sequence[str | Path]) -> list[Prediction]:
+def predict_files(
+    folder: str | Path,
+    paths: Sequence[str | Path],
+    *,
+    top: int = 1,
+    ranges: Mapping[str, Range] | None = None,
+    max_pixels: int | None = None,
+) -> list[Prediction]:
     """Classify image files with a fine-tuned network; a folder stands for all images below it.
 
     A file that cannot be read gets a prediction without a label that says why.
 
     Args:
         folder: written by ``save_finetuned``.
+        top: labels to rank for each image.
+        ranges: of sample types, as ``Classifier.predict`` takes them.
+        max_pixels: of a picture, at most; Pillow's limit of 89 million when None.
 
     Raises:
         InputError: there is no fine-tuned network in ``folder``, or it is damaged.
     """
-    return load_finetuned(folder).predict(find_files(paths)[0])
+    files, _ = find_files(paths)
+    return load_finetuned(folder).predict(files, top=top, ranges=ranges, max_pixels=max_pixels)
 
 
 def tans_version() -> str:
@@ -153,19 +174,16 @@ def tans_version() -> str:
         return "unknown"
 
 
-def _describe(tuned: FineTuned, task: Task, resolution: int) -> dict[str, Any]:
+def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
     """All of the description that follows from the run itself."""
     history = [asdict(epoch) for epoch in tuned.history]
     return {
-        "schema": SCHEMA,
         "tans": tans_version(),
         "task": task.name,
-        "architecture": str(tuned.network.architecture),
-        "space": tuned.network.architecture.space,
+        "network": tuned.network.ref,
         "classes": list(task.classes),
-        "resolution": resolution,
-        "preprocessing": _preprocessing(resolution, task.found.reading),
-        "reading": task.found.reading.to_json(),
+        "preprocessing": _preprocessing(tuned.input, task.found.reading),
+        "reading": task.found.reading,
         "temperature": tuned.calibration.temperature,
         "calibration": {k: _finite(v) for k, v in asdict(tuned.calibration).items()},
         "data": summary(task),
@@ -176,10 +194,16 @@ def _describe(tuned: FineTuned, task: Task, resolution: int) -> dict[str, Any]:
         **tuned.scores.describe(),
         "confusion": tuned.confusion.tolist(),
         "seconds": tuned.seconds,
+        "source": {
+            "entry": None if tuned.entry is None else tuned.entry.id,
+            "licence": None if tuned.entry is None else tuned.entry.licence,
+        },
+        "recipe": asdict(tuned.recipe),
     }
 
 
-def _preprocessing(resolution: int, reading: Reading) -> dict[str, Any]:
+def _preprocessing(input: InputSpec, reading: Reading) -> dict[str, Any]:
+    size, scale = input.size, f"{_each(input.mean)}) / {_each(input.std)}"
     scaled = "; ".join(
         f"map {sample} samples from {low:g}..{high:g} to 0..255, and what lies beyond to the ends"
         for sample, (low, high) in reading.ranges.items()
@@ -189,25 +213,26 @@ def _preprocessing(resolution: int, reading: Reading) -> dict[str, Any]:
         "words": (
             f"{scaled.capitalize() + '. ' if scaled else ''}"
             "Turn the image upright by its EXIF orientation, put transparent parts on the "
-            f"background {reading.ground}, convert to RGB, resize the whole image to {resolution} "
-            f"x {resolution} pixels (bilinear, antialiased, aspect ratio not kept), then take "
-            "(x - 127) / 128 of values from 0 to 255; channels first, float32."
+            f"background {reading.ground}, convert to RGB, resize the whole image to {size} "
+            f"x {size} pixels (bilinear, antialiased, aspect ratio not kept), then take "
+            f"(x - {scale} of values from 0 to 255; channels first, float32."
         ),
         "channels": "RGB",
-        "size": [resolution, resolution],
+        "size": [size, size],
         "resize": "bilinear",
         "antialias": True,
         "keep_aspect_ratio": False,
         "background": list(reading.ground),
-        "mean": 127,
-        "std": 128,
+        "mean": list(input.mean),
+        "std": list(input.std),
         "layout": "NCHW",
     }
 
 
-def _how_to_read(card: dict[str, Any]) -> Reading:
-    """What samples mean, of any schema; the first took each type over all that it can hold."""
-    return Reading.from_json(card["reading"]) if card["schema"] > 1 else Reading.whole()
+def _each(values: tuple[float, ...]) -> str:
+    """One number where all channels have the same, else all of them."""
+    numbers = [f"{value:g}" for value in values]
+    return numbers[0] if len(set(numbers)) == 1 else f"({', '.join(numbers)})"
 
 
 def _portable(tensor: Tensor) -> Tensor:
@@ -231,42 +256,23 @@ def _refuse_foreign(folder: Path) -> None:
             ) from error
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
+def _read_description(folder: Path) -> Description:
     try:
-        card = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = (folder / DESCRIPTION).read_bytes()
+    except OSError as error:
         raise InputError(
             f"no fine-tuned network can be read from {folder}: {error}; expected a folder that "
             f"'tans finetune' wrote, with {DESCRIPTION} and {WEIGHTS}"
         ) from error
-    schema = card.get("schema") if isinstance(card, dict) else None
-    if schema not in range(1, SCHEMA + 1) or "architecture" not in card:
-        raise InputError(
-            f"{folder / DESCRIPTION} has schema {schema!r} or describes something else; this "
-            f"version of tans reads networks of schemas up to {SCHEMA}; fine-tune again"
-        )
-    return card
-
-
-def _damaged(folder: Path, error: Exception) -> InputError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(
-        f"the fine-tuned network in {folder} is damaged ({reason}); fine-tune again, or restore "
-        f"{DESCRIPTION} and {WEIGHTS} together"
-    )
+    return Description.parse(data, f"the fine-tuned network in {folder}")
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Give each file its name only when all of it is on disk.
+    """Write files one after another.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        fresh = folder / f".{name}.{secrets.token_hex(4)}.tmp"
-        try:
-            fresh.write_bytes(content)
-            fresh.replace(folder / name)
-        finally:
-            fresh.unlink(missing_ok=True)
+        write_file(folder / name, content)
+    sweep(folder)

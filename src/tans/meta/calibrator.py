@@ -11,24 +11,26 @@ prediction).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import torch
+from pydantic import FiniteFloat, NonNegativeFloat, NonNegativeInt, model_validator
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
+from tans.files import Manifest
 from tans.meta.evidence import COLUMNS, evidence, logit
 from tans.training import Recipe
 from tans.types import Transfer
+from tans.zoo.blobs import Blobs, as_blobs
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import JUDGE, Zoo
+from tans.zoo.zoo import CALIBRATOR, Zoo
 
-FILE = JUDGE
-SCHEMA = 1
+FILE = CALIBRATOR
 COVERAGE = 0.9
 """Share of tasks whose accuracy the interval holds."""
 FEWEST_FAMILIES = 3
@@ -84,7 +86,7 @@ class Trials:
 
 
 @dataclass(frozen=True)
-class Judge:
+class Calibrator:
     """A linear rule from evidence to log odds of the accuracy."""
 
     mean: tuple[float, ...]
@@ -108,69 +110,83 @@ class Judge:
         odds = self._odds(evidence)
         return torch.sigmoid(odds - self.margin), torch.sigmoid(odds + self.margin)
 
-    def save(self, folder: Path) -> None:
-        """Write ``judge.json`` as a whole.
+    def save(self, place: str | Path | Blobs) -> None:
+        """Write ``judge.json`` to a folder or other store.
 
         Raises:
-            ZooError: the folder cannot be written.
+            ZooError: it cannot be written.
         """
-        temporary = folder / f".{FILE}.tmp"
-        text = json.dumps({"schema": SCHEMA, "columns": COLUMNS, **asdict(self)}, indent=1)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(text + "\n")
-            temporary.replace(folder / FILE)
-        except OSError as error:
-            raise ZooError(f"cannot write {folder / FILE}: {error}; check its rights") from error
+        as_blobs(place).put(FILE, _Stored(columns=COLUMNS, **asdict(self)).to_bytes())
 
     @classmethod
-    def load(cls, folder: Path) -> Judge | None:
+    def load(cls, place: str | Path | Blobs) -> Calibrator | None:
         """Inverse of ``save``; None where there is none.
 
         Raises:
             ZooError: it is damaged, or of another schema.
         """
-        path = folder / FILE
-        if not path.exists():
+        blobs = as_blobs(place)
+        if not blobs.exists(FILE):
             return None
-        try:
-            stored = json.loads(path.read_text())
-            if stored.pop("schema") == SCHEMA and tuple(stored.pop("columns")) == COLUMNS:
-                mean, weights = (tuple(map(float, stored.pop(k))) for k in ("mean", "weights"))
-                return cls(mean, weights, **stored)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ZooError(f"{path} is damaged ({error}); run 'tans train' again") from error
-        raise ZooError(f"{path} is of another version of tans; run 'tans train' again")
+        stored = _Stored.parse(blobs.get(FILE), f"{blobs}/{FILE}")
+        return cls(**stored.model_dump(exclude={"columns"}))
 
     def _odds(self, evidence: Tensor) -> Tensor:
         weights = torch.tensor(self.weights, dtype=torch.float64)
         return (evidence - torch.tensor(self.mean, dtype=torch.float64)) @ weights + self.bias
 
 
-def judge_zoo(zoo: Zoo) -> Judge | None:
+class _Stored(Manifest):
+    """What ``judge.json`` says."""
+
+    ERROR = ZooError
+    REMEDY = "run 'tans train' again"
+
+    columns: tuple[str, ...]
+    """Of the evidence that the rule is for."""
+    mean: tuple[FiniteFloat, ...]
+    weights: tuple[FiniteFloat, ...]
+    bias: FiniteFloat
+    strength: FiniteFloat
+    margin: NonNegativeFloat
+    """Infinite where there were too few trials."""
+    trials: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.columns != COLUMNS:
+            raise ValueError(f"it is of evidence {self.columns}; expected {COLUMNS}")
+        if not len(self.mean) == len(self.weights) == len(COLUMNS):
+            raise ValueError(
+                f"{len(self.mean)} means and {len(self.weights)} weights; expected {len(COLUMNS)}"
+            )
+        return self
+
+
+def calibrate_zoo(zoo: Zoo) -> Calibrator | None:
     """Fit to a zoo's transfers and store it beside the retriever; None where they are too few.
 
-    A stored judge of more trials stays: it came with a copy of some tasks of a larger zoo.
+    A stored calibrator of more trials stays: it came with a copy of some tasks of a larger zoo.
 
     Raises:
         ZooError: the zoo cannot be read, or written to.
     """
     trials = Trials.from_zoo(zoo)
     try:
-        stored = Judge.load(zoo.retrieval)
+        stored = Calibrator.load(zoo.retrieval)
     except ZooError:  # Damaged, or of another version: what is to be replaced.
         stored = None
     if stored is not None and stored.trials > len(trials.accuracy):
         return stored
     if len(set(trials.families)) < FEWEST_FAMILIES:
-        (zoo.retrieval / FILE).unlink(missing_ok=True)
+        as_blobs(zoo.retrieval).delete(FILE)
         return None
-    judge = fit_judge(trials)
-    judge.save(zoo.retrieval)
-    return judge
+    calibrator = fit_calibrator(trials)
+    calibrator.save(zoo.retrieval)
+    return calibrator
 
 
-def fit_judge(trials: Trials) -> Judge:
+def fit_calibrator(trials: Trials) -> Calibrator:
     """Fit to trials; penalty and interval come from leaving each family out in turn.
 
     Raises:
@@ -204,7 +220,7 @@ def _of_best(trials: Trials, predicted: Tensor, errors: Tensor) -> list[float]:
     return [errors[own][predicted[own].argmax()].item() for own in rows]
 
 
-def _ridge(trials: Trials, strength: float) -> Judge:
+def _ridge(trials: Trials, strength: float) -> Calibrator:
     """Least squares in log odds, where each target has a level of its own (a random intercept).
 
     So the weights come mostly from comparing trials on the same target, as a user will.
@@ -218,7 +234,7 @@ def _ridge(trials: Trials, strength: float) -> Judge:
     gram = design.T @ design + penalty.double().diag()
     bias, *solved = torch.linalg.solve(gram, design.T @ y)
     weights = torch.stack(solved[: x.shape[1]]) / spread
-    return Judge(tuple(mean.tolist()), tuple(weights.tolist()), bias.item(), strength)
+    return Calibrator(tuple(mean.tolist()), tuple(weights.tolist()), bias.item(), strength)
 
 
 def _conformal(errors: Sequence[float]) -> float:

@@ -33,11 +33,14 @@ class Standardiser(nn.Module):
         self.register_buffer("scale", torch.ones(width))
 
     def fit(self, rows: Tensor, widths: Sequence[int]) -> None:
-        """Take the statistics of rows (n, width); ``widths`` of the parts sum to width."""
-        deviation = rows.std(0, correction=0)  # (width,)
+        """Take the statistics of rows (n, width); ``widths`` of the parts sum to width.
+
+        What is NaN does not count.
+        """
+        mean, deviation = _statistics(rows)  # (width,)
         length = torch.cat([torch.full((w,), float(w)).sqrt() for w in widths])  # (width,)
         varies = deviation > _CONSTANT
-        self.shift.copy_(rows.mean(0))
+        self.shift.copy_(mean)
         self.scale.copy_(torch.where(varies, 1 / (deviation.clamp_min(_CONSTANT) * length), 0.0))
 
     def forward(self, rows: Tensor) -> Tensor:
@@ -181,7 +184,8 @@ class ModelEncoder(nn.Module):
     """From a network's topology, functional embedding and similarities to a unit embedding.
 
     ``joint`` L2-normalises the parts together, as the published code does; ``separate``
-    standardises each with statistics of the zoo, so that none drowns another.
+    standardises each with statistics of the zoo, so that none drowns another. A part that a
+    network lacks is a row of NaN, and masked: it counts as the mean of the zoo.
     """
 
     def __init__(
@@ -196,22 +200,18 @@ class ModelEncoder(nn.Module):
     def concatenate(self, parts: Mapping[str, Tensor]) -> Tensor:
         """The parts it reads, side by side: (n, w) from a mapping of name to (n, part).
 
+        A part of no width is one that no network has.
+
         Raises:
             InputError: a part is missing or of another width.
         """
-        for name, width in self.widths.items():
-            shape = tuple(parts[name].shape) if name in parts else None
-            if shape is None or len(shape) != 2 or shape[1] != width:
-                raise InputError(
-                    f"model part {name!r} has shape {shape}; expected (models, {width})"
-                )
-        return torch.cat([parts[name].float() for name in self.widths], 1)
+        return torch.cat([_part(parts, name, width) for name, width in self.widths.items()], 1)
 
     def prepare(self, rows: Tensor) -> Tensor:
         """Normalised inputs (n, w) from concatenated parts (n, w)."""
         if self.normalisation == "joint":
-            return F.normalize(rows, dim=1)
-        return self.standardise(rows)
+            return F.normalize(rows.nan_to_num(), dim=1)
+        return self.standardise(rows).nan_to_num()
 
     def embed(self, prepared: Tensor) -> Tensor:
         """Embeddings (n, d) of unit length from prepared rows (n, w)."""
@@ -220,6 +220,25 @@ class ModelEncoder(nn.Module):
     def forward(self, parts: Mapping[str, Tensor]) -> Tensor:
         """Embeddings (n, d) of networks given as a mapping of part to (n, width)."""
         return self.embed(self.prepare(self.concatenate(parts)))
+
+
+def _statistics(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and deviations (width,) of rows (n, width); of NaN, 0."""
+    known = ~rows.isnan()
+    if bool(known.all()):
+        return rows.mean(0), rows.std(0, correction=0)
+    mean = rows.nanmean(0).nan_to_num()
+    return mean, (rows - mean).square().nanmean(0).nan_to_num().sqrt()
+
+
+def _part(parts: Mapping[str, Tensor], name: str, width: int) -> Tensor:
+    """One part (n, width), of NaN where no network has it."""
+    shape = tuple(parts[name].shape) if name in parts else None
+    if shape is None or len(shape) != 2 or shape[1] not in (0, width):
+        raise InputError(f"model part {name!r} has shape {shape}; expected (models, {width})")
+    if shape[1] == 0:
+        return parts[name].new_full((shape[0], width), torch.nan, dtype=torch.float32)
+    return parts[name].float()
 
 
 def _projection(width: int, dim: int, hidden: int) -> nn.Module:

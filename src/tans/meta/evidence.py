@@ -36,7 +36,8 @@ def evidence(sources: Sources, entries: Sequence[ZooEntry], probes: Mapping[str,
             f"{sorted(missing)[0]} was not probed on the task; expected a probe of the "
             "largest network of every source that is judged"
         )
-    higher = {entry.id for entry in sources.whole if entry.resolution > sources.base.resolution}
+    usual = sources.base.resolution
+    higher = {entry.id for entry in sources.always if entry.resolution > usual}
     best = max((logit(probed) for id, probed in probes.items() if id not in higher), default=0.0)
     rows = [_row(sources, entry, probes, best) for entry in entries]
     return torch.tensor(rows, dtype=torch.float64).view(-1, len(COLUMNS))
@@ -50,7 +51,7 @@ def _row(
         logit(probes[own.id]),
         best,
         min(math.log2(entry.resolution / usual), DOUBLINGS),
-        math.log(entry.params / own.params),
+        math.log(entry.body_params / own.body_params),
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from tans.errors import InputError
 
@@ -123,21 +121,6 @@ class MetaSettings:
                 f"query_least is {self.query_least}, above query_images {self.query_images}; "
                 "lower it"
             )
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> MetaSettings:
-        """Inverse of ``dataclasses.asdict`` after a trip through JSON.
-
-        Raises:
-            InputError: a name or a value is not one of these settings.
-        """
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(values) - known):
-            raise InputError(f"unknown settings {unknown}; expected some of {sorted(known)}")
-        try:
-            return cls(**{**values, "parts": tuple(values.get("parts", cls.parts))})
-        except TypeError as error:
-            raise InputError(f"a setting has the wrong type: {error}") from error
 
 
 PRESETS: dict[str, MetaSettings] = {

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from pydantic import PositiveInt
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from tans.errors import InputError, ZooError
+from tans.files import Manifest
 from tans.meta.encoders import ModelEncoder, QueryEncoder
 from tans.meta.predictor import Predictor
 from tans.meta.presets import MetaSettings
+from tans.zoo.blobs import Blobs, as_blobs
 
-SCHEMA = 2
 MANIFEST = "retriever.json"
+DIGITS = 16
+"""Of the hash in a file's name."""
 
 
 class Member(nn.Module):
@@ -100,69 +101,91 @@ class Retriever:
         )
         return torch.stack([m.predictor.pairs(q, n)[0] for m, q, n in parts]).mean(0)
 
-    def save(self, folder: str | Path) -> None:
-        """Write it below a folder: two safetensors and a JSON that names them by content.
+    def save(self, place: str | Path | Blobs) -> None:
+        """Write it to a folder or other store: two safetensors and a JSON that names them.
 
-        The JSON is replaced last and at once, so a folder holds the old or the new, never a mix.
+        They are named by content and the JSON is replaced last and at once, so there is the old or
+        the new, never a mix.
 
         Raises:
-            ZooError: the folder cannot be written.
+            ZooError: it cannot be written.
         """
-        folder = Path(folder)
-        weights = {k: v.contiguous() for k, v in nn.ModuleList(self.members).state_dict().items()}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            files = {
-                "weights": _write(folder, "weights", lambda path: save_file(weights, path)),
-                "models": _write(
-                    folder,
-                    "models",
-                    lambda path: save_file({"matrix": self.matrix.contiguous()}, path),
-                ),
-            }
-            text = json.dumps(_manifest(self, files), indent=1)
-            temporary = folder / f".{MANIFEST}.{os.getpid()}"
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(folder / MANIFEST)
-            for stale in {*folder.glob("weights-*"), *folder.glob("models-*")}:
-                if stale.name not in files.values():
-                    stale.unlink()
-        except OSError as error:
-            raise ZooError(f"cannot write a retriever to {folder}: {error}") from error
+        blobs = as_blobs(place)
+        state = nn.ModuleList(self.members).state_dict()
+        weights = _put(blobs, "weights", {name: t.contiguous() for name, t in state.items()})
+        models = _put(blobs, "models", {"matrix": self.matrix.contiguous()})
+        member = self.members[0]
+        stored = _Stored(
+            settings=self.settings,
+            data_hash=self.data_hash,
+            features=member.query.features,
+            parts=dict(member.model.widths),
+            files=_Names(weights, models),
+            entries=self.entries,
+        )
+        blobs.put(MANIFEST, stored.to_bytes())
+        for key in {*blobs.list("weights-"), *blobs.list("models-")} - {weights, models}:
+            blobs.delete(key)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Retriever:
+    def load(cls, place: str | Path | Blobs) -> Retriever:
         """Read what ``save`` wrote.
 
         Raises:
             ZooError: nothing is there, or it is damaged or of another schema.
         """
-        folder = Path(folder)
-        manifest = _read_manifest(folder)
+        blobs = as_blobs(place)
+        if not blobs.exists(MANIFEST):
+            raise ZooError(f"no retriever in {blobs}; train one with `tans train`")
+        stored = _Stored.parse(blobs.get(MANIFEST), f"{blobs}/{MANIFEST}")
         try:
-            settings = MetaSettings.from_json(manifest["settings"])
             retriever = cls(
                 members=tuple(
-                    build(settings, manifest["features"], manifest["parts"])
-                    for _ in range(settings.members)
+                    build(stored.settings, stored.features, stored.parts)
+                    for _ in range(stored.settings.members)
                 ),
-                settings=settings,
-                data_hash=manifest["data_hash"],
-                entries=tuple(manifest["entries"]),
-                matrix=_read(folder, manifest["files"]["models"])["matrix"],
+                settings=stored.settings,
+                data_hash=stored.data_hash,
+                entries=stored.entries,
+                matrix=_get(blobs, stored.files.models)["matrix"],
             )
-            state = _read(folder, manifest["files"]["weights"])
+            state = _get(blobs, stored.files.weights)
             nn.ModuleList(retriever.members).load_state_dict(state)
-        except (KeyError, TypeError, AttributeError, RuntimeError, InputError) as error:
-            raise ZooError(
-                f"the retriever in {folder} is damaged: {error}; train it anew"
-            ) from error
+        except (KeyError, RuntimeError, InputError) as error:
+            raise stored.damaged(f"the retriever in {blobs}", error) from error
         if retriever.matrix.shape != (len(retriever.entries), retriever.width):
             raise ZooError(
-                f"the retriever in {folder} names {len(retriever.entries)} networks and embeds "
-                f"{tuple(retriever.matrix.shape)}; train it anew"
+                f"the retriever in {blobs} names {len(retriever.entries)} networks and embeds "
+                f"{tuple(retriever.matrix.shape)}; {stored.REMEDY}"
             )
         return retriever
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Of the files beside the manifest, each with a hash of its content."""
+
+    weights: str
+    """The members' weights."""
+    models: str
+    """The matrix of embeddings."""
+
+
+class _Stored(Manifest):
+    """What ``retriever.json`` says."""
+
+    SCHEMA = 2
+    ERROR = ZooError
+    REMEDY = "train the retriever anew with 'tans train'"
+
+    settings: MetaSettings
+    data_hash: str
+    features: PositiveInt
+    """Width of a query's features."""
+    parts: dict[str, PositiveInt]
+    """Width of each part of a network's description."""
+    files: _Names
+    entries: tuple[str, ...]
 
 
 def build(settings: MetaSettings, features: int, parts: Mapping[str, int]) -> Member:
@@ -201,57 +224,22 @@ def _apart(embeddings: Tensor, members: int) -> list[Tensor]:
     return [part * math.sqrt(members) for part in embeddings.chunk(members, 1)]
 
 
-def _manifest(retriever: Retriever, files: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "settings": asdict(retriever.settings),
-        "data_hash": retriever.data_hash,
-        "features": retriever.members[0].query.features,
-        "parts": retriever.members[0].model.widths,
-        "files": dict(files),
-        "entries": list(retriever.entries),
-    }
+def _put(blobs: Blobs, stem: str, tensors: dict[str, Tensor]) -> str:
+    """Store tensors under a key with a hash of their content; the key."""
+    data = to_bytes(tensors)
+    key = f"{stem}-{hashlib.sha256(data).hexdigest()[:DIGITS]}.safetensors"
+    blobs.put(key, data)
+    return key
 
 
-def _write(folder: Path, stem: str, write: Callable[[Path], None]) -> str:
-    """Write a file and name it after its content; returns the name."""
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{stem}-")
-    os.close(handle)
-    temporary = Path(name)
+def _get(blobs: Blobs, key: str) -> dict[str, Tensor]:
+    """Inverse of ``_put``; the tensors are mapped from the disk."""
+    path = blobs.local(key)
     try:
-        write(temporary)
-        final = f"{stem}-{_sha256(temporary)}.safetensors"
-        temporary.chmod(0o644)
-        temporary.replace(folder / final)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return final
-
-
-def _read(folder: Path, name: str) -> dict[str, Tensor]:
-    path = folder / Path(name).name
-    try:
-        if _sha256(path) not in path.name:
-            raise ZooError(f"{path} has changed since it was written; train the retriever anew")
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest[:DIGITS] not in path.name:
+            raise ZooError(f"{path} has changed since it was written; {_Stored.REMEDY}")
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ZooError(f"cannot read {path}: {error}; train the retriever anew") from error
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ZooError(f"no retriever in {folder}; train one with `tans train`") from error
-    except (OSError, ValueError) as error:
-        raise ZooError(f"cannot read {path}: {error}; train the retriever anew") from error
-    schema = manifest.get("schema") if isinstance(manifest, dict) else None
-    if schema != SCHEMA:
-        raise ZooError(f"{path} has schema {schema}; this version reads {SCHEMA}; train it anew")
-    return manifest
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        raise ZooError(f"cannot read {path}: {error}; {_Stored.REMEDY}") from error

@@ -12,38 +12,39 @@ from PIL import Image
 from torch import Tensor
 
 from tans.networks.batchnorm import folded
-from tans.networks.families.elastic.network import normalise
-from tans.networks.network import HeadedNetwork
+from tans.networks.network import Network, prepare
 
 NOISE_SEED = 777
-PROBES = 32
+REFERENCES = 32
+"""P, the fixed images that every network answers to."""
 
 
 @torch.no_grad()
-def functional_embedding(network: HeadedNetwork, resolution: int) -> Tensor:
-    """Features for one fixed Gaussian-noise image, (features,); the paper's v_f."""
+def functional_embedding(network: Network) -> Tensor:
+    """Features for one fixed Gaussian-noise image, (width,); the paper's v_f."""
     generator = torch.Generator().manual_seed(NOISE_SEED)
-    noise = torch.randn(1, 3, resolution, resolution, generator=generator)
+    noise = torch.randn(1, 3, network.input.size, network.input.size, generator=generator)
     return network.eval().features(noise)[0]
 
 
 @torch.no_grad()
-def probe_similarities(network: HeadedNetwork, resolution: int) -> Tensor:
-    """Centred cosine similarities among the features for the probe images, (P (P - 1) / 2,).
+def reference_similarities(network: Network) -> Tensor:
+    """Centred cosine similarities among the features for the reference images, (P (P - 1) / 2,).
 
-    They do not depend on the width of the features, so networks of any space compare.
+    They do not depend on the width of the features, so networks of any family compare.
     """
-    images = F.interpolate(probe_images().float(), (resolution, resolution), mode="bilinear")
-    features = network.eval().features(normalise(images))  # (P, features)
+    side = network.input.size
+    images = F.interpolate(reference_images().float(), (side, side), mode="bilinear")
+    features = network.eval().features(prepare(images, network.input))  # (P, width)
     centred = F.normalize(features - features.mean(0), dim=1)
-    rows, columns = torch.triu_indices(PROBES, PROBES, offset=1)
+    rows, columns = torch.triu_indices(REFERENCES, REFERENCES, offset=1)
     return (centred @ centred.T)[rows, columns]
 
 
 @lru_cache(maxsize=1)
-def probe_images() -> Tensor:
-    """The shipped probe images, uint8 (P, 3, 64, 64)."""
-    with as_file(files("tans") / "assets" / "probes.webp") as path, Image.open(path) as sheet:
+def reference_images() -> Tensor:
+    """The shipped reference images, uint8 (P, 3, 64, 64)."""
+    with as_file(files("tans") / "assets" / "references.webp") as path, Image.open(path) as sheet:
         pixels = np.asarray(sheet.convert("RGB"))  # (64 rows, 64 columns, 3)
     rows, columns = pixels.shape[0] // 64, pixels.shape[1] // 64
     tiles = pixels.reshape(rows, 64, columns, 64, 3).transpose(0, 2, 4, 1, 3)
@@ -51,12 +52,14 @@ def probe_images() -> Tensor:
 
 
 @torch.no_grad()
-def image_features(network: HeadedNetwork, images: Tensor, batch: int = 256) -> Tensor:
-    """Features of images, uint8 (n, 3, r, r) to float32 (n, features) on the CPU."""
+def image_features(network: Network, images: Tensor, batch: int = 256) -> Tensor:
+    """Features of images, uint8 (n, 3, r, r) to float32 (n, width) on the CPU."""
     network = folded(network).to(memory_format=torch.channels_last)
     where = network.classifier.weight.device
     features = [
-        network.features(normalise(part).to(where, memory_format=torch.channels_last)).cpu()
+        network.features(
+            prepare(part, network.input).to(where, memory_format=torch.channels_last)
+        ).cpu()
         for part in images.split(batch)
     ]
-    return torch.cat(features)  # (n, features)
+    return torch.cat(features)  # (n, width)

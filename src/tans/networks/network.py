@@ -1,23 +1,79 @@
-"""What all networks have in common, of whatever space: a body that makes features, and a head."""
+"""A network of any family: a body that makes features of images, and a linear head."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from tans.types import Architecture
+from tans.errors import InputError
+from tans.types import InputSpec, NetworkRef
+
+Weights = dict[str, Tensor]
+"""Tensors of a network by name: those of its body as the body names them, and ``HEAD``."""
+HEAD = "classifier."
+"""Begins the names of a head's weights and biases."""
 
 
-class HeadedNetwork(nn.Module):
-    """A network of a space; a subclass makes the body, then ``classifier``."""
+def prepare(images: Tensor, input: InputSpec) -> Tensor:
+    """What a network takes, float32, of images, uint8 (n, 3, r, r)."""
+    mean, std = torch.tensor([input.mean, input.std], device=images.device)[..., None, None]
+    return (images.float() - mean) / std  # (n, 3, r, r)
 
-    architecture: Architecture
-    classifier: nn.Linear
-    """The head; its inputs are the features."""
+
+class Network(nn.Module):
+    """A body of some family under a linear head.
+
+    Args:
+        ref: what is built.
+        body: makes pooled features (n, width) of prepared images (n, 3, r, r).
+        width: of the features.
+        classes: outputs of the head.
+        stages: names of the body's modules that end its stages, from input to output.
+
+    Raises:
+        InputError: the body names weights as a head does.
+    """
+
+    def __init__(
+        self, ref: NetworkRef, body: nn.Module, width: int, classes: int, stages: Sequence[str] = ()
+    ) -> None:
+        super().__init__()
+        self.ref, self.width, self.stage_names = ref, width, tuple(stages)
+        if any(name.startswith(HEAD) for name, _ in body.named_parameters()):
+            raise InputError(f"a body of {ref} names weights {HEAD}*, as those of a head are named")
+        self.body = body
+        self.classifier = nn.Linear(width, classes)
+
+    @property
+    def input(self) -> InputSpec:
+        """What images it takes."""
+        return self.ref.input
 
     def features(self, x: Tensor) -> Tensor:
-        """Pooled features, (n, 3, r, r) to (n, features)."""
-        raise NotImplementedError
+        """Pooled features, (n, 3, r, r) to (n, width)."""
+        return self.body(x)
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """What each stage gives for images (n, 3, r, r): maps (n, channels, height, width)."""
+        maps: dict[str, Tensor] = {}
+
+        def keep(name: str, output: Tensor) -> None:
+            maps[name] = output.clone()  # what comes next may work in place
+
+        hooks = [
+            self.body.get_submodule(name).register_forward_hook(
+                lambda _module, _input, output, name=name: keep(name, output)
+            )
+            for name in self.stage_names
+        ]
+        try:
+            self.body(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return [maps[name] for name in self.stage_names]
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores, (n, 3, r, r) to (n, classes)."""
@@ -27,5 +83,34 @@ class HeadedNetwork(nn.Module):
         """Put a new linear head on, drawn from ``seed``."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            head = nn.Linear(self.classifier.in_features, classes)
+            head = nn.Linear(self.width, classes)
         self.classifier = head.to(self.classifier.weight.device)
+
+    def weights(self, keep_vars: bool = False) -> Weights:
+        """Its tensors by name, running statistics among them.
+
+        Args:
+            keep_vars: give parameters that gradients flow into, else plain tensors.
+        """
+        body = self.body.state_dict(keep_vars=keep_vars)
+        return {**body, **self.classifier.state_dict(prefix=HEAD, keep_vars=keep_vars)}
+
+    def load_weights(self, weights: Mapping[str, Tensor], strict: bool = True) -> list[str]:
+        """Take tensors as ``weights`` names them; the names of those that were not given.
+
+        Args:
+            strict: refuse weights that lack a tensor of the network, or have one too many.
+
+        Raises:
+            RuntimeError: they do not fit.
+        """
+        head = {k.removeprefix(HEAD): v for k, v in weights.items() if k.startswith(HEAD)}
+        body = {k: v for k, v in weights.items() if not k.startswith(HEAD)}
+        missing = list(self.body.load_state_dict(body, strict=strict).missing_keys)
+        lost = self.classifier.load_state_dict(head, strict=strict).missing_keys
+        return [*missing, *(HEAD + name for name in lost)]
+
+
+def without_head(weights: Mapping[str, Tensor]) -> Weights:
+    """Weights of the body alone."""
+    return {name: tensor for name, tensor in weights.items() if not name.startswith(HEAD)}

@@ -17,6 +17,8 @@ from tans.errors import InputError
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 """Ridge penalties that are tried, as multiples of the features' mean squared length."""
 VARIES = 1e-6
+ROUNDS = 30
+"""Of the fixed-point iteration for the two precisions of a label's evidence."""
 HEAD_PENALTY = 0.1
 """Weight of the squared length of a head's weights, against the mean loss of an image."""
 HEAD_STEPS = 60
@@ -90,13 +92,12 @@ def linear_head(
 
 
 @torch.no_grad()
-def logme(features: Tensor, labels: Tensor, rounds: int = 30) -> float:
+def logme(features: Tensor, labels: Tensor) -> float:
     """Mean log evidence of a label under Bayesian linear regression of each class (LogME).
 
     Args:
         features: float (n, f), of any network.
         labels: int64 (n,).
-        rounds: of the fixed-point iteration for the two precisions.
     """
     x = features.double()
     n, width = x.shape
@@ -106,7 +107,7 @@ def logme(features: Tensor, labels: Tensor, rounds: int = 30) -> float:
     along = (u.T @ y).square()  # (k, c)
     beyond = (y.square().sum(0) - along.sum(0)).clamp_min(0)  # (c,)
     alpha, beta = torch.ones(2, y.shape[1], dtype=torch.float64)  # (c,) each
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         ratio = alpha / beta  # (c,)
         gamma = (squares / (squares + ratio)).sum(0)
         weights = (squares * along / (squares + ratio).square()).sum(0)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
 from torch import Tensor
 
-from tans.errors import InputError, ZooError
+from tans.errors import InputError
+from tans.files import sweep, write_file
 from tans.report import sections
 from tans.report.markup import Html, join, tag
 from tans.report.pictures import Pictures, pictures_of
@@ -61,23 +61,18 @@ def write_page(path: str | Path, title: str, body: Html) -> None:
     """
     path = Path(path).expanduser()
     page = "<!doctype html>\n" + _page(title, body)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(page, encoding="utf-8")
-        fresh.replace(path)
+        write_file(path, page.encode())
+        sweep(path.parent)
     except OSError as error:
         raise InputError(
             f"the page cannot be written to {path}: {error}; give a file in a folder that can "
             "be written"
         ) from error
-    finally:
-        if fresh.is_file():
-            fresh.unlink()
 
 
 def _body(task: Task, zoo: Pictures, result: SearchResult | None, runs: Sequence[Run]) -> Html:
-    source, thumbnails = _source_pictures(zoo, result, runs[0])
+    source, thumbnails = _source_pictures(zoo, runs[0])
     best = max(runs, key=_validated)
     found = join()
     if result is not None:
@@ -114,14 +109,7 @@ def _validated(run: Run) -> float:
     return -1.0 if math.isnan(run.kept.val_balanced) else run.kept.val_balanced
 
 
-def _source_pictures(
-    zoo: Pictures, result: SearchResult | None, run: Run
-) -> tuple[str | None, Tensor | None]:
-    """The task that a run's network came from, and its images; None where the zoo has none."""
-    matches = result.matches if result is not None else ()
-    task = next((match.task for match in matches if match.id == run.source), None)
-    try:
-        task = task or zoo.entry(run.source).task
-    except ZooError:
-        return None, None
-    return task, pictures_of(zoo, task)
+def _source_pictures(zoo: Pictures, run: Run) -> tuple[str | None, Tensor | None]:
+    """The task that a run's network came from, and its images; None where there is none."""
+    entry = run.tuned.entry
+    return (None, None) if entry is None else (entry.task, pictures_of(zoo, entry.task))

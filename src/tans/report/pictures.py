@@ -40,4 +40,7 @@ def title_of(zoo: Pictures, id: str) -> str:
         return id
     if entry.task != IMAGENET:
         return entry.task
-    return ELASTIC_BASE if entry.weights == zoo.base else f"ImageNet at {entry.resolution} px"
+    if entry.weights == zoo.base:
+        return ELASTIC_BASE
+    name = "ImageNet" if entry.place is None else f"ImageNet, {entry.ref.name},"
+    return f"{name} at {entry.resolution} px"

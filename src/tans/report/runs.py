@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tans.training import Epoch, FineTuned, Recipe
+from tans.networks.family import describe
+from tans.training import Epoch, FineTuned
+from tans.types import Costs
+
+NO_ENTRY = "a network of no zoo"
 
 
 @dataclass(frozen=True)
@@ -13,14 +17,19 @@ class Run:
 
     label: str
     """What the reader calls it, such as ``best match`` or ``ImageNet``."""
-    source: str
-    """Entry that it began from."""
-    params: int
-    """With the user's head."""
-    flops: int
-    """Multiply-adds for one image, with the user's head."""
     tuned: FineTuned
-    recipe: Recipe | None = None
+    costs: Costs
+    """With the user's head."""
+
+    @classmethod
+    def of(cls, label: str, tuned: FineTuned) -> Run:
+        """Count what the network needs."""
+        return cls(label, tuned, describe(tuned.network.ref).costs(len(tuned.classes)))
+
+    @property
+    def source(self) -> str:
+        """Id of the entry that it began from, or that there is none."""
+        return NO_ENTRY if self.tuned.entry is None else self.tuned.entry.id
 
     @property
     def kept(self) -> Epoch:

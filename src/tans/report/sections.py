@@ -218,7 +218,7 @@ def making(task: Task, result: SearchResult | None, runs: Sequence[Run]) -> Html
         ("Reading", "; ".join(task.found.reading.words()) or "8 bits for each colour"),
         ("Training images", f"read from {task.card.source}; licence {task.card.licence}"),
     ]
-    recipes = {run.label: run.recipe for run in runs if run.recipe is not None}
+    recipes = {run.label: run.tuned.recipe for run in runs}
     if len(set(recipes.values())) == 1:
         recipes = {"every run": next(iter(recipes.values()))}
     facts += [
@@ -255,7 +255,7 @@ def _tile(index: int, run: Run) -> Html:
         tag("div", *figures, class_="figures"),
         tag("p", interval if scores.images else "", class_="note"),
         tag("p", guess if scores.images else "", class_="note"),
-        tag("p", f"{run.source}, {millions(run.params)} parameters", class_="note"),
+        tag("p", f"{run.source}, {millions(run.costs.params)} parameters", class_="note"),
         class_="tile chosen" if index == 0 else "tile",
     )
 
@@ -361,8 +361,8 @@ def _run_row(index: int, run: Run) -> list[object]:
     return [
         join(tag("i", class_=f"swatch {line_class(index)}"), run.label),
         tag("code", run.source),
-        millions(run.params),
-        f"{run.flops / 1e6:.1f}",
+        millions(run.costs.params),
+        f"{run.costs.flops / 1e6:.1f}",
         f"{run.tuned.history[-1].epoch} (kept {run.tuned.best_epoch})",
         f"{run.tuned.seconds:.1f}",
         _known(kept.val_accuracy),

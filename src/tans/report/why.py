@@ -97,7 +97,7 @@ def _promises(result: SearchResult, runs: Sequence[Run]) -> Html:
     if not rows:
         text = "Nothing was predicted for these networks: they are not among those proposed."
         return join(title, tag("p", text, class_="note"))
-    others = {run.recipe.epochs for run in runs if run.recipe is not None} - {EPOCHS}
+    others = {run.tuned.recipe.epochs for run in runs} - {EPOCHS}
     note = "The line is the prediction, its band holds nine tasks in ten, the dot was measured."
     if others:
         note += f" Predictions are for {EPOCHS} epochs; these fine-tunes had "

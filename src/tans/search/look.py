@@ -35,5 +35,5 @@ def second_look(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> tuple[Look
 
 def _look(task: Task, zoo: Zoo, entry: ZooEntry) -> Look:
     network = zoo.load(entry.id, len(task.classes))
-    accuracy = probe(network, task, entry.resolution, IMAGES)
+    accuracy = probe(network, task, IMAGES)
     return Look(entry.id, entry.task, entry.resolution, accuracy)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tans.costs.limits import Array, costs_of, fits
 from tans.errors import InputError
-from tans.meta.calibrator import Judge
+from tans.meta.calibrator import Calibrator
 from tans.meta.evidence import evidence
 from tans.meta.retriever import Retriever
 from tans.networks.features import image_features
@@ -122,7 +122,7 @@ def search(
     if top < 1 or look < 0:
         raise InputError(f"top is {top} and look {look}; expected at least 1 and at least 0")
     limits = Constraints(max_params, max_flops, max_latency_ms, max_minutes)
-    retriever, judge = Retriever.load(zoo.retrieval), Judge.load(zoo.retrieval)
+    retriever, calibrator = Retriever.load(zoo.retrieval), Calibrator.load(zoo.retrieval)
     entries = zoo.entries(vectors=False)
     models = _embeddings(retriever, zoo, entries)  # (N, d)
     network = zoo.query_network()
@@ -141,10 +141,10 @@ def search(
     found = _most_similar(everything, max(top, retriever.settings.top))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
-    if judge is not None and look:
+    if calibrator is not None and look:
         sources = Sources.of(zoo)
         looks = second_look(task, zoo, _worth_a_look(everything, sources, look))
-        found = _judged(everything, looks, sources, judge)
+        found = _expected(everything, looks, sources, calibrator)
     looked = time.perf_counter()
     best = found.take(np.argsort(-found.predicted, kind="stable")[:top])
     return SearchResult(
@@ -175,27 +175,28 @@ def _worth_a_look(candidates: _Candidates, sources: Sources, count: int) -> list
     similar = np.argsort(-candidates.similarity, kind="stable")
     tasks = dict.fromkeys(candidates.entries[row].task for row in similar)
     nearest = [sources.largest[task] for task in tasks if task != IMAGENET][:count]
-    whole = [e for e in sources.whole[1:] if e in candidates.entries]
-    return [*nearest, sources.base, sources.whole[0], *whole]
+    others = (*sources.whole[1:], *sources.published)
+    fitting = [entry for entry in others if entry in candidates.entries]
+    return [*nearest, sources.base, sources.whole[0], *fitting]
 
 
-def _judged(
+def _expected(
     candidates: _Candidates,
     looks: Sequence[Look],
     sources: Sources,
-    judge: Judge,
+    calibrator: Calibrator,
 ) -> _Candidates:
     """The networks of the sources that were looked at, with the accuracies to be expected."""
     seen = {look.id: look.accuracy for look in looks}
     rows = [k for k, e in enumerate(candidates.entries) if sources.stand_in(e).id in seen]
     kept = candidates.take(rows)
     found = evidence(sources, kept.entries, seen)  # (n, columns)
-    low, high = judge.interval(found)
+    low, high = calibrator.interval(found)
     return _Candidates(
         kept.entries,
         kept.costs,
         kept.similarity,
-        judge.predict(found).numpy(),
+        calibrator.predict(found).numpy(),
         low.numpy(),
         high.numpy(),
     )

@@ -67,31 +67,6 @@ class Findings:
             "remarks": list(self.remarks),
         }
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, all of them."""
-        return {
-            "layout": self.layout,
-            "left_out": {why: list(keys) for why, keys in self.left_out.items()},
-            "reading": self.reading.to_json(),
-            "copies": [list(keys) for keys in self.copies],
-            "remarks": list(self.remarks),
-        }
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Findings:
-        """Inverse of ``to_json``.
-
-        Raises:
-            ValueError, TypeError, LookupError, InputError: these are no such values.
-        """
-        return cls(
-            str(fields["layout"]),
-            {str(why): tuple(map(str, keys)) for why, keys in fields["left_out"].items()},
-            Reading.from_json(fields["reading"]),
-            tuple(tuple(map(str, keys)) for keys in fields["copies"]),
-            tuple(map(str, fields["remarks"])),
-        )
-
     def _told_copies(self) -> list[str]:
         if not self.copies:
             return []

@@ -71,6 +71,8 @@ class Reading:
             raise InputError(
                 f"the range of {BYTE} is {low:g}:{high:g}; 8 bits are always 0:255; leave it out"
             )
+        if not all(0 <= level <= 255 for level in self.ground):
+            raise InputError(f"the ground is {self.ground}; expected three levels from 0 to 255")
         object.__setattr__(self, "ranges", MappingProxyType(dict(self.ranges)))
 
     @classmethod
@@ -153,22 +155,6 @@ class Reading:
             "ranges": {name: list(limits) for name, limits in self.ranges.items()},
             "ground": list(self.ground),
         }
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Reading:
-        """Inverse of ``to_json``.
-
-        Raises:
-            ValueError, TypeError, LookupError: these are no such values.
-            InputError: a range has no width.
-        """
-        ranges = {
-            str(name): (float(low), float(high)) for name, (low, high) in fields["ranges"].items()
-        }
-        red, green, blue = (int(level) for level in fields["ground"])
-        if not all(0 <= level <= 255 for level in (red, green, blue)):
-            raise ValueError(f"ground {fields['ground']}")
-        return cls(ranges, (red, green, blue))
 
     def _image(self, picture: Picture) -> Image.Image:
         """The colours in 8 bits, in L or RGB."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tans.errors import InputError, TaskError
+from tans.files import Fields, Manifest, replacing, sweep, write_file
 from tans.tasks.copies import keep_together
 from tans.tasks.decoding import DAMAGED
 from tans.tasks.findings import Findings, Overrides
@@ -35,8 +33,8 @@ from tans.tasks.splits import (
     stratified_subset,
 )
 
-SCHEMA = 2
-"""Version of the files that ``Task.save`` writes; the first only listed files left out."""
+IMAGES, DESCRIPTION = "images.safetensors", "task.json"
+"""Files of a saved task."""
 
 
 @dataclass(frozen=True)
@@ -297,8 +295,19 @@ class Task:
         else:
             images = self.pixels.at(resolution or THUMBNAIL)
         tensors = {"images": images.contiguous(), "labels": self.labels, "splits": self.splits}
+        stored = _Stored(
+            name=self.name,
+            classes=self.classes,
+            card=self.card,
+            groups=self.groups,
+            found=self.found,
+        )
         try:
-            _write_folder(folder, tensors, self._description())
+            with replacing(folder) as fresh:
+                fresh.mkdir()
+                save_file(tensors, fresh / IMAGES)
+                write_file(fresh / DESCRIPTION, stored.to_bytes())
+            sweep(folder.parent)
         except (OSError, SafetensorError) as error:
             raise TaskError(
                 f"the task could not be saved to {folder}: {error}; give a folder that can be "
@@ -313,26 +322,23 @@ class Task:
             TaskError: there is no saved task, or it is damaged or of another schema.
         """
         folder = Path(folder).expanduser()
-        about = _read_description(folder)
+        stored = _read_stored(folder)
         try:
-            tensors = load_file(folder / "images.safetensors")
-            groups = None if about["groups"] is None else tuple(about["groups"])
+            tensors = load_file(folder / IMAGES)
             if len(tensors["images"]) != len(tensors["labels"]):
                 raise TaskError(f"{len(tensors['images'])} images, {len(tensors['labels'])} labels")
             return cls(
-                about["name"],
-                tuple(about["classes"]),
+                stored.name,
+                stored.classes,
                 ArrayPixels(tensors["images"]),
                 tensors["labels"],
                 tensors["splits"],
-                TaskCard(**about["card"]),
-                groups,
-                _found(about),
+                stored.card,
+                stored.groups,
+                stored.found,
             )
         except (OSError, SafetensorError, LookupError, TypeError, ValueError, InputError) as error:
-            raise TaskError(
-                f"the saved task in {folder} is damaged ({error!r}); make it again"
-            ) from error
+            raise stored.damaged(f"the saved task in {folder}", error) from error
 
     @classmethod
     def _of(
@@ -348,61 +354,38 @@ class Task:
             raise TaskError(f"split {split!r} was asked for; expected one of {', '.join(SPLITS)}")
         return (self.splits == SPLITS.index(split)).nonzero().flatten()  # (m,)
 
-    def _description(self) -> dict[str, Any]:
-        return {
-            "schema": SCHEMA,
-            "name": self.name,
-            "classes": self.classes,
-            "card": asdict(self.card),
-            "groups": self.groups,
-            "found": self.found.to_json(),
-        }
-
 
 def _replaceable(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / "task.json").is_file() or not any(folder.iterdir()))
+    return folder.is_dir() and ((folder / DESCRIPTION).is_file() or not any(folder.iterdir()))
 
 
-def _write_folder(folder: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Fill a hidden sibling folder, then give it the name."""
-    token = secrets.token_hex(4)
-    fresh = folder.with_name(f".{folder.name}.{token}.tmp")
-    retired = folder.with_name(f".{folder.name}.{token}.old")
+def _first_to_second(fields: Fields) -> Fields:
+    """The first version only listed files that were left out."""
+    skipped = fields.pop("skipped")
+    return {**fields, "found": {"left_out": {DAMAGED: skipped} if skipped else {}}}
+
+
+class _Stored(Manifest):
+    """What ``task.json`` says."""
+
+    SCHEMA = 2
+    MIGRATIONS: ClassVar = {1: _first_to_second}
+    ERROR = TaskError
+    REMEDY = "make the task again"
+
+    name: str
+    classes: tuple[str, ...]
+    card: TaskCard
+    groups: tuple[str, ...] | None
+    found: Findings
+
+
+def _read_stored(folder: Path) -> _Stored:
     try:
-        fresh.mkdir(parents=True)
-        save_file(tensors, fresh / "images.safetensors")
-        (fresh / "task.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        if folder.exists():
-            folder.replace(retired)
-        fresh.replace(folder)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        if retired.exists() and not folder.exists():
-            retired.replace(folder)
-        raise
-    shutil.rmtree(retired, ignore_errors=True)
-
-
-def _read_description(folder: Path) -> dict[str, Any]:
-    path = folder / "task.json"
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = (folder / DESCRIPTION).read_bytes()
+    except OSError as error:
         raise TaskError(
             f"no saved task can be read from {folder}: {error}; expected a folder written by "
-            "Task.save, with task.json and images.safetensors"
+            f"Task.save, with {DESCRIPTION} and {IMAGES}"
         ) from error
-    schema = about.get("schema") if isinstance(about, dict) else None
-    if schema not in range(1, SCHEMA + 1):
-        raise TaskError(
-            f"{path} has schema {schema!r}; this version of tans reads schemas up to {SCHEMA}; "
-            "make the task again"
-        )
-    return about
-
-
-def _found(about: dict[str, Any]) -> Findings:
-    """What a description says was found, of any schema."""
-    if about["schema"] > 1:
-        return Findings.from_json(about["found"])
-    return Findings(left_out={DAMAGED: tuple(about["skipped"])} if about["skipped"] else {})
+    return _Stored.parse(data, f"the saved task in {folder}")

@@ -1,107 +1,202 @@
-"""Files named by the hash of their content, which never change and cannot be half written."""
+"""Where a zoo's files lie: content by key, in a folder or whatever else follows one protocol.
+
+Most of them are named by the hash of their content, so they never change and cannot be half
+written. Tables are not among them: LanceDB keeps those.
+"""
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import os
-import time
-import uuid
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from tans.errors import ZooError
+from tans.files import is_unfinished, sweep, write_file
 from tans.zoo.weights import RESTORE
 
 SUFFIXES = {"weights": ".safetensors", "sheets": ".webp", "features": ".safetensors"}
-"""Folders, and the endings of their files."""
-UNFINISHED = timedelta(hours=1)
-"""Age from which an unfinished file is no writer's any more."""
+"""Kinds of content that are named by its hash, and the endings of their names."""
+
+
+class Blobs(Protocol):
+    """A store of content by key, such as ``zoo.json`` or ``sheets/<hash>.webp``.
+
+    A key is names with ``/`` between them, of which none is empty, ``.`` or ``..``. As text, a
+    store is where it lies. Every method raises a ``ZooError`` for what is no key, or when the
+    store cannot be reached.
+    """
+
+    def get(self, key: str) -> bytes:
+        """Content of that key.
+
+        Raises:
+            ZooError: there is none.
+        """
+        ...
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store content whole or not at all, over what is there.
+
+        Raises:
+            ZooError: it cannot be written.
+        """
+        ...
+
+    def exists(self, key: str) -> bool:
+        """Whether there is content of that key."""
+        ...
+
+    def list(self, prefix: str = "") -> builtins.list[str]:
+        """Keys that begin with ``prefix``, in order."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Forget the content of that key, if there is any."""
+        ...
+
+    def local(self, key: str) -> Path:
+        """A file on this machine with the content of that key, for what maps it into memory.
+
+        Raises:
+            ZooError: there is none.
+        """
+        ...
+
+
+class LocalBlobs:
+    """``Blobs`` in a folder, a file for each key.
+
+    Args:
+        root: the folder; the first ``put`` makes it.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def get(self, key: str) -> bytes:
+        path = self.local(key)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise ZooError(f"cannot read {path}: {error}; {RESTORE}") from error
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        try:
+            write_file(path, data)
+        except OSError as error:
+            raise ZooError(f"cannot write {path}: {error}; check the disk and rights") from error
+
+    def exists(self, key: str) -> bool:
+        return os.path.isfile(self._path(key))  # noqa: PTH113 - False where rights are missing
+
+    def list(self, prefix: str = "") -> builtins.list[str]:
+        folder = prefix.rpartition("/")[0]
+        within = self._path(folder) if folder else self.root
+        found = (p.relative_to(self.root).as_posix() for p in self._files(within))
+        return sorted(key for key in found if key.startswith(prefix))
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ZooError(f"cannot delete {path}: {error}; check its rights") from error
+
+    def local(self, key: str) -> Path:
+        path = self._path(key)
+        if not self.exists(key):
+            raise ZooError(f"{path} is missing; {RESTORE}")
+        return path
+
+    def sweep(self) -> None:
+        """Delete what writers that died left."""
+        for folder, _, _ in os.walk(self.root):
+            sweep(Path(folder))
+
+    def _path(self, key: str) -> Path:
+        parts = key.split("/")
+        if not all(parts) or {".", ".."} & set(parts) or set("\\:\0") & set(key):
+            raise ZooError(
+                f"{key!r} is no name of a file in {self.root}; expected names with / between "
+                f"them that stay below it; {RESTORE}"
+            )
+        return self.root.joinpath(*parts)
+
+    def _files(self, folder: Path) -> builtins.list[Path]:
+        return [p for p in folder.rglob("*") if p.is_file() and not is_unfinished(p)]
+
+
+def as_blobs(place: str | Path | Blobs) -> Blobs:
+    """The store at a place: a folder, or already one."""
+    return LocalBlobs(place) if isinstance(place, str | Path) else place
 
 
 @dataclass(frozen=True)
 class Files:
-    """The folders of a zoo whose files are named ``<sha256 of the content><suffix>``."""
+    """What is named ``<kind>/<sha256 of the content><suffix>`` among the blobs of a zoo."""
 
-    root: Path
-    """Folder of the zoo."""
+    blobs: Blobs
 
-    def create(self) -> None:
-        """Make the empty folders; those that are there stay."""
-        for folder in SUFFIXES:
-            (self.root / folder).mkdir(parents=True, exist_ok=True)
-
-    def paths(self) -> list[Path]:
-        """All files, folder by folder, in order of name."""
+    def keys(self) -> list[str]:
+        """Of all such blobs, kind by kind, in order of name."""
         return [
-            path
-            for name, end in SUFFIXES.items()
-            for path in sorted(self.root.glob(f"{name}/*{end}"))
+            key
+            for kind, end in SUFFIXES.items()
+            for key in self.blobs.list(f"{kind}/")
+            if key.endswith(end)
         ]
 
-    def put(self, folder: str, data: bytes) -> str:
-        """Store a file, over a damaged one too; its hash.
+    def put(self, kind: str, data: bytes) -> str:
+        """Store content, over damaged content too; its hash.
 
         Raises:
             ZooError: it cannot be written.
         """
         digest = hashlib.sha256(data).hexdigest()
-        write_file(self._path(folder, digest), data)
+        self.blobs.put(_key(kind, digest), data)
         return digest
 
-    def get(self, folder: str, digest: str) -> bytes:
-        """Content of the file of that hash.
+    def get(self, kind: str, digest: str) -> bytes:
+        """Content of that hash.
 
         Raises:
             ZooError: it is missing or damaged.
         """
-        path = self._path(folder, digest)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise ZooError(f"{path} is missing; {RESTORE}") from error
+        data = self.blobs.get(_key(kind, digest))
         if hashlib.sha256(data).hexdigest() != digest:
-            raise damaged(path, "its content does not match its name")
+            where = f"{self.blobs}/{_key(kind, digest)}"
+            raise damaged(where, "its content does not match its name")
         return data
 
-    def require(self, folder: str, digest: str) -> None:
-        """Make sure that a file is there, without reading it.
+    def require(self, kind: str, digest: str) -> None:
+        """Make sure that content is there, without reading it.
 
         Raises:
             ZooError: it is missing.
         """
-        path = self._path(folder, digest)
-        if not path.is_file():
-            raise ZooError(f"{path} is missing; store it before its rows")
-
-    def clean(self) -> None:
-        """Delete the unfinished files of writers that were killed."""
-        for file in self.root.glob("**/*.tmp"):
-            if time.time() - file.stat().st_mtime > UNFINISHED.total_seconds():
-                file.unlink(missing_ok=True)
-
-    def _path(self, folder: str, digest: str) -> Path:
-        return self.root / folder / f"{digest}{SUFFIXES[folder]}"
+        if not self.blobs.exists(_key(kind, digest)):
+            raise ZooError(
+                f"{self.blobs}/{_key(kind, digest)} is missing; store it before its rows"
+            )
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        ZooError: it cannot be written.
-    """
-    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # a row must never outlive the file that it names
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise ZooError(f"cannot write {path}: {error}; check the disk and rights") from error
+def name_of(key: str) -> tuple[str, str]:
+    """Kind and hash that make up a key of ``Files``."""
+    path = PurePosixPath(key)
+    return path.parts[0], path.stem
 
 
-def damaged(path: Path, reason: object) -> ZooError:
+def damaged(where: object, reason: object) -> ZooError:
     """The error of a file that is there and cannot be read."""
-    return ZooError(f"{path} is damaged ({reason}); {RESTORE}")
+    return ZooError(f"{where} is damaged ({reason}); {RESTORE}")
+
+
+def _key(kind: str, digest: str) -> str:
+    return f"{kind}/{digest}{SUFFIXES[kind]}"

@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
-from tans.zoo.blobs import write_file
-from tans.zoo.manifest import SETTINGS
+from tans.zoo.manifest import KEY
 from tans.zoo.rows import ZooTask
-from tans.zoo.zoo import IMAGENET, JUDGE, Zoo
+from tans.zoo.zoo import CALIBRATOR, IMAGENET, Zoo
 
 
 def diverse_tasks(zoo: Zoo, count: int) -> list[str]:
@@ -41,7 +40,8 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
     """Copy the shared base, the task ``imagenet`` and the named source tasks to another folder.
 
     A task brings its files, its entries, and the transfers measured from these on any target. The
-    judge comes too, as it was fitted to more than is copied; the retriever is to be learnt anew.
+    calibrator comes too, as it was fitted to more than is copied; the retriever is to be learnt
+    anew.
     A copy that was stopped goes on when asked for again.
 
     Args:
@@ -55,15 +55,15 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
     kept = [zoo.task(name) for name in dict.fromkeys([IMAGENET, *tasks])]
     zoo.base_state()  # refuses a zoo without a base, before anything is written
     _refuse_foreign(Path(path), zoo, kept)
-    copy = Zoo.create(path, zoo.space.name, zoo.resolution)
+    copy = Zoo.create(path)
     copy.copy_base(zoo)
     for task in kept[1:]:
         copy.copy_task(zoo, task.name)
     ids = {entry.id for entry in copy.entries(vectors=False)}
     copy.add_transfers([transfer for transfer in zoo.transfers() if transfer.source in ids])
-    if (zoo.retrieval / JUDGE).is_file():
-        copy.retrieval.mkdir(exist_ok=True)
-        write_file(copy.retrieval / JUDGE, (zoo.retrieval / JUDGE).read_bytes())
+    calibrator = f"{zoo.retrieval.name}/{CALIBRATOR}"
+    if zoo.blobs.exists(calibrator):
+        copy.blobs.put(calibrator, zoo.blobs.get(calibrator))
     copy.compact()
     return copy
 
@@ -71,7 +71,7 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
 def _refuse_foreign(folder: Path, zoo: Zoo, kept: Sequence[ZooTask]) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    found = Zoo.open(folder) if (folder / SETTINGS).exists() else None
+    found = Zoo.open(folder) if (folder / KEY).exists() else None
     if (
         found is None
         or found.base not in (None, zoo.base)

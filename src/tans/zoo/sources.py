@@ -19,7 +19,9 @@ class Sources:
     base: ZooEntry
     """The elastic base at full size."""
     whole: tuple[ZooEntry, ...]
-    """The ImageNet network as published, an entry for each resolution, lowest first."""
+    """The ImageNet network that the base was made of, an entry for each size, lowest first."""
+    published: tuple[ZooEntry, ...] = ()
+    """Other ImageNet networks, of any family."""
 
     @classmethod
     def of(cls, zoo: Zoo) -> Sources:
@@ -28,21 +30,24 @@ class Sources:
         Raises:
             ZooError: the zoo lacks the elastic base or the ImageNet network.
         """
-        entries = sorted(zoo.entries(vectors=False), key=lambda e: (e.params, -e.resolution))
+        entries = sorted(zoo.entries(vectors=False), key=lambda e: (e.body_params, -e.resolution))
         base = [e for e in entries if e.task == IMAGENET and e.weights == zoo.base]
-        whole = [e for e in entries if e.task == IMAGENET and e.weights != zoo.base]
+        others = [e for e in entries if e.task == IMAGENET and e.weights != zoo.base]
+        own = {e.ref.family for e in base}
+        whole = [e for e in others if e.ref.family in own]
         if not base or not whole:
             raise ZooError(
                 f"the zoo in {zoo.path} lacks the elastic base or the ImageNet network; expected "
                 f"both as entries of {IMAGENET!r}, as 'tans zoo build' makes them"
             )
         largest = {e.task: e for e in entries if e.task != IMAGENET}
-        return cls(largest, base[-1], tuple(reversed(whole)))
+        published = tuple(e for e in others if e.ref.family not in own)
+        return cls(largest, base[-1], tuple(reversed(whole)), published)
 
     @property
     def always(self) -> tuple[ZooEntry, ...]:
         """Those that are probed whatever was retrieved."""
-        return (self.base, *self.whole)
+        return (self.base, *self.whole, *self.published)
 
     def stand_in(self, entry: ZooEntry) -> ZooEntry:
         """The network whose probe counts for an entry."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from tans.networks.families.elastic.supernet import State
+from tans.errors import InputError, WeightsError, ZooError
+from tans.networks.network import Weights
+from tans.networks.published import published_at, read_published
 from tans.zoo.blobs import Files
 from tans.zoo.weights import (
     from_bytes,
@@ -28,7 +30,7 @@ class States:
         # the subnets of one supernet are mostly asked for together
         self._read = lru_cache(maxsize=4)(self._unpack)
 
-    def add(self, state: State, base: str | None) -> str:
+    def add(self, state: Weights, base: str | None) -> str:
         """Store a state, whole or as its difference from that of hash ``base``; its hash.
 
         Raises:
@@ -37,14 +39,31 @@ class States:
         packed = pack_whole(state) if base is None else pack_difference(state, self.get(base))
         return self.files.put("weights", to_bytes(packed, base))
 
-    def get(self, digest: str) -> State:
+    def get(self, digest: str, place: str | None = None) -> Weights:
         """The state of that hash, as float32; shared with later callers, so not to be changed.
+
+        Args:
+            place: where it lies, if not among the files.
 
         Raises:
             ZooError: there is none, or it or its base is damaged.
         """
-        return self._read(digest)
+        return self._read(digest, place)
 
-    def _unpack(self, digest: str) -> State:
+    def _unpack(self, digest: str, place: str | None) -> Weights:
+        if place is not None:
+            return _read_placed(place, digest)
         tensors, base = from_bytes(self.files.get("weights", digest))
         return unpack_whole(tensors) if base is None else unpack_difference(tensors, self.get(base))
+
+
+def _read_placed(place: str, digest: str) -> Weights:
+    try:
+        published = published_at(place)
+        if published.sha256 != digest:
+            raise ZooError(
+                f"the weights at {place} have SHA-256 {published.sha256}, the zoo names {digest}"
+            )
+        return read_published(published)
+    except (InputError, WeightsError) as error:
+        raise ZooError(str(error)) from error

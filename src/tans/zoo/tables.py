@@ -14,8 +14,10 @@ import lancedb
 import pyarrow as pa
 
 from tans.errors import ZooError
-from tans.zoo.blobs import UNFINISHED, damaged
-from tans.zoo.rows import KEYS
+from tans.files import UNFINISHED
+from tans.zoo.blobs import damaged
+from tans.zoo.migrations import entries_2_to_3, is_old, old_columns
+from tans.zoo.rows import KEYS, schemas
 
 ATTEMPTS = 6
 """Of a commit that another writer got ahead of; LanceDB retries by itself before that."""
@@ -43,6 +45,20 @@ class Tables:
         database = lancedb.connect(self.folder)
         for name, schema in schemas.items():
             database.create_table(name, schema=schema, exist_ok=True)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a table.
+
+        Raises:
+            ZooError: it is damaged.
+        """
+        try:
+            self._table(name)
+        except ValueError:  # LanceDB's way to say that it was not found
+            return False
+        except FAILURES as error:
+            raise damaged(self.folder / f"{name}.lance", error) from error
+        return True
 
     def read(
         self, name: str, columns: list[str] | None = None, where: str | None = None
@@ -89,16 +105,47 @@ class Tables:
         Raises:
             ZooError: a table cannot be changed.
         """
-        for name in KEYS:
+        for name in filter(self.has, KEYS):
             self._commit(name, _optimise)
 
     def _open(self, name: str) -> Any:
         return lancedb.connect(self.folder).open_table(name)
 
+    def upgrade(self) -> None:
+        """Give tables of an older schema their newer form, each at once.
+
+        Raises:
+            ZooError: a table cannot be read or changed.
+        """
+        rows = self.read("entries")
+        self._commit("entries", lambda _: self._overwrite("entries", rows))
+        self._table.cache_clear()
+
+    def is_old(self) -> bool:
+        """Whether a table is of an older schema.
+
+        Raises:
+            ZooError: the table is missing or damaged.
+        """
+        try:
+            if is_old(self._table("entries").schema):
+                self._table.cache_clear()  # another process may have upgraded what we had open
+            return is_old(self._table("entries").schema)
+        except FAILURES as error:
+            raise damaged(self.folder / "entries.lance", error) from error
+
+    def _overwrite(self, name: str, rows: pa.Table) -> None:
+        rows = rows.cast(schemas()[name])
+        lancedb.connect(self.folder).create_table(name, rows, mode="overwrite")
+
     def _query(self, name: str, columns: list[str] | None, where: str | None) -> pa.Table:
-        query = self._table(name).search()
-        query = query if columns is None else query.select(columns)
-        return _distinct(name, (query if where is None else query.where(where)).to_arrow())
+        table = self._table(name)
+        if not is_old(table.schema):
+            return _distinct(name, _found(table, columns, where))
+        columns = columns or schemas()[name].names
+        old = _found(table, old_columns(columns), where)
+        width = table.schema.field("functional").type.list_size
+        return _distinct(name, entries_2_to_3(old, columns, width))
 
     def _commit(self, name: str, change: Callable[[Any], object]) -> None:
         for attempt in range(ATTEMPTS):
@@ -113,6 +160,12 @@ class Tables:
             f"cannot change {self.folder / name}.lance: {failure}; check the disk and rights, "
             "or let fewer processes write at once"
         ) from failure
+
+
+def _found(table: Any, columns: list[str] | None, where: str | None) -> pa.Table:
+    query = table.search()
+    query = query if columns is None else query.select(columns)
+    return (query if where is None else query.where(where)).to_arrow()
 
 
 def _distinct(name: str, rows: pa.Table) -> pa.Table:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from tans.errors import TansError, ZooError
-from tans.networks.families.elastic.network import normalise
+from tans.networks.network import prepare
 from tans.types import ZooEntry
+from tans.zoo.blobs import name_of
 from tans.zoo.rows import ZooTask
 from tans.zoo.zoo import Zoo
 
@@ -47,7 +47,7 @@ def verify_zoo(zoo: Zoo, on_progress: Callable[[int, int], None] | None = None) 
     tasks = _attempt(problems, "tasks", zoo.tasks) or []
     entries = _attempt(problems, "entries", lambda: zoo.entries(vectors=False)) or []
     _attempt(problems, "transfers", zoo.transfers)
-    files = zoo.files.paths()
+    files = zoo.files.keys()
     checks = _checks(zoo, files, tasks, entries)
     for done, (label, check) in enumerate(checks, 1):
         _attempt(problems, label, check)
@@ -56,19 +56,19 @@ def verify_zoo(zoo: Zoo, on_progress: Callable[[int, int], None] | None = None) 
     failed = sum(problem.startswith("entry ") for problem in problems)
     named = {zoo.base, *(entry.weights for entry in entries)}
     named.update(digest for task in tasks for digest in task.files.values())
-    unused = tuple(str(p.relative_to(zoo.path)) for p in files if p.stem not in named)
+    unused = tuple(key for key in files if name_of(key)[1] not in named)
     return VerifyReport(len(files), len(entries) - failed, tuple(problems), unused)
 
 
 def _checks(
-    zoo: Zoo, files: Sequence[Path], tasks: Sequence[ZooTask], entries: Sequence[ZooEntry]
+    zoo: Zoo, files: Sequence[str], tasks: Sequence[ZooTask], entries: Sequence[ZooEntry]
 ) -> list[tuple[str, Callable[[], object]]]:
     """What to call, and how to call its problem."""
     classes = {task.name: len(task.classes) for task in tasks}
     checks: list[tuple[str, Callable[[], object]]] = []
     if zoo.base is not None:
         checks.append(("base", zoo.query_network))
-    checks += [(str(p), partial(zoo.files.get, p.parent.name, p.stem)) for p in files]
+    checks += [(key, partial(zoo.files.get, *name_of(key))) for key in files]
     checks += [(f"task {task.name}", partial(_check_task, zoo, task)) for task in tasks]
     # the subnets of one supernet one after another, so that it is unpacked once
     checks += [
@@ -91,9 +91,9 @@ def _check_entry(zoo: Zoo, entry: ZooEntry, classes: Mapping[str, int]) -> None:
     if entry.task not in classes:
         raise ZooError(f"its task {entry.task!r} is not in the zoo; add it or build again")
     grey = torch.full((1, 3, entry.resolution, entry.resolution), 127, dtype=torch.uint8)
-    network = zoo.load_subnet(entry.task, entry.weights, entry.architecture, entry.resolution)
-    scores = network(normalise(grey))  # (1, outputs)
-    outputs = classes[entry.task] if zoo.has_head(entry.weights) else 1
+    network = zoo.load_entry(entry)
+    scores = network(prepare(grey, network.input))  # (1, outputs)
+    outputs = classes[entry.task] if zoo.has_head(entry) else 1
     if scores.shape != (1, outputs) or not torch.isfinite(scores).all():
         raise ZooError(
             f"its network gives {tuple(scores.shape)}, expected finite scores of shape "

@@ -16,10 +16,9 @@ from torch import Tensor
 
 from tans.errors import InputError, ZooError
 from tans.networks.batchnorm import recalibrate
-from tans.networks.families.elastic.network import Network
-from tans.networks.families.elastic.specification import Specification
-from tans.networks.families.elastic.supernet import State, slice_state
-from tans.types import Architecture
+from tans.networks.family import Elastic, Family, get_family
+from tans.networks.network import HEAD, Network, Weights
+from tans.types import NetworkRef
 
 STEPS, SCALE = ":steps", ":scale"
 """Endings of the two tensors that hold one quantised tensor."""
@@ -34,7 +33,7 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 RESTORE = "run 'tans zoo verify', then restore it from a copy or build the zoo again"
 
 
-def pack_difference(state: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> State:
+def pack_difference(state: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> Weights:
     """Store a network as its difference from a base of the same shapes.
 
     Tensors of two or more dimensions become 4-bit differences; vectors and the classifier, which
@@ -47,11 +46,11 @@ def pack_difference(state: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> 
     Raises:
         ZooError: a value is not finite, or the base does not match.
     """
-    packed: State = {}
+    packed: Weights = {}
     for name, tensor in state.items():
         if _is_statistic(name):
             continue
-        if tensor.dim() < 2 or not tensor.numel() or name.startswith("classifier."):
+        if tensor.dim() < 2 or not tensor.numel() or name.startswith(HEAD):
             packed[name] = to_half(name, tensor)
         else:
             difference = _plain(tensor) - _plain(_of_base(name, tensor.shape, base))
@@ -61,13 +60,13 @@ def pack_difference(state: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> 
     return packed
 
 
-def unpack_difference(packed: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> State:
+def unpack_difference(packed: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> Weights:
     """Inverse of ``pack_difference``: float32 tensors, without batch-norm statistics.
 
     Raises:
         ZooError: it was packed against another base, or is damaged.
     """
-    state: State = {}
+    state: Weights = {}
     for key, tensor in packed.items():
         if key.endswith(STEPS):
             name = key.removesuffix(STEPS)
@@ -77,7 +76,7 @@ def unpack_difference(packed: Mapping[str, Tensor], base: Mapping[str, Tensor]) 
     return state
 
 
-def pack_whole(state: Mapping[str, Tensor]) -> State:
+def pack_whole(state: Mapping[str, Tensor]) -> Weights:
     """Store a network by itself: floating tensors as float16, statistics kept.
 
     Raises:
@@ -86,7 +85,7 @@ def pack_whole(state: Mapping[str, Tensor]) -> State:
     return {name: to_half(name, tensor) for name, tensor in state.items()}
 
 
-def unpack_whole(packed: Mapping[str, Tensor]) -> State:
+def unpack_whole(packed: Mapping[str, Tensor]) -> Weights:
     """Inverse of ``pack_whole``: floating tensors as float32."""
     return {name: _widen(tensor) for name, tensor in packed.items()}
 
@@ -98,52 +97,58 @@ def has_statistics(state: Mapping[str, Tensor]) -> bool:
 
 def has_head(state: Mapping[str, Tensor]) -> bool:
     """Whether a state holds a classifier."""
-    return "classifier.bias" in state
+    return f"{HEAD}bias" in state
 
 
-def assemble(state: Mapping[str, Tensor], space: Specification, subnet: Architecture) -> Network:
-    """A subnet with its slice of a supernet's state, in evaluation mode.
+def assemble(state: Mapping[str, Tensor], ref: NetworkRef) -> Network:
+    """A network with its own of stored weights, in evaluation mode.
 
-    Running statistics that the state lacks are unset: recalibrate before use. A state without a
-    head gets a new one of a single class.
+    Running statistics that the weights lack are unset: recalibrate before use. Weights without a
+    head get a new one of a single class.
 
     Raises:
-        ZooError: the state is not of this space.
+        ZooError: the weights are not of this network.
     """
-    classes = len(state["classifier.bias"]) if has_head(state) else 1
-    with torch.device("meta"):  # no time for random weights that are about to be replaced
-        network = Network(space, subnet, classes)
-    network.to_empty(device="cpu")
+    family = get_family(ref.family)
+    classes = len(state[f"{HEAD}bias"]) if has_head(state) else 1
+    network = _unfilled(family, ref, classes)
     try:
-        missing, _ = network.load_state_dict(slice_state(state, space, subnet), strict=False)
+        missing = network.load_weights(family.select(state, ref), strict=False)
     except (RuntimeError, InputError) as error:
-        raise ZooError(f"the weights do not fit {subnet}: {error}; {RESTORE}") from error
+        raise ZooError(f"the weights do not fit {ref.name}: {error}; {RESTORE}") from error
     lost = {name for name in missing if not _is_statistic(name)}
     if not has_head(state):
         network.replace_head(1)
-        lost -= {"classifier.weight", "classifier.bias"}
+        lost -= {f"{HEAD}weight", f"{HEAD}bias"}
     if lost:
-        raise ZooError(f"the weights lack {', '.join(sorted(lost)[:3])} of {subnet}; {RESTORE}")
+        raise ZooError(f"the weights lack {', '.join(sorted(lost)[:3])} of {ref.name}; {RESTORE}")
     return network.eval()
 
 
+def _unfilled(family: Family, ref: NetworkRef, classes: int) -> Network:
+    """A network whose weights are about to be replaced."""
+    if not isinstance(family, Elastic):
+        return family.build(ref, classes)  # it may hold what no weights name
+    with torch.device("meta"):  # no time for random weights
+        network = family.build(ref, classes)
+    return network.to_empty(device="cpu")
+
+
 def calibrated(
-    state: Mapping[str, Tensor],
-    space: Specification,
-    subnet: Architecture,
-    images: Callable[[], Tensor],
+    state: Mapping[str, Tensor], ref: NetworkRef, images: Callable[[], Tensor]
 ) -> Network:
     """As ``assemble``, with batch-norm statistics.
 
     Args:
-        images: gives those that statistics are taken from, uint8 (n, 3, r, r), unless the state
-            holds statistics of its own and the subnet is the largest.
+        images: gives those that statistics are taken from, uint8 (n, 3, r, r), unless the weights
+            hold statistics of their own and the network is no slice of a larger one.
 
     Raises:
-        ZooError: the state is not of this space.
+        ZooError: the weights are not of this network.
     """
-    network = assemble(state, space, subnet)
-    if subnet != space.largest or not has_statistics(state):
+    network, family = assemble(state, ref), get_family(ref.family)
+    sliced = isinstance(family, Elastic) and not family.is_largest(ref)
+    if sliced or not has_statistics(state):
         recalibrate(network, images())
     return network
 
@@ -164,7 +169,7 @@ def to_half(name: str, tensor: Tensor) -> Tensor:
     return half.contiguous()
 
 
-def to_bytes(tensors: State, base: str | None = None) -> bytes:
+def to_bytes(tensors: Weights, base: str | None = None) -> bytes:
     """A safetensors file that names its form, and its base when it is a difference.
 
     The same tensors give the same bytes, which the library alone does not promise of metadata.
@@ -179,7 +184,7 @@ def to_bytes(tensors: State, base: str | None = None) -> bytes:
     return len(header).to_bytes(8, "little") + header + plain[start:]
 
 
-def from_bytes(data: bytes) -> tuple[State, str | None]:
+def from_bytes(data: bytes) -> tuple[Weights, str | None]:
     """Tensors of a safetensors file, and the hash of its base when it is a difference.
 
     Raises:

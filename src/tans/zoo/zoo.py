@@ -1,7 +1,8 @@
 """The store of trained networks, and how each is brought back to life.
 
-    zoo.json                     schema version, search space, resolution, shared base
+    zoo.json                     schema version, shared base
     entries, tasks, transfers    LanceDB tables
+    costs, ledger                LanceDB tables of what building it cost
     weights/<sha256>.safetensors networks, whole or as differences from a base
     sheets/<sha256>.webp         64 thumbnails of each task
     features/<sha256>.safetensors query features of each task
@@ -15,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -25,30 +25,29 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
-from tans.networks.families.elastic.network import Network
-from tans.networks.families.elastic.specification import Specification, get_space
-from tans.networks.families.elastic.supernet import State
-from tans.types import Architecture, Transfer, ZooEntry
-from tans.zoo import previews as sheets
-from tans.zoo import rows
-from tans.zoo.blobs import Files
-from tans.zoo.manifest import SETTINGS, Settings, read_settings
-from tans.zoo.rows import VECTORS, ZooTask
+from tans.networks.family import describe
+from tans.networks.network import Network, Weights
+from tans.types import NetworkRef, Transfer, ZooEntry
+from tans.zoo import previews, rows
+from tans.zoo.blobs import Files, LocalBlobs
+from tans.zoo.logs import Log
+from tans.zoo.manifest import KEY, Base, ZooManifest, read_manifest
+from tans.zoo.rows import VECTORS, LedgerLine, StepCost, ZooTask
 from tans.zoo.states import States
 from tans.zoo.tables import FAILURES, Tables
 from tans.zoo.weights import assemble, calibrated, has_head, has_statistics
 
 IMAGENET = "imagenet"
 """Task of the entries whose weights are the shared base or its ImageNet origin."""
-JUDGE = "judge.json"
+CALIBRATOR = "judge.json"
 """In a zoo's folder ``retrieval``: the rule that was fitted to all its transfers."""
 QUERY_IMAGES = 240
 """Images that describe a task in a query, at most."""
 
 
-def entry_id(task: str, weights: str, architecture: Architecture, resolution: int) -> str:
+def entry_id(task: str, weights: str, ref: NetworkRef) -> str:
     """Id of an entry: its task, and 8 hex digits of a hash of what else makes it up."""
-    digest = hashlib.sha256(f"{weights} {architecture} {resolution}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{weights} {ref.name} {ref.input.size}".encode()).hexdigest()
     return f"{task}-{digest[:8]}"
 
 
@@ -60,42 +59,38 @@ class Zoo:
 
     Args:
         path: its folder.
-        space: search space of its networks.
-        resolution: pixels a side that its tasks are trained at.
-        base: SHA-256 of the weights that supernets start from and are stored against.
+        manifest: what holds for all of it.
+
+    Beside its networks it has two logs: ``costs``, of each step of its building, and ``ledger``, of
+    the pairs that a strategy chose.
     """
 
-    def __init__(self, path: Path, space: Specification, resolution: int, base: str | None) -> None:
-        self.path, self.space, self.resolution, self.base = path, space, resolution, base
-        self.files = Files(path)
+    def __init__(self, path: Path, manifest: ZooManifest) -> None:
+        self.path, self.manifest = path, manifest
+        self.blobs = LocalBlobs(path)
+        self.files = Files(self.blobs)
         self._tables = Tables(path)
         self._states = States(self.files)
+        self.costs = Log(self._tables, self.blobs, "costs", StepCost)
+        self.ledger = Log(self._tables, self.blobs, "ledger", LedgerLine)
 
     @classmethod
-    def create(cls, path: str | Path, space: str = "lite0", resolution: int = 64) -> Zoo:
+    def create(cls, path: str | Path) -> Zoo:
         """Make an empty zoo, or open the one that is there, so that a build can go on.
 
         Raises:
-            InputError: there is no such space, or the resolution is not positive.
-            ZooError: the zoo that is there has another space or resolution, or the folder cannot
-                be written.
+            ZooError: what is there cannot be opened, or the folder cannot be written.
         """
-        settings, folder = Settings(get_space(space), resolution), Path(path)
-        if (folder / SETTINGS).exists():
-            zoo = cls.open(folder)
-            if (zoo.space, zoo.resolution) != (settings.space, resolution):
-                raise ZooError(
-                    f"{path} holds a zoo of space {zoo.space.name!r} at {zoo.resolution} pixels, "
-                    f"expected {space!r} at {resolution}; choose another folder"
-                )
-            return zoo
+        blobs = LocalBlobs(path)
+        if blobs.exists(KEY):
+            return cls.open(path)
         try:
-            Files(folder).create()
-            Tables(folder).create(rows.schemas(settings.space))
+            Tables(Path(path)).create(rows.schemas())
         except FAILURES as error:
             raise ZooError(f"cannot make a zoo in {path}: {error}; choose a new folder") from error
-        settings.write(folder)
-        return cls(folder, settings.space, resolution, settings.base)
+        zoo = cls(Path(path), ZooManifest())
+        blobs.put(KEY, zoo.manifest.to_bytes())
+        return zoo
 
     @classmethod
     def open(cls, path: str | Path | None = None) -> Zoo:
@@ -106,11 +101,33 @@ class Zoo:
         """
         if path is None:
             folder = Path(str(resources.files("tans") / "assets" / "zoo"))
-            settings = read_settings(folder, remedy="reinstall tans")
-        else:
-            folder = Path(path)
-            settings = read_settings(folder)
-        return cls(folder, settings.space, settings.resolution, settings.base)
+            return cls(folder, read_manifest(LocalBlobs(folder), remedy="reinstall tans"))
+        return cls(Path(path), read_manifest(LocalBlobs(path)))
+
+    @property
+    def base(self) -> str | None:
+        """SHA-256 of the weights that supernets start from and are stored against."""
+        return None if self.manifest.base is None else self.manifest.base.weights
+
+    @property
+    def base_ref(self) -> NetworkRef:
+        """The network that supernets start from, whose features describe images.
+
+        Raises:
+            ZooError: this zoo has no base.
+        """
+        if self.manifest.base is None:
+            raise ZooError(f"the zoo in {self.path} has no base; build it with 'tans zoo build'")
+        return self.manifest.base.ref
+
+    @property
+    def resolution(self) -> int:
+        """Pixels a side that its tasks are trained at.
+
+        Raises:
+            ZooError: this zoo has no base.
+        """
+        return self.base_ref.input.size
 
     @property
     def retrieval(self) -> Path:
@@ -139,10 +156,10 @@ class Zoo:
 
         Args:
             task: whose entries; those of all tasks when None.
-            vectors: without them, the three vectors of each entry are empty; ``matrix`` reads
+            vectors: without them, the three vectors of each entry are None; ``matrix`` reads
                 those of all entries in much less time and memory.
         """
-        names = [f.name for f in fields(ZooEntry) if vectors or f.name not in VECTORS]
+        names = [n for n in rows.schemas()["entries"].names if vectors or n not in VECTORS]
         where = None if task is None else _equals("task", task)
         return rows.to_entries(self._tables.read("entries", names, where))
 
@@ -160,6 +177,8 @@ class Zoo:
 
     def matrix(self, column: str) -> np.ndarray:
         """One vector of all entries, float32 (n, d), contiguous, in the order of ``entries``.
+
+        A row is NaN where a network has no such vector.
 
         Args:
             column: ``topology``, ``functional`` or ``similarities``.
@@ -181,7 +200,7 @@ class Zoo:
         digest = self.task(task).sheet
         if digest is None:
             raise ZooError(f"task {task!r} has no thumbnails: it was added to {self.path} without")
-        return sheets.sheet_from_bytes(self.files.get("sheets", digest))
+        return previews.sheet_from_bytes(self.files.get("sheets", digest))
 
     def features(self, task: str) -> tuple[Tensor, Tensor]:
         """Query features, float32 (n, d), and labels, int64 (n,), of a source task.
@@ -193,8 +212,9 @@ class Zoo:
         """
         digest = self.task(task).features
         if digest is None:
-            return torch.zeros(0, self.space.features), torch.zeros(0, dtype=torch.int64)
-        return sheets.features_from_bytes(self.files.get("features", digest))
+            width = 0 if self.base is None else describe(self.base_ref).width
+            return torch.zeros(0, width), torch.zeros(0, dtype=torch.int64)
+        return previews.features_from_bytes(self.files.get("features", digest))
 
     # Networks
 
@@ -211,58 +231,57 @@ class Zoo:
                 head and no number of classes is given.
         """
         entry = self.entry(id)
-        network = self.load_subnet(entry.task, entry.weights, entry.architecture, entry.resolution)
+        network = self.load_entry(entry)
         if classes is not None:
             network.replace_head(classes, seed)
-        elif not self.has_head(entry.weights):
+        elif not self.has_head(entry):
             raise ZooError(f"{id} is stored without a head; load it with a number of classes")
         return network
 
-    def has_head(self, weights: str) -> bool:
-        """Whether stored weights hold a classifier.
-
-        Args:
-            weights: SHA-256 of them.
+    def has_head(self, entry: ZooEntry) -> bool:
+        """Whether the weights of an entry hold a classifier of its source task.
 
         Raises:
             ZooError: there are none, or they are damaged.
         """
-        return has_head(self._states.get(weights))
+        return has_head(self._states.get(entry.weights, entry.place))
 
-    def load_subnet(
-        self, task: str, weights: str, architecture: Architecture, resolution: int | None = None
+    def load_entry(self, entry: ZooEntry) -> Network:
+        """The network of an entry, as ``load_network`` gives it."""
+        return self.load_network(entry.ref, entry.weights, entry.task, entry.place)
+
+    def load_network(
+        self, ref: NetworkRef, weights: str, task: str, place: str | None = None
     ) -> Network:
-        """A subnet of stored weights, in evaluation mode.
+        """A network with stored weights, in evaluation mode.
 
         Weights that were stored without a head get one of a single output, which means nothing.
         Its batch-norm statistics are those of the task's thumbnails, unless the weights hold
-        statistics of their own and the subnet is the largest.
+        statistics of their own and the network is no slice of a larger one.
 
         Args:
-            task: whose thumbnails to take.
             weights: SHA-256 of stored weights.
-            architecture: of the subnet.
-            resolution: pixels a side of its input; the zoo's when None.
+            task: whose thumbnails to take.
+            place: where weights lie that are not stored here.
 
         Raises:
             ZooError: there are no such weights or thumbnails, or they are damaged.
         """
         return calibrated(
-            self._states.get(weights),
-            self.space,
-            architecture,
-            lambda: sheets.resize(self.thumbnails(task), resolution or self.resolution),
+            self._states.get(weights, place),
+            ref,
+            lambda: previews.resize(self.thumbnails(task), ref.input.size),
         )
 
     def query_network(self) -> Network:
-        """The shared base at full size, whose features describe images, in evaluation mode.
+        """The shared base, whose features describe images, in evaluation mode.
 
         Raises:
             ZooError: this zoo has no base.
         """
-        return assemble(self.base_state(), self.space, self.space.largest)
+        return assemble(self.base_state(), self.base_ref)
 
-    def base_state(self, hash: str | None = None) -> State:
+    def base_state(self, hash: str | None = None) -> Weights:
         """A copy of stored weights, as float32; those of the shared base when no hash is given.
 
         Raises:
@@ -275,7 +294,7 @@ class Zoo:
 
     # Writing
 
-    def add_weights(self, state: State, base: str | None) -> str:
+    def add_weights(self, state: Weights, base: str | None) -> str:
         """Store weights, whole or as their difference from those of hash ``base``; their hash.
 
         Raises:
@@ -283,7 +302,7 @@ class Zoo:
         """
         return self._states.add(state, base)
 
-    def set_base(self, hash: str) -> None:
+    def set_base(self, hash: str, ref: NetworkRef) -> None:
         """Make stored weights the shared base.
 
         Raises:
@@ -291,36 +310,34 @@ class Zoo:
         """
         if not has_statistics(self._states.get(hash)):
             raise ZooError(f"weights {hash} lack running statistics; expected weights stored whole")
-        self.base = hash
-        Settings(self.space, self.resolution, hash).write(self.path)
+        self._upgrade()
+        self.manifest = ZooManifest(base=Base(ref, hash))
+        self.blobs.put(KEY, self.manifest.to_bytes())
 
     def copy_base(self, other: Zoo) -> None:
         """Share another zoo's base: its weights, and its task ``imagenet`` with all entries.
 
         Raises:
-            ZooError: the other has no base or is of another space, or is damaged.
+            ZooError: the other has no base or is damaged.
         """
-        if other.base is None or other.space != self.space:
-            raise ZooError(
-                f"the zoo in {other.path} has space {other.space.name!r} and base {other.base}; "
-                f"expected a base of space {self.space.name!r}"
-            )
+        if other.base is None:
+            raise ZooError(f"the zoo in {other.path} has no base; expected one to share")
         self.files.put("weights", other.files.get("weights", other.base))
         self.copy_task(other, IMAGENET)
-        self.set_base(other.base)
+        self.set_base(other.base, other.base_ref)
 
     def copy_task(self, other: Zoo, name: str) -> None:
         """Take over a task of another zoo of the same base, with its files and all its entries.
 
         Raises:
-            ZooError: the other has no such task, is of another space, or is damaged.
+            ZooError: the other has no such task, or is damaged.
         """
         task, entries = other.task(name), other.entries(task=name)
-        for digest in {entry.weights for entry in entries}:
+        for digest in {entry.weights for entry in entries if entry.place is None}:
             self.files.put("weights", other.files.get("weights", digest))
         for folder, digest in task.files.items():
             self.files.put(folder, other.files.get(folder, digest))
-        self._tables.merge("tasks", rows.from_tasks([task], self.space))
+        self._tables.merge("tasks", rows.from_tasks([task]))
         self.add_entries(entries)
 
     def add_task(
@@ -347,8 +364,8 @@ class Zoo:
         Raises:
             ZooError: the weights are not stored, or a tensor is of another shape or not finite.
         """
-        pictures = None if thumbnails is None else sheets.sheet_to_bytes(thumbnails)
-        numbers = None if features is None else sheets.features_to_bytes(*features)
+        pictures = None if thumbnails is None else previews.sheet_to_bytes(thumbnails)
+        numbers = None if features is None else previews.features_to_bytes(*features)
         self.files.require("weights", weights)
         task = ZooTask(
             name=name,
@@ -360,7 +377,7 @@ class Zoo:
             train_images=train_images,
             cost_s=cost_s,
         )
-        self._tables.merge("tasks", rows.from_tasks([task], self.space))
+        self._tables.merge("tasks", rows.from_tasks([task]))
         return task
 
     def add_entry(self, entry: ZooEntry) -> None:
@@ -371,17 +388,18 @@ class Zoo:
         """Add entries in one commit; those of the same id are replaced.
 
         Raises:
-            ZooError: their weights are not stored, or a vector has another size.
+            ZooError: their weights are not stored, or a vector is not finite or of another size.
         """
-        for digest in {entry.weights for entry in entries}:
+        for digest in {entry.weights for entry in entries if entry.place is None}:
             self.files.require("weights", digest)
         if entries:
-            self._tables.merge("entries", rows.from_entries(entries, self.space))
+            self._upgrade()
+            self._tables.merge("entries", rows.from_entries(entries))
 
     def add_transfers(self, transfers: Sequence[Transfer]) -> None:
         """Add measured transfers in one commit; repeated measurements are replaced."""
         if transfers:
-            self._tables.merge("transfers", rows.from_transfers(transfers, self.space))
+            self._tables.merge("transfers", rows.from_transfers(transfers))
 
     def compact(self) -> None:
         """Leave few files: merge each table's fragments, drop old versions and unfinished files.
@@ -389,7 +407,15 @@ class Zoo:
         What is younger than an hour and unfinished may be another writer's, and stays.
         """
         self._tables.compact()
-        self.files.clean()
+        self.blobs.sweep()
+
+    def _upgrade(self) -> None:
+        """Give all that is stored the newest schema; first the manifest, which versions read."""
+        if self._tables.is_old():
+            self.blobs.put(KEY, self.manifest.to_bytes())
+            self._tables.upgrade()
+            for log in (self.costs, self.ledger):
+                log.add([])
 
 
 def _equals(column: str, value: str) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 from tans.build.plan.construct import Outcome
 from tans.build.plan.growth import Array, normalised
 from tans.build.plan.strategies import Pool
-from tans.costs.latency import COSTS, LatencyModel
+from tans.costs.latency import LatencyModel
+from tans.networks.family import WORKLOAD
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,5 +55,5 @@ def landscape(datasets: int = 3, networks: int = 20, seed: int = 0) -> Landscape
 
 def charging(resolution: int = 64, **charges: float) -> LatencyModel:
     """A device that charges so much for what is named, and nothing for all else."""
-    each = tuple(charges.get(name, 0.0) for name in COSTS)
+    each = tuple(charges.get(name, 0.0) for name in WORKLOAD)
     return LatencyModel("lite0", resolution, each, 0.02, (("lite0:a", 1.0), ("lite0:b", 2.0)))

@@ -12,14 +12,17 @@ from tans.cli import console
 from tans.cli.options import Json, Workers, ZooPath
 
 if TYPE_CHECKING:
-    from tans.build.workers import BuildProgress
+    from tans.build.crew import BuildProgress
 
 ResultsPath = Annotated[
     Path, typer.Option("--results", metavar="PATH", help="Folder of the results, one file a run.")
 ]
 
 Preset = Annotated[
-    str, typer.Option(metavar="NAME", help="`cpu`, or `gpu` for twice the images and five seeds.")
+    str,
+    typer.Option(
+        metavar="NAME", help="`cpu`, or `gpu` for twice the images, five seeds and full searches."
+    ),
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Compare methods by experiments that go on.")
@@ -34,21 +37,30 @@ def bench_run(
     zoo: ZooPath = None,
     preset: Preset = "cpu",
     workers: Workers = 1,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="The `src` of an earlier checkout, to be timed in turns."
+        ),
+    ] = None,
 ) -> None:
     """Run an experiment, or go on with one that was stopped."""
     from tans_bench.experiments.catalogue import EXPERIMENTS, get_experiment
+    from tans_bench.runs.bench import Bench
     from tans_bench.runs.runner import run_experiment
+    from tans_bench.runs.turns import compared
 
     chosen = EXPERIMENTS.values() if name == "all" else [get_experiment(name)]
+    if against:
+        chosen = [compared(experiment, against) for experiment in chosen]
     for experiment in [experiment.scaled(preset) for experiment in chosen]:
         with console.progress(experiment.name) as advance:
 
             def on_progress(step: BuildProgress) -> None:
                 advance(step.done, step.total, step.task)
 
-            count = run_experiment(
-                experiment, results, zoo=zoo, workers=workers, on_progress=on_progress
-            )
+            bench = Bench.open(results, zoo)
+            count = run_experiment(experiment, bench, workers=workers, on_progress=on_progress)
         console.say(f"{experiment.name}: {count} runs in {results}")
 
 
@@ -66,10 +78,11 @@ def bench_again(
 ) -> None:
     """Make stored fine-tunes again with the current reader and recipe, and compare them."""
     from tans_bench.runs.again import make_again, write_page
+    from tans_bench.runs.bench import Bench
 
     page = to or results / "again.md"
     with console.progress("again") as advance:
-        for count, name in enumerate(make_again(names, results, zoo=zoo), 1):
+        for count, name in enumerate(make_again(names, Bench.open(results, zoo)), 1):
             advance(count, len(names), name)
     write_page(results, page)
     console.say(str(page))

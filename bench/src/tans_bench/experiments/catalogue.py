@@ -7,7 +7,6 @@ from typing import Any
 
 from tans.errors import InputError
 from tans_bench.experiments import (
-    answers,
     construction,
     correlation,
     costs,
@@ -23,11 +22,31 @@ from tans_bench.experiments import (
     space,
     whole,
 )
+from tans_bench.experiments.answers import experiment as answers
 from tans_bench.runs.experiment import Experiment
+from tans_bench.studies import (
+    building,
+    copies,
+    distillation,
+    growth,
+    leave_one_family_out,
+    pairs,
+    pairs_per_minute,
+    paper_preset,
+    ray_speedup,
+    reading,
+    recipes,
+    resolution,
+    slices,
+    storage,
+)
 
 MODULES = (
     *(main, answers, queries, shares, limits, parts, space),
     *(correlation, order, retrieval, predictor, whole, costs, construction, generation),
+    # studies of single parts, and of their speed
+    *(leave_one_family_out, recipes, resolution, slices, distillation, storage, copies, pairs),
+    *(paper_preset, reading, building, growth, pairs_per_minute, ray_speedup),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tans.training import Recipe
+from tans_bench.methods.budget import Budget
 from tans_bench.methods.metad2a.learning import (
     FULL,
     FULL_CELLS,
@@ -16,7 +17,7 @@ from tans_bench.methods.metad2a.learning import (
 )
 from tans_bench.methods.metad2a.pairs import Pairs
 from tans_bench.runs.bench import Bench
-from tans_bench.runs.cellpairs import RECIPE, cells_of
+from tans_bench.runs.cellpairs import RECIPE, Cells, cells_of
 from tans_bench.runs.comparison import averaged
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Arm, Experiment
@@ -24,7 +25,6 @@ from tans_bench.runs.generated import (
     CELLS,
     CHOSEN,
     ELASTIC,
-    FOLDER,
     GENERATED,
     Against,
     Spared,
@@ -60,37 +60,41 @@ class Generations:
     """Networks trained on each task."""
     recipe: Recipe = field(default=RECIPE)
     """Of their training."""
+    budget: Budget = "small"
+    """That the settings are of."""
 
     def jobs(self, bench: Bench) -> Sequence[Job]:
         cells = tuple(cells_of(bench, self.cells, self.recipe))
-        folds = [Spared(ELASTIC, k, self.folds, self.settings) for k in range(self.folds)]
+        folds = self.unseen(ELASTIC)
         if all(job.done(bench) for job in cells):
-            settings = self.cell_settings
-            folds += [Spared(CELLS, k, self.folds, settings, cells) for k in range(self.folds)]
-        return [*cells, *(Unseen(own, self.graphs) for own in folds), *self._against(bench)]
-
-    def _against(self, bench: Bench) -> list[Against]:
-        """Each in the fold that leaves its task out."""
+            folds += self.unseen(CELLS, cells)
         order = list(Pairs.of_zoo(bench.zoo).datasets)
-        return [
-            Against(
-                task,
-                Spared(ELASTIC, order.index(task) % self.folds, self.folds, self.settings),
-                self.graphs,
-                self.count,
-            )
-            for task in self.measured_on
-        ]
+        against = [self.against(task, order.index(task)) for task in self.measured_on]
+        return [*cells, *folds, *against]
+
+    def unseen(self, space: str, cells: tuple[Cells, ...] = ()) -> list[Unseen]:
+        """Every fold of the tasks."""
+        folds = (self._spared(space, fold, cells) for fold in range(self.folds))
+        return [Unseen(spared, self.graphs) for spared in folds]
+
+    def against(self, task: str, place: int = 0) -> Against:
+        """In the fold that leaves the task out, which is the so-manieth of all."""
+        return Against(task, self._spared(ELASTIC, place % self.folds), self.graphs, self.count)
+
+    def _spared(self, space: str, fold: int, cells: tuple[Cells, ...] = ()) -> Spared:
+        settings = self.settings if space == ELASTIC else self.cell_settings
+        return Spared(space, fold, self.folds, settings, cells, self.budget)
 
     def scaled(self, preset: str) -> Generations:
         """Published sizes and steps on a GPU."""
-        return self if preset == "cpu" else replace(self, settings=FULL, cell_settings=FULL_CELLS)
+        if preset == "cpu":
+            return self
+        return replace(self, settings=FULL, cell_settings=FULL_CELLS, budget="full")
 
 
 def draw(plan: Generations, results: Results) -> Sequence[Drawing]:
-    stored = list(results.below(FOLDER))
-    unseen = [result for result in stored if "space" in result]
-    against = [result for result in stored if "pairs" in result]
+    unseen = _read([*plan.unseen(ELASTIC), *plan.unseen(CELLS)], results)
+    against = _read([plan.against(task) for task in sorted(plan.measured_on)], results)
     drawings: list[Drawing] = []
     if unseen:
         drawings.append(_shares(unseen))
@@ -99,6 +103,11 @@ def draw(plan: Generations, results: Results) -> Sequence[Drawing]:
     if drawings and (times := _times(plan, results)):
         drawings.append(times)
     return drawings
+
+
+def _read(jobs: Sequence[Job], results: Results) -> list[Result]:
+    """What is stored of them."""
+    return [stored for job in jobs if (stored := results.read(job.name)) is not None]
 
 
 def _shares(unseen: Sequence[Result]) -> Table:
@@ -187,7 +196,7 @@ def _figure(against: Sequence[Result]) -> Plot:
 
 def _times(plan: Generations, results: Results) -> Table | None:
     """Seconds of both methods' searches on the tasks that both have; None where there are none."""
-    arm = Arm(tuple(METHODS), plan.timed_on, ())
+    arm = Arm(tuple(METHODS), plan.timed_on, (), budget=plan.budget)
     found: dict[str, dict[str, Result]] = {method: {} for method in METHODS}
     for choice in arm.choices():
         if stored := results.read(choice.name):

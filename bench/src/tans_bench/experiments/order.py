@@ -20,7 +20,6 @@ from tans_bench.runs.experiment import Experiment
 from tans_bench.runs.jobs import FineTune, Job, proposal_of
 from tans_bench.runs.ranks import DRAWN, Ranked
 from tans_bench.runs.results import Result, Results
-from tans_bench.runs.roles import prepared
 
 SCORES = {
     "params": "size",
@@ -57,8 +56,8 @@ class Score:
         return bench.results.read(self.name) is not None
 
     def run(self, bench: Bench) -> Result:
-        task = prepared(self.task, self.images)
-        images, labels, folds = task.folds(self.proposal.resolution, self.images)
+        task = bench.tasks(self.task, self.images)
+        images, labels, folds = task.folds(self.proposal.ref.input.size, self.images)
         network = self.proposal.load(bench.zoo, len(task.classes))
         features = adapted_features(network, images)  # (n, f)
         return {

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tans.errors import ResultError
+from tans_bench.errors import ResultError
 from tans_bench.experiments.catalogue import EXPERIMENTS
 from tans_bench.runs.drawing import Drawing
 from tans_bench.runs.experiment import Experiment, P

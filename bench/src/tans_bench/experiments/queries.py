@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -19,7 +19,7 @@ from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Arm, Experiment
 from tans_bench.runs.jobs import Choose, Job
 from tans_bench.runs.results import Result, Results
-from tans_bench.runs.roles import DEV, SEALED, prepared
+from tans_bench.runs.roles import DEV, SEALED
 
 METHOD, RIVAL, EPOCHS = "tans-embeddings", "imagenet", 10
 """The gain that tells good cases from bad ones is of the first over the second."""
@@ -44,7 +44,7 @@ class Show:
         return bench.results.read(self.name) is not None
 
     def run(self, bench: Bench) -> Result:
-        task, source = prepared(self.task, self.images), bench.zoo.task(self.source)
+        task, source = bench.tasks(self.task, self.images), bench.zoo.task(self.source)
         own = None if self.source == IMAGENET else bench.zoo.thumbnails(self.source)
         return {
             "task": self.task,
@@ -80,8 +80,7 @@ class Shown:
         return [*choices, *(show for c in choices if (show := _show(c, bench.results)))]
 
     def scaled(self, preset: str) -> Shown:
-        """With twice the images on a GPU."""
-        return self if preset == "cpu" else Shown(replace(self.arm, images=2 * self.arm.images))
+        return Shown(self.arm.scaled(preset))
 
 
 def _show(choice: Choose, results: Results) -> Show | None:

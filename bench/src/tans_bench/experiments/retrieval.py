@@ -84,7 +84,7 @@ class Retrieve:
         data = MetaData.from_zoo(bench.zoo)
         settings, queries = VARIANTS[self.variant], _queries(data, self.seed)
         if settings is None:
-            sizes = torch.tensor([e.params for e in bench.zoo.entries(vectors=False)])
+            sizes = torch.tensor([e.body_params for e in bench.zoo.entries(vectors=False)])
             scores = sizes.float().expand(len(queries), -1)
         else:
             trained = meta_train(data, replace(settings, seed=settings.seed + self.seed))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from sklearn.manifold import TSNE
 
-from tans.errors import MissingExtraError
 from tans.zoo.zoo import IMAGENET
 from tans_bench.methods.ablations import scored
 from tans_bench.methods.method import Problem
@@ -16,7 +16,7 @@ from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Plot, canvas
 from tans_bench.runs.experiment import Experiment
 from tans_bench.runs.results import Result, Results
-from tans_bench.runs.roles import DEV, prepared
+from tans_bench.runs.roles import DEV
 
 NEAR, LINE = 3.0, 10
 """Distance of queries whose names would overlap, and points from one line to the next."""
@@ -44,11 +44,7 @@ class Map:
         return set(stored["queries"]) == set(self.tasks)
 
     def run(self, bench: Bench) -> Result:
-        try:
-            from sklearn.manifold import TSNE
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("scikit-learn", "benchmarks") from error
-        found = [scored(Problem(prepared(name, self.images)), bench.zoo) for name in self.tasks]
+        found = [scored(Problem(bench.tasks(name, self.images)), bench.zoo) for name in self.tasks]
         rows = torch.cat([found[0].models, torch.stack([each.query for each in found])])
         perplexity = min(30.0, (len(rows) - 1) / 3)
         # embeddings have unit length, so that Euclidean neighbours are neighbours by cosine

@@ -14,12 +14,12 @@ from tans.export.finetuned import save_finetuned
 from tans.search import search
 from tans.tasks.splits import SPLITS
 from tans.tasks.task import Task
-from tans.training import Recipe, finetune
+from tans.training import Recipe
+from tans.workflow import finetune_entry
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Experiment
 from tans_bench.runs.results import Result, Results
-from tans_bench.runs.roles import prepared
 
 TASKS = ("script-greek", "icons-apps", "fashion-mnist", "ufoai-textures")
 PIXELS = 128
@@ -52,24 +52,16 @@ class Whole:
 
     def run(self, bench: Bench) -> Result:
         with tempfile.TemporaryDirectory() as folder:
-            files = _write(prepared(self.task, self.images), Path(folder, "images"))
+            files = _write(bench.tasks(self.task, self.images), Path(folder, "images"))
             began = time.perf_counter()
             task = Task.from_folder(Path(folder, "images"), name=self.task)
             read_s = time.perf_counter() - began
             # the limit keeps epochs comparable between tasks; see ``tans_bench.runs.jobs.LIMITS``
             found = search(task, bench.zoo, max_flops=40e6)
             entry = bench.zoo.entry(found[0].id)
-            tuned = finetune(bench.zoo.load(entry.id, len(task.classes)), task, entry.resolution)
+            tuned = finetune_entry(task, bench.zoo, entry)
             ended = time.perf_counter()
-            save_finetuned(
-                Path(folder, "tuned"),
-                tuned,
-                task,
-                source=entry.id,
-                licence=entry.licence,
-                resolution=entry.resolution,
-                recipe=Recipe(),
-            )
+            save_finetuned(Path(folder, "tuned"), tuned, task)
             seconds = {
                 "read": read_s,
                 "embed": found.embedding_s,

@@ -11,18 +11,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 
-from tans.costs.device import remembered
-from tans.networks.families.elastic.network import InvertedResidual
+from tans.costs.device import Kept, remembered
+from tans.networks.families.elastic.body import InvertedResidual
 from tans.networks.families.elastic.specification import Specification
 from tans.types import Layer
 
-SCHEMA = 1
 ROUNDS = 16
 REPEATS = 3
 
@@ -43,6 +43,9 @@ Measure = Callable[[Specification, Sequence[Block]], NDArray[np.float64]]
 """Takes a space and some of its blocks; gives microseconds (rounds, blocks)."""
 
 
+POSITIVE = Field(gt=0, allow_inf_nan=False)
+
+
 @dataclass(frozen=True)
 class BlockTable:
     """Latencies of the blocks of one space on one device."""
@@ -50,7 +53,7 @@ class BlockTable:
     space: str
     resolution: int
     """Pixels a side of the network's input."""
-    microseconds: tuple[float, ...]
+    microseconds: Annotated[tuple[Annotated[float, POSITIVE], ...], Field(min_length=1)]
     """In the order of ``blocks``."""
     error: float
     """Mean relative difference of the medians of even and odd rounds; 0.1 is 10%."""
@@ -58,31 +61,33 @@ class BlockTable:
     def of_slots(self, space: Specification) -> torch.Tensor:
         """Microseconds float32 (s, 1 + c) of each choice of each slot; an absent layer takes none.
 
-        Columns are as in ``Genome.slots``, after that of absence; choices that a slot lacks are 0.
+        Columns are a slot's layers, after that of absence; choices that a slot lacks are 0.
         """
         by_block = dict(zip(blocks(space, self.resolution), self.microseconds, strict=True))
         kinds: dict[tuple[int, bool], list[float]] = {}
         for block, value in by_block.items():
             kinds.setdefault((block.stage, block.first), []).append(value)
         width = 1 + max(map(len, kinds.values()))
-        rows = [
-            [0.0, *kinds[index, slot == 0]]
-            for index, stage in enumerate(space.stages)
-            for slot in range(stage.depths[-1])
-        ]
+        rows = [[0.0, *kinds[slot.stage, slot.place == 0]] for slot in space.slots]
         return torch.tensor([row + [0.0] * (width - len(row)) for row in rows])
+
+
+class KeptTable(Kept):
+    """What the cache says of a table."""
+
+    model: BlockTable
 
 
 def blocks(space: Specification, resolution: int) -> list[Block]:
     """The blocks that differ: later slots of a stage are alike."""
     found = []
     side = math.ceil(math.ceil(resolution / 2) / space.first.stride)  # after the stem, of stride 2
-    for index, stage in enumerate(space.stages):
-        layers = [(k, e) for k in stage.kernels for e in stage.expands]
-        found += [Block(index, True, layer, side) for layer in layers]
-        side = math.ceil(side / stage.stride)
-        if stage.depths[-1] > 1:
-            found += [Block(index, False, layer, side) for layer in layers]
+    for slot in space.slots:
+        first = slot.place == 0
+        if slot.place < 2:
+            found += [Block(slot.stage, first, layer, side) for layer in slot.layers]
+        if first:
+            side = math.ceil(side / space.stages[slot.stage].stride)
     return found
 
 
@@ -103,9 +108,7 @@ def _block_table(space: Specification, resolution: int, measure: Measure | None)
     if measure is not None:
         return _tabulated(space, resolution, measure)
     about: dict[str, str | int] = {"space": space.name, "resolution": resolution}
-    return remembered(
-        "blocks", SCHEMA, about, _revive, lambda: _tabulated(space, resolution, measure_us)
-    )
+    return remembered("blocks", KeptTable, about, lambda: _tabulated(space, resolution, measure_us))
 
 
 @torch.inference_mode()
@@ -144,17 +147,3 @@ def _tabulated(space: Specification, resolution: int, measure: Measure) -> Block
     error = np.abs(halves[0] / halves[1] - 1).mean()
     microseconds = tuple(np.median(times, axis=0).tolist())
     return BlockTable(space.name, resolution, microseconds, float(error))
-
-
-def _revive(fields: dict[str, Any]) -> BlockTable:
-    """The table from its stored fields.
-
-    Raises:
-        ValueError: they are not latencies.
-    """
-    microseconds = tuple(float(value) for value in fields["microseconds"])
-    if not microseconds or not all(v > 0 and math.isfinite(v) for v in microseconds):
-        raise ValueError(f"microseconds {microseconds}")
-    return BlockTable(
-        fields["space"], int(fields["resolution"]), microseconds, float(fields["error"])
-    )

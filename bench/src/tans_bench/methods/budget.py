@@ -1,12 +1,14 @@
-"""How much a search may cost: as published where there is a GPU, else a small share of it."""
+"""How much a search may cost: as it was published, or a small share of that.
+
+The preset of an experiment chooses the budget, whatever the device, and the budget is part of a
+result's name: what was searched with one is never taken for the other.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from tans.training import device
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -15,15 +17,23 @@ if TYPE_CHECKING:
 else:
     S = TypeVar("S")
 
+Budget = Literal["small", "full"]
 
-def affordable(full: S, small: S) -> S:
-    """The settings of a search that this device can pay for.
+
+def affordable(budget: Budget, full: S, small: S) -> S:
+    """The settings of a search within a budget.
 
     Args:
+        budget: that is given.
         full: as published.
         small: what two cores do in minutes.
     """
-    return full if device().type == "cuda" else small
+    return full if budget == "full" else small
+
+
+def ending(budget: Budget) -> str:
+    """Of a result's name, which tells a budget that is not small."""
+    return "" if budget == "small" else f"-{budget}"
 
 
 def on_record(settings: S) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ def _searched(problem: Problem, zoo: Zoo, look: int = 5) -> Proposal:
         "search_s": result.search_s,
         "look_s": result.look_s,
     }
-    return Proposal(entry.task, entry.weights, entry.architecture, entry.resolution, True, details)
+    return Proposal(entry.task, entry.weights, entry.ref, True, details)
 
 
 METHODS: Mapping[str, Entrant] = {

@@ -31,17 +31,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tans.costs.limits import fits, needs
-from tans.networks.families.elastic.network import Network, normalise
+from tans.networks.families.elastic.specification import Specification
+from tans.networks.families.elastic.supernet import Supernet
+from tans.networks.network import Network, prepare, without_head
 from tans.tasks.task import Task
-from tans.training import Recipe, Run, device, fit_head, sgd
-from tans.types import Architecture, Layer
+from tans.training import Loop, Recipe, device, fit_head, sgd
+from tans.types import Architecture
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.blocks import Measure, block_table
 from tans_bench.methods.budget import affordable, on_record
 from tans_bench.methods.genes import Genome, Room
-from tans_bench.methods.method import UNTRAINED, Problem, Proposal
+from tans_bench.methods.method import UNTRAINED, Problem, Proposal, space_of
 from tans_bench.methods.mixture import Mixture, latency_factor
 from tans_bench.methods.onceforall import base_of
+from tans_bench.spaces.families import ref_of
 from tans_bench.spaces.fbnet import FBNET_A
 
 JUDGING = 0
@@ -71,7 +74,7 @@ class FBNetSettings:
     beta: float = 0.6
     """The loss is cross-entropy * alpha * log(latency in microseconds) ** beta."""
     soft: bool = True
-    """Run all choices of a slot, weighted; else draw one for each step."""
+    """Loop all choices of a slot, weighted; else draw one for each step."""
     images: int | None = None
     """Training images looked at, at most; all when None."""
     samples: int = 1000
@@ -96,7 +99,7 @@ class FBNet:
     """The most probable architecture within the limits, with the elastic base's weights."""
 
     settings: FBNetSettings | None = None
-    """Those that the device affords when None."""
+    """Those that the problem's budget allows when None."""
     measure: Measure | None = field(default=None, compare=False)
     """Times blocks in place of this device's clock."""
 
@@ -107,14 +110,14 @@ class FBNet:
             LimitError: not even the smallest is within them.
             ZooError: the zoo lacks a base.
         """
-        settings = self.settings or affordable(FULL, SMALL)
-        weights, genome = base_of(zoo), Genome(zoo.space)
+        settings = self.settings or affordable(problem.budget, FULL, SMALL)
+        weights, genome = base_of(zoo), Genome(space_of(zoo))
         room = Room(genome, problem, zoo.resolution)
         room.check()
         began = time.perf_counter()
-        table = block_table(zoo.space, zoo.resolution, self.measure)
+        table = block_table(space_of(zoo), zoo.resolution, self.measure)
         once_s = time.perf_counter() - began
-        latencies = table.of_slots(zoo.space).to(device())  # (s, 1 + c)
+        latencies = table.of_slots(space_of(zoo)).to(device())  # (s, 1 + c)
         probabilities = search(problem, zoo, latencies, settings).probabilities()  # (s, 1 + c)
         architecture, how = choose(room, probabilities, settings.samples, problem.seed)
         details = {
@@ -125,7 +128,11 @@ class FBNet:
             "table_error": table.error,
         }
         return Proposal(
-            IMAGENET, weights, architecture, zoo.resolution, details=details, once_s=once_s
+            IMAGENET,
+            weights,
+            ref_of(architecture, zoo.resolution),
+            details=details,
+            once_s=once_s,
         )
 
 
@@ -140,10 +147,10 @@ def fbnet_a(problem: Problem, zoo: Zoo) -> Proposal:
         LimitError: no resolution is within the limits.
     """
     resolutions = [max(1, round(share * zoo.resolution)) for share in SHARES]
-    rows = [needs([FBNET_A], side, problem.task, problem.limits) for side in resolutions]
+    rows = [needs([ref_of(FBNET_A, side)], problem.task, problem.limits) for side in resolutions]
     costs = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     resolution = resolutions[int(fits(costs, problem.limits).argmax())]
-    return Proposal(UNTRAINED, UNTRAINED, FBNET_A, resolution, fit_head=False)
+    return Proposal(UNTRAINED, UNTRAINED, ref_of(FBNET_A, resolution), fit_head=False)
 
 
 def search(problem: Problem, zoo: Zoo, latencies: Tensor, settings: FBNetSettings) -> Mixture:
@@ -176,7 +183,8 @@ def search(problem: Problem, zoo: Zoo, latencies: Tensor, settings: FBNetSetting
             gates.train(images[others], labels[others])
         mixture.temperature *= settings.cooling
 
-    Run(mixture, sgd(network, recipe), recipe).minimise(loss, images[own], labels[own], after_epoch)
+    loop = Loop(mixture, network.input, sgd(network, recipe), recipe)
+    loop.minimise(loss, images[own], labels[own], after_epoch)
     return mixture
 
 
@@ -197,7 +205,9 @@ class _GateTraining:
         mixture.network.requires_grad_(False)
         order = torch.randperm(len(images), generator=self.generator)
         for rows in order.tensor_split(max(1, round(len(order) / settings.batch_size))):
-            x = normalise(images[rows]).to(device(), memory_format=torch.channels_last)
+            x = prepare(images[rows], mixture.network.input).to(
+                device(), memory_format=torch.channels_last
+            )
             gates = mixture.drawn(self.generator, hard=not settings.soft)
             loss = F.cross_entropy(mixture(x, gates), labels[rows].to(device()))
             loss = loss * latency_factor(gates, self.latencies, settings.alpha, settings.beta)
@@ -226,15 +236,16 @@ def choose(room: Room, probabilities: Tensor, samples: int, seed: int) -> tuple[
     choices = torch.cat([probabilities.argmax(1)[None], drawn])  # (1 + m, s)
     likelihoods = probabilities.log().gather(1, choices.T).sum(0)  # (1 + m,)
     order = likelihoods.argsort(descending=True, stable=True)
-    architectures = [closed_up(room.genome, row, probabilities) for row in choices[order].tolist()]
+    space = room.genome.space
+    architectures = [closed_up(space, row, probabilities) for row in choices[order].tolist()]
     within = room.allows(architectures)
     if not within.any():
-        return room.genome.space.smallest, "smallest"
+        return space.smallest, "smallest"
     first = int(within.argmax())
     return architectures[first], "most probable" if first == 0 else "drawn"
 
 
-def closed_up(genome: Genome, choices: list[int], probabilities: Tensor) -> Architecture:
+def closed_up(space: Specification, choices: list[int], probabilities: Tensor) -> Architecture:
     """The architecture of one choice a slot: layers that are left close up in their order.
 
     Where a stage may not be of that depth, the first slots that are absent get their most
@@ -244,32 +255,26 @@ def closed_up(genome: Genome, choices: list[int], probabilities: Tensor) -> Arch
         choices: for each slot, 0 for an absent layer or 1 and more for one of its layers.
         probabilities: (s, 1 + c).
     """
-    stages, start = [], 0
-    for stage in genome.space.stages:
-        own = list(range(start, start + stage.depths[-1]))
-        start += stage.depths[-1]
-        present = [slot for slot in own if choices[slot]]
-        absent = [slot for slot in own if not choices[slot]]
-        missing = min(depth for depth in stage.depths if depth >= len(present)) - len(present)
-        kept = sorted(present + absent[:missing])
-        likeliest = probabilities[:, 1:].argmax(1).tolist()
-        layers: list[Layer] = [
-            genome.slots[slot][choices[slot] - 1 if choices[slot] else likeliest[slot]]
-            for slot in kept
-        ]
-        stages.append(tuple(layers))
-    return Architecture(genome.space.name, tuple(stages))
+    likeliest = (1 + probabilities[:, 1:].argmax(1)).tolist()
+    made_up = list(choices)
+    for number, stage in enumerate(space.stages):
+        own = [row for row, slot in enumerate(space.slots) if slot.stage == number]
+        absent = [row for row in own if not choices[row]]
+        present = len(own) - len(absent)
+        missing = min(depth for depth in stage.depths if depth >= present) - present
+        for row in absent[:missing]:
+            made_up[row] = likeliest[row]
+    chosen = zip(space.slots, made_up, strict=True)
+    return space.from_slots(slot.layers[choice - 1] if choice else None for slot, choice in chosen)
 
 
 def _supernet(task: Task, zoo: Zoo, images: Tensor, labels: Tensor, seed: int) -> Network:
     """The elastic base under a head fitted to the images, uint8 (n, 3, r, r)."""
-    space, classes = zoo.space, len(task.classes)
+    space, classes = space_of(zoo), len(task.classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Network(space, space.largest, classes, elastic=True)
-    state = zoo.base_state()
-    body = {name: tensor for name, tensor in state.items() if not name.startswith("classifier.")}
-    network.load_state_dict(body, strict=False)
+        network = Supernet(space, classes, zoo.resolution).full
+    network.load_weights(without_head(zoo.base_state()), strict=False)
     network.to(device()).to(memory_format=torch.channels_last)
     fit_head(network, images, labels, seed)
     return network

@@ -25,6 +25,7 @@ from tans_bench.methods.metad2a.learning import FULL, SMALL, MetaD2ASettings
 from tans_bench.methods.metad2a.method import best_generated, learnt_on
 from tans_bench.methods.method import Problem, Proposal
 from tans_bench.methods.stored import within
+from tans_bench.spaces.families import ref_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class OfFound:
     """Embeddings in a zoo of architectures that were found for its tasks, not drawn."""
 
     settings: MetaD2ASettings | None = None
-    """Of MetaD2A; what the device affords when None."""
+    """Of MetaD2A; what the problem's budget allows when None."""
 
     def __call__(self, problem: Problem, zoo: Zoo) -> Proposal:
         """The best predicted of the most similar networks.
@@ -41,7 +42,7 @@ class OfFound:
             LimitError: none is within the limits.
         """
         began = time.perf_counter()
-        found = _networks(zoo.path, self.settings or affordable(FULL, SMALL))
+        found = _networks(zoo.path, self.settings or affordable(problem.budget, FULL, SMALL))
         seconds = time.perf_counter() - began
         kept = within(found, problem)
         parts = {name: torch.tensor(_column(kept, name)) for name in PARTS}  # (n, w) each
@@ -63,7 +64,7 @@ def _networks(folder: Path, settings: MetaD2ASettings) -> tuple[ZooEntry, ...]:
     for place, (task, stored) in enumerate(sources.items()):
         architectures = best_generated(learnt, zoo.features(task), each, seed=place)
         meter = Meter.read(zoo, task, stored.weights, stored.licence)
-        found += (meter.entry(architecture) for architecture in architectures)
+        found += (meter.entry(ref_of(one, zoo.resolution)) for one in architectures)
     return tuple(found)
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from tans.costs.limits import fits, needs
 from tans.networks.families.elastic.specification import Specification
-from tans.types import Architecture, Layer
+from tans.types import Architecture
 from tans_bench.methods.method import Problem
+from tans_bench.spaces.families import ref_of
 
 Genes = NDArray[np.int64]
 """(n, g): per architecture, the index of each choice that makes it up."""
@@ -34,19 +35,10 @@ class Genome:
     space: Specification
 
     @cached_property
-    def slots(self) -> tuple[tuple[Layer, ...], ...]:
-        """Per layer slot from input to output, the layers it may hold: kernels, then ratios."""
-        return tuple(
-            tuple((k, e) for k in stage.kernels for e in stage.expands)
-            for stage in self.space.stages
-            for _ in range(stage.depths[-1])
-        )
-
-    @cached_property
     def sizes(self) -> Genes:
         """Choices of each gene (g,)."""
         depths = [len(stage.depths) for stage in self.space.stages]
-        return np.array([*depths, *map(len, self.slots)])
+        return np.array([*depths, *(len(slot.layers) for slot in self.space.slots)])
 
     def encode(self, architecture: Architecture) -> Genes:
         """Genes (g,) of an architecture; those without effect are 0.
@@ -54,24 +46,19 @@ class Genome:
         Raises:
             InputError: the architecture is not in the space.
         """
-        self.space.check(architecture)
-        depths, layers, start = [], [0] * len(self.slots), 0
-        for stage, own in zip(self.space.stages, architecture.stages, strict=True):
-            depths.append(stage.depths.index(len(own)))
-            for slot, layer in enumerate(own, start):
-                layers[slot] = self.slots[slot].index(layer)
-            start += stage.depths[-1]
-        return np.array([*depths, *layers])
+        held = zip(self.space.slots, self.space.to_slots(architecture), strict=True)
+        layers = [0 if layer is None else slot.layers.index(layer) for slot, layer in held]
+        pairs = zip(self.space.stages, architecture.stages, strict=True)
+        return np.array([*(stage.depths.index(len(own)) for stage, own in pairs), *layers])
 
     def decode(self, genes: Genes) -> Architecture:
         """The architecture of one vector of genes (g,)."""
-        depths, start = genes.tolist(), len(self.space.stages)
-        layers, stages, slot = depths[start:], [], 0
-        for stage, depth in zip(self.space.stages, depths, strict=False):
-            rows = range(slot, slot + stage.depths[depth])
-            stages.append(tuple(self.slots[row][layers[row]] for row in rows))
-            slot += stage.depths[-1]
-        return Architecture(self.space.name, tuple(stages))
+        own = genes.tolist()
+        depths = [stage.depths[gene] for stage, gene in zip(self.space.stages, own, strict=False)]
+        chosen = zip(self.space.slots, own[len(depths) :], strict=True)
+        return self.space.from_slots(
+            slot.layers[gene] if slot.place < depths[slot.stage] else None for slot, gene in chosen
+        )
 
     def features(self, genes: Genes) -> NDArray[np.float64]:
         """What a predictor sees, (n, f): per slot its kernel, then its ratio, each one-hot.
@@ -80,22 +67,21 @@ class Genome:
         """
         present = self.present(genes)  # (n, s)
         layers = genes[:, len(self.space.stages) :]  # (n, s)
-        parts, slot = [], 0
-        for stage in self.space.stages:
-            for _ in range(stage.depths[-1]):
-                kernel, expand = np.divmod(layers[:, slot], len(stage.expands))  # (n,) each
-                pair = (np.eye(len(stage.kernels))[kernel], np.eye(len(stage.expands))[expand])
-                parts.append(np.concatenate(pair, axis=1) * present[:, slot, None])
-                slot += 1
+        parts = []
+        for row, slot in enumerate(self.space.slots):
+            stage = self.space.stages[slot.stage]
+            kernel, expand = np.divmod(layers[:, row], len(stage.expands))  # (n,) each
+            pair = (np.eye(len(stage.kernels))[kernel], np.eye(len(stage.expands))[expand])
+            parts.append(np.concatenate(pair, axis=1) * present[:, row, None])
         return np.concatenate(parts, axis=1)
 
     def present(self, genes: Genes) -> NDArray[np.bool_]:
         """Which slots hold a layer (n, s)."""
-        columns = [
-            np.array(stage.depths)[genes[:, index], None] > np.arange(stage.depths[-1])
-            for index, stage in enumerate(self.space.stages)
+        depths = [
+            np.array(stage.depths)[genes[:, number]]  # (n,)
+            for number, stage in enumerate(self.space.stages)
         ]
-        return np.concatenate(columns, axis=1)
+        return np.stack([depths[slot.stage] > slot.place for slot in self.space.slots], axis=1)
 
     def sample(self, n: int, rng: np.random.Generator) -> Genes:
         """Genes (n, g), each drawn uniformly."""
@@ -128,18 +114,21 @@ class Room:
             LimitError: they are.
         """
         limits = self.problem.limits
-        smallest = [self.genome.space.smallest]
-        fits(needs(smallest, self.resolution, self.problem.task, limits), limits)
+        fits(self._needs([self.genome.space.smallest]), limits)
 
     def costs(self, architectures: Sequence[Architecture]) -> dict[str, NDArray[np.float64]]:
         """Per limit, what each architecture needs (n,)."""
         new = [a for a in dict.fromkeys(architectures) if a not in self._known]
         if new:
-            found = needs(new, self.resolution, self.problem.task, self.problem.limits)
+            found = self._needs(new)
             for row, architecture in enumerate(new):
                 self._known[architecture] = {name: float(c[row]) for name, c in found.items()}
         rows = [self._known[architecture] for architecture in architectures]
         return {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+
+    def _needs(self, architectures: Sequence[Architecture]) -> dict[str, NDArray[np.float64]]:
+        refs = [ref_of(architecture, self.resolution) for architecture in architectures]
+        return needs(refs, self.problem.task, self.problem.limits)
 
     def allows(self, architectures: Sequence[Architecture]) -> NDArray[np.bool_]:
         """Which are within every limit (n,)."""

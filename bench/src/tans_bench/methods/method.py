@@ -8,11 +8,14 @@ from typing import Any, Protocol
 
 import torch
 
-from tans.networks.building import build
-from tans.networks.network import HeadedNetwork
+from tans.networks.families.elastic.family import ELASTIC
+from tans.networks.families.elastic.specification import Specification
+from tans.networks.family import build
+from tans.networks.network import Network
 from tans.tasks.task import Task
-from tans.types import Architecture, Constraints, ZooEntry
+from tans.types import Constraints, NetworkRef, ZooEntry
 from tans.zoo.zoo import Zoo, entry_id
+from tans_bench.methods.budget import Budget
 
 UNTRAINED = "untrained"
 """Source and weights of a network that starts from random weights."""
@@ -26,19 +29,19 @@ class Problem:
     limits: Constraints = field(default_factory=Constraints)
     seed: int = 0
     """Of what is random in a method."""
+    budget: Budget = "small"
+    """How much the search may cost."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A network to fine-tune: an architecture, the weights it starts from, and a resolution."""
+    """A network to fine-tune, and the weights it starts from."""
 
     source: str
     """Task that the weights were trained on, or ``UNTRAINED``."""
     weights: str
     """SHA-256 of stored weights, or ``UNTRAINED``."""
-    architecture: Architecture
-    resolution: int
-    """Pixels a side of its input."""
+    ref: NetworkRef
     fit_head: bool = True
     """Begin from a head fitted to frozen features, else from a random one."""
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -49,14 +52,14 @@ class Proposal:
     @classmethod
     def of(cls, entry: ZooEntry) -> Proposal:
         """A stored network."""
-        return cls(entry.task, entry.weights, entry.architecture, entry.resolution)
+        return cls(entry.task, entry.weights, entry.ref)
 
     @property
     def network(self) -> str:
         """Id of the network: of the zoo's entry where it is one."""
-        return entry_id(self.source, self.weights, self.architecture, self.resolution)
+        return entry_id(self.source, self.weights, self.ref)
 
-    def load(self, zoo: Zoo, classes: int, seed: int = 0) -> HeadedNetwork:
+    def load(self, zoo: Zoo, classes: int, seed: int = 0) -> Network:
         """The network under a new head, in evaluation mode.
 
         Args:
@@ -70,11 +73,21 @@ class Proposal:
         if self.weights == UNTRAINED:
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
-                network: HeadedNetwork = build(self.architecture, classes)
+                network = build(self.ref, classes)
         else:
-            network = zoo.load_subnet(self.source, self.weights, self.architecture, self.resolution)
+            network = zoo.load_network(self.ref, self.weights, self.source)
         network.replace_head(classes, seed)
         return network.eval()
+
+
+def space_of(zoo: Zoo) -> Specification:
+    """The elastic space that a zoo's supernets are of.
+
+    Raises:
+        ZooError: the zoo has no base.
+        InputError: its base is no elastic network.
+    """
+    return ELASTIC.space(ELASTIC.space_of(zoo.base_ref))
 
 
 class Method(Protocol):

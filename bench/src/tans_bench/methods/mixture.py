@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tans.networks.families.elastic.network import InvertedResidual, Network
-from tans.networks.families.elastic.supernet import slice_state
-from tans.types import Architecture
-from tans_bench.methods.genes import Genome
+from tans.networks.families.elastic.body import Body, InvertedResidual
+from tans.networks.families.elastic.specification import Specification
+from tans.networks.families.elastic.supernet import slice_weights
+from tans.networks.network import Network
 
 LEAST_US = 2.0
 """Expected latency counts as at least so many microseconds: its logarithm must be positive."""
@@ -35,17 +35,33 @@ class Mixture(nn.Module):
 
     def __init__(self, network: Network, temperature: float) -> None:
         super().__init__()
-        self.network, self.genome = network, Genome(network.space)
+        self.network = network
         self.temperature = temperature
-        slots = self.genome.slots
-        allowed = torch.full((len(slots), 1 + max(map(len, slots))), -torch.inf)
+        slots = self.space.slots
+        choices = max(len(slot.layers) for slot in slots)
+        allowed = torch.full((len(slots), 1 + choices), -torch.inf)
         with torch.device("meta"):
-            self._templates = _templates(self.genome)
-        for slot, (layers, optional) in enumerate(zip(slots, _optional(self.genome), strict=True)):
-            allowed[slot, 0 if optional else 1 : 1 + len(layers)] = 0
+            self._templates = _templates(self.space)
+        for row, slot in enumerate(slots):
+            allowed[row, 0 if slot.optional else 1 : 1 + len(slot.layers)] = 0
         self.register_buffer("allowed", allowed)
         self.theta = nn.Parameter(torch.zeros_like(allowed))
-        self._uniform = [_uniform(self.genome, choice) for choice in range(allowed.shape[1] - 1)]
+        # the deepest architectures that have one choice everywhere, or the nearest below
+        self._uniform = [
+            self.space.from_slots(s.layers[min(choice, len(s.layers) - 1)] for s in slots)
+            for choice in range(choices)
+        ]
+
+    @property
+    def body(self) -> Body:
+        """Of the network."""
+        assert isinstance(self.network.body, Body)
+        return self.network.body
+
+    @property
+    def space(self) -> Specification:
+        """That the network is the largest of."""
+        return self.body.space
 
     def drawn(self, generator: torch.Generator, hard: bool) -> Tensor:
         """A sample of the gates (s, 1 + c) at the present temperature; see ``gumbel_softmax``."""
@@ -64,8 +80,9 @@ class Mixture(nn.Module):
         """
         used = (gates > 0).tolist()
         weights = self._weights({c for row in used for c, on in enumerate(row) if on and c})
-        x = self.network.first(self.network.stem(x))
-        names = (f"stages.{s}.{j}." for s, j in _places(self.genome))
+        body = self.body
+        x = body.first(body.stem(x))
+        names = (f"stages.{slot.stage}.{slot.place}." for slot in self.space.slots)
         for slot, name in enumerate(names):
             parts = [
                 gates[slot, c] * (self._layer(slot, c, weights[c], name, x) if c else x)
@@ -73,14 +90,12 @@ class Mixture(nn.Module):
                 if on
             ]
             x = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
-        net = self.network
-        return net.classifier(net.mix_activation(net.mix(net.tail(x).mean((2, 3)))))
+        return self.network.classifier(body.pool(body.tail(x)))
 
     def _weights(self, choices: set[int]) -> dict[int, dict[str, Tensor]]:
         """Per choice, the state of a network that has it in every slot."""
-        state = self.network.state_dict(keep_vars=True)
-        space = self.network.space
-        return {c: slice_state(state, space, self._uniform[c - 1]) for c in choices}
+        whole = self.network.weights(keep_vars=True)
+        return {c: slice_weights(whole, self.space, self._uniform[c - 1]) for c in choices}
 
     def _layer(
         self, slot: int, choice: int, weights: dict[str, Tensor], name: str, x: Tensor
@@ -122,36 +137,15 @@ def latency_factor(gates: Tensor, latencies: Tensor, alpha: float, beta: float) 
     return alpha * expected.log() ** beta
 
 
-def _places(genome: Genome) -> list[tuple[int, int]]:
-    """(stage, index in it) of each slot."""
-    stages = genome.space.stages
-    return [(s, j) for s, stage in enumerate(stages) for j in range(stage.depths[-1])]
-
-
-def _optional(genome: Genome) -> list[bool]:
-    """Which slots lie beyond the least depth of their stage."""
-    return [j >= genome.space.stages[s].depths[0] for s, j in _places(genome)]
-
-
-def _uniform(genome: Genome, choice: int) -> Architecture:
-    """The deepest architecture that has one choice everywhere, or the nearest below."""
-    stages, start = [], 0
-    for stage in genome.space.stages:
-        layers = genome.slots[start]
-        stages.append((layers[min(choice, len(layers) - 1)],) * stage.depths[-1])
-        start += stage.depths[-1]
-    return Architecture(genome.space.name, tuple(stages))
-
-
-def _templates(genome: Genome) -> list[list[InvertedResidual]]:
+def _templates(space: Specification) -> list[list[InvertedResidual]]:
     """Per slot, a module for each of its layers."""
     rows = []
-    width = genome.space.first.channels
-    for (s, j), layers in zip(_places(genome), genome.slots, strict=True):
-        stage = genome.space.stages[s]
-        shape = (stage, width, stage.stride if j == 0 else 1)
+    width = space.first.channels
+    for slot in space.slots:
+        stage = space.stages[slot.stage]
+        shape = (stage, width, 1 if slot.place else stage.stride)
         rows.append(
-            [InvertedResidual(*shape, layer, genome.space, elastic=False) for layer in layers]
+            [InvertedResidual(*shape, layer, space, elastic=False) for layer in slot.layers]
         )
         width = stage.channels
     return rows

@@ -21,17 +21,23 @@ import moocore
 import numpy as np
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.core.problem import Problem as PymooProblem
+from pymoo.operators.crossover.pntx import TwoPointCrossover
+from pymoo.operators.mutation.pm import PM
+from pymoo.operators.repair.rounding import RoundingRepair
+from pymoo.optimize import minimize
 
-from tans.errors import MissingExtraError
 from tans.networks.probe import probe_accuracy
-from tans.training import Recipe, Run, accuracy, adapted_features, fit_head, sgd
+from tans.training import Loop, Recipe, accuracy, adapted_features, fit_head, sgd
 from tans.types import Architecture
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.budget import affordable, on_record
 from tans_bench.methods.genes import Genes, Genome, Room
-from tans_bench.methods.method import Problem, Proposal
+from tans_bench.methods.method import Problem, Proposal, space_of
 from tans_bench.methods.onceforall import base_of
 from tans_bench.methods.surrogates import SURROGATES, switch
+from tans_bench.spaces.families import ref_of
 
 Array = NDArray[np.float64]
 Evaluate = Callable[[Architecture], float]
@@ -105,23 +111,22 @@ class NsgaNetV2:
     """The architecture that did best on the task itself, with the elastic base's weights."""
 
     settings: NsgaNetSettings | None = None
-    """Those that the device affords when None."""
+    """Those that the problem's budget allows when None."""
 
     def __call__(self, problem: Problem, zoo: Zoo) -> Proposal:
         """Propose a subnet of the elastic base within the limits.
 
         Raises:
             LimitError: not even the smallest is within them.
-            MissingExtraError: pymoo or scikit-learn is not installed.
             ZooError: the zoo lacks a base.
         """
-        settings = self.settings or affordable(FULL, SMALL)
+        settings = self.settings or affordable(problem.budget, FULL, SMALL)
         weights = base_of(zoo)
-        room = Room(Genome(zoo.space), problem, zoo.resolution)
+        room = Room(Genome(space_of(zoo)), problem, zoo.resolution)
         evaluate = evaluation(problem, zoo, settings)
         archive, iterations = explore(room, evaluate, settings, problem.seed)
         architectures = [room.genome.decode(row) for row in archive.genes]
-        largest = room.costs([zoo.space.largest])["max_flops"][0]
+        largest = room.costs([space_of(zoo).largest])["max_flops"][0]
         details = {
             **on_record(settings),
             "archive": [
@@ -135,7 +140,7 @@ class NsgaNetV2:
             "hypervolumes": [i.hypervolume for i in iterations] + [archive.hypervolume(largest)],
         }
         best = architectures[archive.best()]
-        return Proposal(IMAGENET, weights, best, zoo.resolution, details=details)
+        return Proposal(IMAGENET, weights, ref_of(best, zoo.resolution), details=details)
 
 
 def evaluation(problem: Problem, zoo: Zoo, settings: NsgaNetSettings) -> Evaluate:
@@ -148,16 +153,18 @@ def evaluation(problem: Problem, zoo: Zoo, settings: NsgaNetSettings) -> Evaluat
     recipe = Recipe(epochs=max(1, settings.epochs), seed=problem.seed)
 
     def probed(architecture: Architecture) -> float:
-        network = zoo.load_subnet(IMAGENET, weights, architecture, resolution)
+        network = zoo.load_network(ref_of(architecture, resolution), weights, IMAGENET)
         return probe_accuracy(adapted_features(network, images, problem.seed), labels, folds)
 
     def tuned(architecture: Architecture) -> float:
-        network = zoo.load_subnet(IMAGENET, weights, architecture, resolution)
+        network = zoo.load_network(ref_of(architecture, resolution), weights, IMAGENET)
         network.replace_head(len(problem.task.classes), problem.seed)
         fitted, judged = folds != HELD_OUT, folds == HELD_OUT
         fit_head(network, images[fitted], labels[fitted], problem.seed)
-        run = Run(network, sgd(network, recipe), recipe)
-        run.minimise(lambda x, y, _: F.cross_entropy(network(x), y), images[fitted], labels[fitted])
+        loop = Loop(network, network.input, sgd(network, recipe), recipe)
+        loop.minimise(
+            lambda x, y, _: F.cross_entropy(network(x), y), images[fitted], labels[fitted]
+        )
         return accuracy(network, images[judged], labels[judged])
 
     return tuned if settings.epochs else probed
@@ -170,7 +177,6 @@ def explore(
 
     Raises:
         LimitError: nothing is within the limits.
-        MissingExtraError: pymoo or scikit-learn is not installed.
     """
     rng = np.random.default_rng(seed)
     largest = room.costs([room.genome.space.largest])["max_flops"][0]
@@ -241,10 +247,9 @@ def _nsga2(
     rng: np.random.Generator,
 ) -> Genes:
     """Last population (n, g) of NSGA-II, within the limits, from the front and random genes."""
-    problem_type, nsga2, minimise, mutation, crossover, rounding = _pymoo()
     genome = room.genome
 
-    class Predicted(problem_type):  # type: ignore[misc, valid-type]
+    class Predicted(PymooProblem):
         def _evaluate(self, x: Array, out: dict[str, Array], *_: Any, **__: Any) -> None:
             rows = np.asarray(x, dtype=np.int64)  # (n, g)
             architectures = [genome.decode(row) for row in rows]
@@ -255,26 +260,13 @@ def _nsga2(
     sizes = genome.sizes
     problem = Predicted(n_var=len(sizes), n_obj=2, n_ieq_constr=1, xl=0, xu=sizes - 1, vtype=int)
     start = np.concatenate([front, room.sample(settings.population, rng)])
-    algorithm = nsga2(
+    algorithm = NSGA2(
         pop_size=settings.population,
         sampling=start[: settings.population],
-        crossover=crossover(prob=CROSSOVER),
-        mutation=mutation(eta=SPREAD, vtype=float, repair=rounding()),
+        crossover=TwoPointCrossover(prob=CROSSOVER),
+        mutation=PM(eta=SPREAD, vtype=float, repair=RoundingRepair()),
     )
     seed = int(rng.integers(2**31))
-    result = minimise(problem, algorithm, ("n_gen", settings.generations), seed=seed)
+    result = minimize(problem, algorithm, ("n_gen", settings.generations), seed=seed)
     genes = np.asarray(result.pop.get("X"), dtype=np.int64)
     return genes[room.allows([genome.decode(row) for row in genes])]
-
-
-def _pymoo() -> tuple[Any, ...]:
-    try:
-        from pymoo.algorithms.moo.nsga2 import NSGA2
-        from pymoo.core.problem import Problem as PymooProblem
-        from pymoo.operators.crossover.pntx import TwoPointCrossover
-        from pymoo.operators.mutation.pm import PM
-        from pymoo.operators.repair.rounding import RoundingRepair
-        from pymoo.optimize import minimize
-    except ImportError as error:
-        raise MissingExtraError("pymoo", "benchmarks") from error
-    return PymooProblem, NSGA2, minimize, PM, TwoPointCrossover, RoundingRepair

@@ -15,17 +15,19 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from sklearn.neural_network import MLPRegressor
 
-from tans.errors import MissingExtraError, ZooError
+from tans.errors import ZooError
+from tans.networks.families.elastic.specification import architecture_of
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.budget import affordable, on_record
 from tans_bench.methods.genes import Genes, Genome, Room
-from tans_bench.methods.method import Problem, Proposal
+from tans_bench.methods.method import Problem, Proposal, space_of
+from tans_bench.spaces.families import ref_of
 
 Array = NDArray[np.float64]
 Score = Callable[[Array], Array]
@@ -83,18 +85,17 @@ class OnceForAll:
     """The architecture with the best predicted accuracy, with the elastic base's weights."""
 
     settings: OnceForAllSettings | None = None
-    """Those that the device affords when None."""
+    """Those that the problem's budget allows when None."""
 
     def __call__(self, problem: Problem, zoo: Zoo) -> Proposal:
         """Propose a subnet of the elastic base within the limits.
 
         Raises:
             LimitError: not even the smallest is within them.
-            MissingExtraError: scikit-learn is not installed.
             ZooError: the zoo lacks a base, or measured networks.
         """
-        settings = self.settings or affordable(FULL, SMALL)
-        room = Room(Genome(zoo.space), problem, zoo.resolution)
+        settings = self.settings or affordable(problem.budget, FULL, SMALL)
+        room = Room(Genome(space_of(zoo)), problem, zoo.resolution)
         room.check()
         began = time.perf_counter()
         predictor = accuracy_predictor(zoo, settings.predictor)
@@ -111,7 +112,11 @@ class OnceForAll:
         weights = base_of(zoo)
         architecture = room.genome.decode(genes)
         return Proposal(
-            IMAGENET, weights, architecture, zoo.resolution, details=details, once_s=once_s
+            IMAGENET,
+            weights,
+            ref_of(architecture, zoo.resolution),
+            details=details,
+            once_s=once_s,
         )
 
 
@@ -166,7 +171,6 @@ def accuracy_predictor(zoo: Zoo, settings: PredictorSettings) -> Predictor:
     """Fit a predictor to the networks that a zoo has measured, once for all tasks.
 
     Raises:
-        MissingExtraError: scikit-learn is not installed.
         ZooError: the zoo has no task with networks of different accuracies.
     """
     features, targets, tasks = measured(zoo)
@@ -187,11 +191,11 @@ def measured(zoo: Zoo) -> tuple[Array, Array, NDArray[np.int64]]:
     Raises:
         ZooError: no task has networks of different accuracies.
     """
-    genome = Genome(zoo.space)
+    genome = Genome(space_of(zoo))
     by_task: dict[str, list[tuple[Genes, float]]] = {}
     for entry in zoo.entries(vectors=False):
         if entry.val_accuracy is not None and entry.task != IMAGENET:
-            pair = (genome.encode(entry.architecture), entry.val_accuracy)
+            pair = (genome.encode(architecture_of(entry.ref)), entry.val_accuracy)
             by_task.setdefault(entry.task, []).append(pair)
     genes: list[Genes] = []
     targets: list[Array] = []
@@ -211,8 +215,7 @@ def measured(zoo: Zoo) -> tuple[Array, Array, NDArray[np.int64]]:
 
 
 def _fitted(features: Array, targets: Array, settings: PredictorSettings) -> Score:
-    from_sklearn = _regressor()
-    model = from_sklearn(
+    model = MLPRegressor(
         hidden_layer_sizes=settings.hidden,
         max_iter=settings.epochs,
         early_stopping=len(targets) >= HELD_OUT,
@@ -222,11 +225,3 @@ def _fitted(features: Array, targets: Array, settings: PredictorSettings) -> Sco
         warnings.simplefilter("ignore")  # of having used up its epochs
         model.fit(features, targets)
     return model.predict
-
-
-def _regressor() -> Any:
-    try:
-        from sklearn.neural_network import MLPRegressor
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "benchmarks") from error
-    return MLPRegressor

@@ -38,13 +38,12 @@ def imagenet_random_head(problem: Problem, zoo: Zoo) -> Proposal:
 def elastic_base(problem: Problem, zoo: Zoo) -> Proposal:
     """The largest subnet of the ImageNet network within the limits, as its distillation left it."""
     slices = [e for e in zoo.entries(vectors=False, task=IMAGENET) if e.weights == zoo.base]
-    return Proposal.of(max(within(slices, problem), key=lambda entry: entry.params))
+    return Proposal.of(max(within(slices, problem), key=lambda entry: entry.body_params))
 
 
 def from_scratch(problem: Problem, zoo: Zoo) -> Proposal:
     """The architecture of ``elastic_base`` with untrained weights."""
-    architecture = elastic_base(problem, zoo).architecture
-    return Proposal(UNTRAINED, UNTRAINED, architecture, zoo.resolution, fit_head=False)
+    return Proposal(UNTRAINED, UNTRAINED, elastic_base(problem, zoo).ref, fit_head=False)
 
 
 def at_random(problem: Problem, zoo: Zoo) -> Proposal:
@@ -56,9 +55,9 @@ def at_random(problem: Problem, zoo: Zoo) -> Proposal:
 def largest(problem: Problem, zoo: Zoo) -> Proposal:
     """A stored network of the most parameters within the limits; any of those that are equal."""
     entries = within(zoo.entries(vectors=False), problem)
-    most = max(entry.params for entry in entries)
+    most = max(entry.body_params for entry in entries)
     drawn = random.Random(f"{problem.seed} {problem.task.name}")
-    return Proposal.of(drawn.choice([entry for entry in entries if entry.params == most]))
+    return Proposal.of(drawn.choice([entry for entry in entries if entry.body_params == most]))
 
 
 def nearest_dataset(problem: Problem, zoo: Zoo) -> Proposal:

@@ -24,4 +24,4 @@ def largest_of(tasks: Sequence[str], entries: Sequence[ZooEntry]) -> Proposal:
     """The largest network of the first of the tasks that has any."""
     task = next(task for task in tasks if any(entry.task == task for entry in entries))
     own = [entry for entry in entries if entry.task == task]
-    return Proposal.of(max(own, key=lambda entry: (entry.params, entry.resolution)))
+    return Proposal.of(max(own, key=lambda entry: (entry.body_params, entry.resolution)))

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 from scipy.stats import spearmanr
-
-from tans.errors import MissingExtraError
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from sklearn.neural_network import MLPRegressor
+from sklearn.tree import DecisionTreeRegressor
 
 Array = NDArray[np.float64]
 Predict = Callable[[Array], Array]
@@ -59,11 +61,6 @@ def switch(
 
 def gaussian_process(features: Array, targets: Array, seed: int) -> Predict:
     """A Gaussian process with noise, its length scale of the highest evidence."""
-    try:
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "benchmarks") from error
     kernel = ConstantKernel() * RBF(features.shape[1] ** 0.5) + WhiteKernel(0.1)
     model = GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed)
     return model.fit(features, targets).predict
@@ -71,20 +68,12 @@ def gaussian_process(features: Array, targets: Array, seed: int) -> Predict:
 
 def regression_tree(features: Array, targets: Array, seed: int) -> Predict:
     """A CART of leaves of at least two."""
-    try:
-        from sklearn.tree import DecisionTreeRegressor
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "benchmarks") from error
     model = DecisionTreeRegressor(min_samples_leaf=2, random_state=seed)
     return model.fit(features, targets).predict
 
 
 def perceptron(features: Array, targets: Array, seed: int) -> Predict:
     """One hidden layer, fitted to standardised targets by a quasi-Newton method."""
-    try:
-        from sklearn.neural_network import MLPRegressor
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "benchmarks") from error
     mean, spread = targets.mean(), targets.std() or 1.0
     model = MLPRegressor(
         hidden_layer_sizes=(32,), solver="lbfgs", alpha=1.0, max_iter=200, random_state=seed

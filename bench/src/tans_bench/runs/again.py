@@ -37,9 +37,7 @@ the stored runs were: two threads sum in another order.
 """
 
 
-def make_again(
-    names: Sequence[str], results: str | Path, *, zoo: str | Path | None = None
-) -> Iterator[str]:
+def make_again(names: Sequence[str], bench: Bench) -> Iterator[str]:
     """Make stored fine-tunes again, those that were not yet by the current versions.
 
     Args:
@@ -51,7 +49,6 @@ def make_again(
     Raises:
         InputError: there is no such fine-tune of a network of the zoo.
     """
-    bench = Bench.open(results, zoo)
     jobs = {name: _job(name, bench) for name in names}
     missing = {name for name in jobs if not _is_made(bench.results, name)}
     log_look(bench.results, [jobs[name].task for name in missing])

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from tans.networks.building import counted
+from tans.networks.family import build, describe
 from tans.tasks.task import Task
 from tans.training import Recipe, finetune
 from tans.types import Architecture
@@ -21,8 +21,8 @@ from tans_bench.methods.metad2a.graphs import cell_graphs
 from tans_bench.methods.metad2a.pairs import Pair, Pairs
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.results import Result
-from tans_bench.runs.roles import prepared
-from tans_bench.spaces.nasbench201 import NAS_BENCH_201, build_small
+from tans_bench.spaces.families import ref_of
+from tans_bench.spaces.nasbench201 import NAS_BENCH_201
 
 FOLDER = "cells"
 RECIPE = Recipe(epochs=10, learning_rate=0.1, fit_head=False, weigh_classes=False)
@@ -53,8 +53,7 @@ class Cells:
         return {**declared, "recipe": recipe}.items() <= stored.items()
 
     def run(self, bench: Bench) -> Result:
-        del bench  # nothing of the zoo is used
-        task = prepared(self.task, IMAGES)
+        task = bench.tasks(self.task, IMAGES)
         return {
             **self._declared,
             "classes": len(task.classes),
@@ -76,17 +75,16 @@ class Cells:
 
     def _trained(self, architecture: Architecture, task: Task) -> Result:
         classes = len(task.classes)
-        with torch.device("meta"):
-            costs = counted(build_small(architecture, classes), RESOLUTION)
+        ref = ref_of(architecture, RESOLUTION)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed)
-            network = build_small(architecture, classes)
-        tuned = finetune(network, task, RESOLUTION, self.recipe)
+            network = build(ref, classes)
+        tuned = finetune(network, task, recipe=self.recipe)
         return {
             "architecture": str(architecture),
             "val_accuracy": tuned.history[tuned.best_epoch - 1].val_accuracy,
             "accuracy": tuned.test_accuracy,
-            **asdict(costs),
+            **asdict(describe(ref).costs(classes)),
             "seconds": round(tuned.seconds, 2),
         }
 

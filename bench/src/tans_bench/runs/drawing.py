@@ -10,13 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tans.errors import MissingExtraError
-
-try:
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-except ModuleNotFoundError as error:
-    raise MissingExtraError("matplotlib", "benchmarks") from error
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
 DPI = 120
 

@@ -8,13 +8,14 @@ from itertools import product
 from typing import Generic, Protocol, Self, TypeVar
 
 from tans.errors import InputError
+from tans_bench.methods.budget import Budget
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, style
 from tans_bench.runs.jobs import Choose, FineTune, Job, proposal_of
 from tans_bench.runs.results import Results
 
 PRESETS = ("cpu", "gpu")
-"""What fits two cores, and what a GPU does in the same time."""
+"""What fits two cores, and what a GPU does in the same time, searches as they were published."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,19 @@ class Arm:
     """Of ``tans_bench.runs.jobs.LIMITS``."""
     images: int = 300
     """Training images of a task, at most."""
+    budget: Budget = "small"
+    """Of a search."""
+
+    def scaled(self, preset: str) -> Arm:
+        """With twice the images, five seeds and the full budget on a GPU."""
+        if preset == "cpu":
+            return self
+        return replace(self, images=2 * self.images, seeds=tuple(range(5)), budget="full")
 
     def choices(self) -> list[Choose]:
         """A choice for each method, task and limit."""
         cells = product(self.tasks, self.methods, self.limits)
-        return [Choose(*cell, images=self.images) for cell in cells]
+        return [Choose(*cell, images=self.images, budget=self.budget) for cell in cells]
 
     def finetunes(self, bench: Bench) -> list[FineTune]:
         """The fine-tunes of what has been chosen so far."""
@@ -61,6 +70,21 @@ P = TypeVar("P", bound=Plan)
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """A plan of jobs that can all be named at once, the same for every preset."""
+
+    all: tuple[Job, ...]
+
+    def jobs(self, bench: Bench) -> Sequence[Job]:
+        del bench  # nothing follows from what is stored
+        return self.all
+
+    def scaled(self, preset: str) -> Fixed:
+        del preset
+        return self
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A plan of methods: each chooses a network for each task, and it is fine-tuned."""
 
@@ -72,11 +96,7 @@ class Comparison:
         return list(dict.fromkeys([*choices, *finetunes]))
 
     def scaled(self, preset: str) -> Comparison:
-        """With twice the images and five seeds on a GPU."""
-        if preset == "cpu":
-            return self
-        arms = (replace(arm, images=2 * arm.images, seeds=tuple(range(5))) for arm in self.arms)
-        return Comparison(tuple(arms))
+        return Comparison(tuple(arm.scaled(preset) for arm in self.arms))
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,17 @@ import torch
 
 from tans.build.measure import Meter
 from tans.meta.metrics import spearman
+from tans.networks.family import describe
 from tans.types import Architecture
 from tans.zoo.zoo import Zoo
+from tans_bench.methods.budget import Budget, ending
 from tans_bench.methods.metad2a.learning import Learnt, MetaD2ASettings, kept
 from tans_bench.methods.metad2a.pairs import Pairs
+from tans_bench.methods.method import space_of
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.cellpairs import Cells, cell_pairs
 from tans_bench.runs.results import Result
-from tans_bench.runs.roles import prepared
+from tans_bench.spaces.families import ref_of
 from tans_bench.spaces.nasbench201 import NAS_BENCH_201
 
 FOLDER = "generation"
@@ -44,6 +47,8 @@ class Spared:
     settings: MetaD2ASettings
     cells: tuple[Cells, ...] = ()
     """Whose networks are learnt from in the space of cells."""
+    budget: Budget = "small"
+    """That the settings are of."""
 
     def pairs(self, bench: Bench) -> Pairs:
         """Those of all tasks."""
@@ -72,7 +77,9 @@ class Unseen:
 
     @property
     def name(self) -> str:
-        return f"{FOLDER}/{self.spared.space}-{self.spared.fold}-of-{self.spared.folds}"
+        spared = self.spared
+        place = f"{spared.space}-{spared.fold}-of-{spared.folds}"
+        return f"{FOLDER}/{place}{ending(spared.budget)}"
 
     def done(self, bench: Bench) -> bool:
         return _holds(bench, self.name, self.spared.settings)
@@ -140,7 +147,7 @@ class Against:
 
     @property
     def name(self) -> str:
-        return f"{FOLDER}/against-{self.task}"
+        return f"{FOLDER}/against-{self.task}{ending(self.spared.budget)}"
 
     def done(self, bench: Bench) -> bool:
         return _holds(bench, self.name, self.spared.settings)
@@ -156,7 +163,7 @@ class Against:
             CHOSEN: learnt.graphs.architectures(types[order[: self.count]]),
         }
         weights = bench.zoo.task(self.task).weights
-        meter = Meter.of(bench.zoo, prepared(self.task, IMAGES), weights)
+        meter = Meter.of(bench.zoo, bench.tasks(self.task, IMAGES), weights)
         twins = _Twins.of(bench.zoo, self.task)
         return {
             "task": self.task,
@@ -182,24 +189,24 @@ class _Twins:
     @classmethod
     def of(cls, zoo: Zoo, task: str) -> _Twins:
         drawn = random.Random(task)
-        sampled = {zoo.space.sample(drawn) for _ in range(RANDOM)}
-        found = [(zoo.space.costs(a, 0, zoo.resolution).flops, a) for a in sampled]
+        sampled = {space_of(zoo).sample(drawn) for _ in range(RANDOM)}
+        found = [(describe(ref_of(a, zoo.resolution)).body_flops, a) for a in sampled]
         return cls(zoo, sorted(found, key=lambda pair: (pair[0], str(pair[1]))))
 
     def of_cost_of(self, architecture: Architecture) -> Architecture:
         """The one of the nearest cost that is another."""
-        flops = self.zoo.space.costs(architecture, 0, self.zoo.resolution).flops
+        flops = describe(ref_of(architecture, self.zoo.resolution)).body_flops
         others = (pair for pair in self.costs if pair[1] != architecture)
         return min(others, key=lambda pair: abs(pair[0] - flops))[1]
 
 
 def _measured(meter: Meter, architecture: Architecture) -> Result:
     """Costs, and the mean of the accuracies on validation and test images."""
-    entry = meter.entry(architecture)
+    entry = meter.entry(ref_of(architecture, meter.resolution))
     known = [a for a in (entry.val_accuracy, entry.accuracy) if a is not None]
     return {
         "architecture": str(architecture),
-        "flops": entry.flops,
+        "flops": entry.body_flops,
         "accuracy": statistics.fmean(known),
     }
 

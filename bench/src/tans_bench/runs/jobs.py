@@ -8,17 +8,18 @@ from typing import Protocol
 
 import torch
 
-from tans.networks.building import costs
-from tans.networks.network import HeadedNetwork
+from tans.networks.family import describe
+from tans.networks.network import Network
 from tans.scores import Scores
 from tans.tasks.task import Task
 from tans.training import Recipe, confusion_matrix, finetune, fit_head
 from tans.types import Architecture, Constraints
+from tans_bench.methods.budget import Budget, ending
 from tans_bench.methods.entrants import get_method
 from tans_bench.methods.method import Problem, Proposal
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.results import Result
-from tans_bench.runs.roles import prepared
+from tans_bench.spaces.families import ref_of
 
 LIMITS = {
     "": Constraints(),
@@ -71,30 +72,32 @@ class Choose:
     seed: int = 0
     images: int = 300
     """Training images of the task, at most."""
+    budget: Budget = "small"
+    """Of the search."""
 
     @property
     def name(self) -> str:
         limits = f"-{self.limits}" if self.limits else ""
-        return f"choices/{self.task}/{self.method}{limits}-n{self.images}-s{self.seed}"
+        settings = f"n{self.images}-s{self.seed}{ending(self.budget)}"
+        return f"choices/{self.task}/{self.method}{limits}-{settings}"
 
     def done(self, bench: Bench) -> bool:
         stored = bench.results.read(self.name)
         return stored is not None and stored["zoo"] == bench.digest
 
     def run(self, bench: Bench) -> Result:
-        task = prepared(self.task, self.images)
+        task = bench.tasks(self.task, self.images)
         propose = get_method(self.method).method
+        problem = Problem(task, LIMITS[self.limits], self.seed, self.budget)
         began = time.perf_counter()
-        proposal = propose(Problem(task, LIMITS[self.limits], self.seed), bench.zoo)
+        proposal = propose(problem, bench.zoo)
         seconds = time.perf_counter() - began
         return {
             **asdict(self),
             "zoo": bench.digest,
-            **asdict(proposal),
-            "architecture": str(proposal.architecture),
-            "network": proposal.network,
+            **result_of(proposal),
             "seconds": round(seconds - proposal.once_s, 3),
-            **asdict(costs(proposal.architecture, len(task.classes), proposal.resolution)),
+            **asdict(describe(proposal.ref).costs(len(task.classes))),
         }
 
 
@@ -119,7 +122,7 @@ class FineTune:
         return bench.results.read(self.name) is not None
 
     def run(self, bench: Bench) -> Result:
-        task, chosen = prepared(self.task, self.images), self.proposal
+        task, chosen = bench.tasks(self.task, self.images), self.proposal
         classes = len(task.classes)
         network = chosen.load(bench.zoo, classes, self.seed)
         measured = self._tuned(network, task) if self.epochs else _head_alone(network, task, chosen)
@@ -132,16 +135,16 @@ class FineTune:
             "images": self.images,
             "fit_head": chosen.fit_head,
             "source": chosen.source,
-            "architecture": str(chosen.architecture),
-            "resolution": chosen.resolution,
+            "architecture": chosen.ref.name,
+            "resolution": chosen.ref.input.size,
             "classes": classes,
             "test_images": len(task.split("test", bench.zoo.resolution)[1]),
             "unevenness": unevenness(task),
-            **asdict(costs(chosen.architecture, classes, chosen.resolution)),
+            **asdict(describe(chosen.ref).costs(classes)),
             **measured,
         }
 
-    def _tuned(self, network: HeadedNetwork, task: Task) -> Result:
+    def _tuned(self, network: Network, task: Task) -> Result:
         recipe = Recipe(
             epochs=self.epochs,
             learning_rate=self.learning_rate,
@@ -149,7 +152,7 @@ class FineTune:
             weigh_classes=self.proposal.fit_head,  # neither is in the paper's recipe
             seed=self.seed,
         )
-        tuned = finetune(network, task, self.proposal.resolution, recipe)
+        tuned = finetune(network, task, recipe=recipe)
         return {
             "accuracy": tuned.test_accuracy,
             "balanced_accuracy": tuned.scores.balanced_accuracy,
@@ -159,10 +162,10 @@ class FineTune:
         }
 
 
-def _head_alone(network: HeadedNetwork, task: Task, chosen: Proposal) -> Result:
+def _head_alone(network: Network, task: Task, chosen: Proposal) -> Result:
     began = time.perf_counter()
-    fit_head(network, *task.split("train", chosen.resolution))
-    test = task.split("test", chosen.resolution)
+    fit_head(network, *task.split("train", chosen.ref.input.size))
+    test = task.split("test", chosen.ref.input.size)
     counts = confusion_matrix(network, *test, len(task.classes))
     seconds = round(time.perf_counter() - began, 2)
     scores = Scores.of(counts, task.classes)
@@ -181,13 +184,26 @@ def unevenness(task: Task) -> float:
     return round((counts.max() / counts.min()).item(), 3)
 
 
+def result_of(proposal: Proposal) -> Result:
+    """A proposal as a result holds it."""
+    return {
+        "source": proposal.source,
+        "weights": proposal.weights,
+        "architecture": proposal.ref.name,
+        "resolution": proposal.ref.input.size,
+        "fit_head": proposal.fit_head,
+        "details": proposal.details,
+        "once_s": proposal.once_s,
+        "network": proposal.network,
+    }
+
+
 def proposal_of(choice: Result) -> Proposal:
-    """The proposal in a stored choice."""
+    """The proposal in a result; inverse of ``result_of``, but for the time that it took once."""
     return Proposal(
         choice["source"],
         choice["weights"],
-        Architecture.parse(choice["architecture"]),
-        choice["resolution"],
+        ref_of(Architecture.parse(choice["architecture"]), choice["resolution"]),
         choice["fit_head"],
         choice["details"],
     )

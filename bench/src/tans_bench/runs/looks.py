@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterable
 
-from tans_bench.runs.results import Results, environment
+from tans_bench.runs.results import LINES, Results
 from tans_bench.runs.roles import SEALED
 
-FILE = "sealed_looks.jsonl"
-"""In the folder of the results; a line for each time that sealed tasks are run."""
+LOOKS = "sealed_looks"
+"""Of its file among the results; a line for each time that sealed tasks are run."""
 
 
 def log_look(results: Results, tasks: Iterable[str]) -> None:
     """Add a line if any of the tasks is sealed."""
     sealed = sorted(set(tasks) & set(SEALED))
     if sealed:
-        line = {"when": datetime.date.today().isoformat(), "tasks": sealed, **environment()}
-        results.folder.mkdir(parents=True, exist_ok=True)
-        with (results.folder / FILE).open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        today = datetime.date.today().isoformat()
+        results.write(f"{LOOKS}{LINES}/{today}", {"when": today, "tasks": sealed})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,9 +16,8 @@ from tans.zoo.zoo import Zoo
 from tans_bench.methods.ablations import Scored, scored
 from tans_bench.methods.method import Problem
 from tans_bench.runs.bench import Bench
-from tans_bench.runs.jobs import LIMITS, FineTune, Job, proposal_of
+from tans_bench.runs.jobs import LIMITS, FineTune, Job, proposal_of, result_of
 from tans_bench.runs.results import Result, Results
-from tans_bench.runs.roles import prepared
 
 NEAREST, FARTHEST, DRAWN = "nearest", "farthest", "drawn"
 CONSTANT = 1e-6
@@ -51,7 +50,7 @@ class Rank:
         return stored is not None and stored["zoo"] == bench.digest
 
     def run(self, bench: Bench) -> Result:
-        problem = Problem(prepared(self.task, self.images), LIMITS[self.limits])
+        problem = Problem(bench.tasks(self.task, self.images), LIMITS[self.limits])
         found = scored(problem, bench.zoo)
         order = found.similarity.argsort(descending=True, stable=True).tolist()
         rows = {
@@ -81,12 +80,9 @@ def _average_query(retriever: Retriever, zoo: Zoo) -> Tensor:
 
 def _network(found: Scored, row: int, scores: Mapping[str, Tensor]) -> Mapping[str, Any]:
     """One that was ranked, as ``proposal_of`` reads it."""
-    proposal = found.propose(row)
     return {
-        **asdict(proposal),
-        "architecture": str(proposal.architecture),
-        "network": proposal.network,
-        "params": found.entries[row].params,
+        **result_of(found.propose(row)),
+        "params": found.entries[row].body_params,
         **{name: values[row].item() for name, values in scores.items()},
     }
 

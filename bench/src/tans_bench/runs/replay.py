@@ -16,8 +16,10 @@ from tans.build.plan.surrogate import describe_pairs
 from tans.build.spending import seconds_per_network
 from tans.costs.latency import LatencyModel, cached_latency
 from tans.errors import InputError
-from tans.types import Costs, ZooEntry
+from tans.networks.families.elastic.specification import FAMILY
+from tans.types import ZooEntry
 from tans.zoo.zoo import Zoo
+from tans_bench.methods.method import space_of
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.results import Result, Results
 
@@ -70,7 +72,7 @@ class Known:
             raise InputError(f"the zoo in {zoo.path} has no measured networks; build one with some")
         names = sorted({entry.task for entry in entries})
         datasets = np.array([names.index(entry.task) for entry in entries])
-        counted = np.array([[e.params, e.flops] for e in entries], dtype=float)
+        counted = np.array([[e.body_params, e.body_flops] for e in entries], dtype=float)
         costs = _costs(entries, costing or Costing())
         images = [zoo.features(name)[0].numpy() for name in names]
         topology = np.array([entry.topology for entry in entries])
@@ -119,12 +121,9 @@ class Known:
 
 def _costs(entries: Sequence[ZooEntry], costing: Costing) -> Array:
     """Costs (n, 2) of each pair's network."""
-    counted = [Costs(entry.params, entry.flops) for entry in entries]
+    counted = [entry.body_costs for entry in entries]
     return np.array(
-        [
-            costing.of(entry.architecture, costs, entry.resolution)
-            for entry, costs in zip(entries, counted, strict=True)
-        ],
+        [costing.of(entry.ref, costs) for entry, costs in zip(entries, counted, strict=True)],
         dtype=float,
     )
 
@@ -133,7 +132,7 @@ def _seconds(zoo: Zoo, entries: Sequence[ZooEntry]) -> NDArray[np.float64]:
     """Seconds (n,) of each pair: as measured on its task, in proportion to multiply-adds."""
     recorded = seconds_per_network(zoo)
     usual = float(np.mean(list(recorded.values()))) if recorded else 1.0
-    flops = np.array([entry.flops for entry in entries], dtype=float)
+    flops = np.array([entry.body_flops for entry in entries], dtype=float)
     return np.array([recorded.get(e.task, usual) for e in entries]) * flops / flops.mean()
 
 
@@ -150,11 +149,13 @@ class Calibrate:
 
     def done(self, bench: Bench) -> bool:
         stored, zoo = self.found(bench.results), bench.zoo
-        about = (zoo.space.name, zoo.resolution)
+        about = (space_of(zoo).name, zoo.resolution)
         return stored is not None and (stored.space, stored.resolution) == about
 
     def run(self, bench: Bench) -> Result:
-        return describe_latency(cached_latency(bench.zoo.space, bench.zoo.resolution))
+        return describe_latency(
+            cached_latency(FAMILY, space_of(bench.zoo).name, bench.zoo.resolution)
+        )
 
     def found(self, results: Results) -> LatencyModel | None:
         """What was stored; None where it was not run."""

@@ -1,4 +1,4 @@
-"""One JSON file for each run, written once and read by whatever is drawn."""
+"""One JSON file, or one line of a file, for each run: written once, read by whatever is drawn."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from typing import Any
 
 import torch
 
-from tans.errors import ResultError
+from tans.files import write_file
+from tans_bench.errors import ResultError
 from tans_bench.runs.versions import CURRENT, FIRST, NEWER, Versions, depends, split_ending
 
 Result = Mapping[str, Any]
+LINES = ".jsonl"
+"""Ends the name of a file of many short runs."""
 
 
 class Results:
     """The runs in a folder, each under a name such as ``runs/script-greek/digits-1a2b-e10-s0``.
 
     Names that depend on reader and recipe may have a file for each version of them, of which the
-    newest is read (``tans_bench.runs.versions``).
+    newest is read (``tans_bench.runs.versions``). Short runs share a file: one that is named
+    ``recipes.jsonl/flags`` is added to it as a line, and is found again by what the line holds.
 
     Args:
         folder: where they are, or will be.
@@ -47,6 +51,27 @@ class Results:
             self.made[name] = FIRST
         return result
 
+    def lines(self, name: str) -> list[Result]:
+        """The runs of a file of lines, in the order they were made; none where it is missing.
+
+        Raises:
+            ResultError: the file is damaged.
+        """
+        path = self.folder / f"{name}{LINES}"
+        try:
+            return [json.loads(line) for line in path.read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise ResultError(
+                f"{path} cannot be read: {error}; remove the line, and it is run again"
+            ) from error
+
+    def find(self, name: str, key: Result) -> Result | None:
+        """The last line of a file that holds a key; None where it was not run."""
+        found = [line for line in self.lines(name) if key.items() <= line.items()]
+        return found[-1] if found else None
+
     def _read(self, stored: str) -> Result | None:
         path = self._path(stored)
         try:
@@ -64,14 +89,23 @@ class Results:
         Raises:
             ResultError: the folder cannot be written.
         """
+        if f"{LINES}/" in name:
+            return self._add(name.split(f"{LINES}/")[0], result)
         if depends(name):
             name, result = name + CURRENT.ending, {**result, "versions": CURRENT._asdict()}
         path = self._path(name)
-        temporary = path.with_suffix(".tmp")
+        try:
+            write_file(path, (json.dumps({**result, **environment()}, indent=1) + "\n").encode())
+        except OSError as error:
+            raise ResultError(f"cannot write {path}: {error}; check its rights") from error
+
+    def _add(self, name: str, line: Result) -> None:
+        """Add a line to a file, which several processes may do at once."""
+        path = self.folder / f"{name}{LINES}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps({**result, **environment()}, indent=1) + "\n")
-            temporary.replace(path)
+            with path.open("a") as file:
+                file.write(json.dumps({**line, **environment()}) + "\n")
         except OSError as error:
             raise ResultError(f"cannot write {path}: {error}; check its rights") from error
 

@@ -26,11 +26,12 @@ def role(name: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def prepared(name: str, images: int) -> Task:
-    """A packaged task with at most so many training images.
+def prepared(name: str, images: int | None = None) -> Task:
+    """A packaged task with at most so many training images, or all.
 
     Raises:
         InputError: there is no such task.
         SourceError: it cannot be made here.
     """
-    return fetch(name).limited(images)
+    task = fetch(name)
+    return task if images is None else task.limited(images)

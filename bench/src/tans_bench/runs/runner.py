@@ -6,28 +6,28 @@ from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
-from tans.build.workers import BuildProgress, Listener, side_by_side
-from tans.errors import ResultError
-from tans_bench.runs.bench import Bench
+from tans.build.crew import BuildProgress, Listener, side_by_side
+from tans_bench.errors import ResultError
+from tans_bench.runs.bench import Bench, Tasks
 from tans_bench.runs.experiment import Experiment, P
 from tans_bench.runs.jobs import Job
 from tans_bench.runs.looks import log_look
-from tans_bench.runs.results import Results
+
+Place = tuple[Path, Path, Tasks]
+"""Folders of results and zoo, and the tasks: what opens a bench in another process."""
 
 
 def run_experiment(
     experiment: Experiment[P],
-    results: str | Path,
+    bench: Bench,
     *,
-    zoo: str | Path | None = None,
     workers: int = 1,
     on_progress: Listener | None = None,
 ) -> int:
     """Do the jobs whose results are not stored; return how many there were.
 
     Args:
-        results: folder of the results.
-        zoo: folder of a zoo; the shipped one when None.
+        bench: where results are kept, and what jobs are given.
         workers: processes side by side.
         on_progress: told after every job.
 
@@ -35,12 +35,14 @@ def run_experiment(
         ResultError: a job ended and its result does not count as done.
     """
     total = 0
-    while missing := _missing(experiment, Bench.open(results, zoo)):
-        log_look(Results(results), [job.task for job in missing])
-        work = partial(_do, results, zoo)
-        side_by_side(work, missing, workers, _counted(on_progress, total, len(missing)))
+    place = bench.results.folder, bench.zoo.path, bench.tasks
+    while missing := _missing(experiment, bench):
+        log_look(bench.results, [job.task for job in missing])
+        side_by_side(
+            partial(_do, place), missing, workers, _counted(on_progress, total, len(missing))
+        )
         total += len(missing)
-        if still := [job.name for job in missing if not job.done(Bench.open(results, zoo))]:
+        if still := [job.name for job in missing if not job.done(bench)]:
             raise ResultError(f"{still[0]} was run and is not done; delete its file and run again")
     return total
 
@@ -51,19 +53,17 @@ def _missing(experiment: Experiment[P], bench: Bench) -> Sequence[Job]:
     return sorted(found, key=lambda job: job.task)
 
 
-def _do(
-    results: str | Path, zoo: str | Path | None, job: Job, *, on_progress: Listener | None
-) -> None:
-    bench = _bench(results, zoo)
+def _do(place: Place, job: Job, *, on_progress: Listener | None) -> None:
+    bench = _bench(*place)
     bench.results.write(job.name, job.run(bench))
     if on_progress:
         on_progress(BuildProgress(job.name, "run", 1, 1))
 
 
 @lru_cache(maxsize=1)
-def _bench(results: str | Path, zoo: str | Path | None) -> Bench:
+def _bench(results: Path, zoo: Path, tasks: Tasks) -> Bench:
     """Kept between the jobs of a process, with the networks that were read."""
-    return Bench.open(results, zoo)
+    return Bench.open(results, zoo, tasks)
 
 
 def _counted(on_progress: Listener | None, before: int, now: int) -> Listener:

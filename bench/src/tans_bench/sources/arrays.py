@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.packages import Package
 from tans_bench.sources.pictures import Pictures, grey
 from tans_bench.sources.source import Source

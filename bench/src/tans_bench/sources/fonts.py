@@ -23,7 +23,7 @@ from fontTools.ttLib import TTCollection, TTFont, TTLibError
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.lookalikes import (
     NEAR_DUPLICATE,
     fingerprints,

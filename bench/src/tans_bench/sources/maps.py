@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from tans.errors import SourceError
+from tans_bench.errors import SourceError
 from tans_bench.sources.packages import Package
 from tans_bench.sources.pictures import Pictures, collect
 from tans_bench.sources.source import Source

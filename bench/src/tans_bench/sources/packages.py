@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
-from tans.errors import SourceError
 from tans.files import cache_dir
+from tans_bench.errors import SourceError
 
 Client = Callable[[Sequence[str], Path], None]
 """Runs a command in a folder; raises SourceError when it is missing or fails."""

@@ -12,9 +12,9 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from tans.errors import SourceError
 from tans.tasks.decoding import picture_of
 from tans.tasks.reading import Reading
+from tans_bench.errors import SourceError
 from tans_bench.sources.lookalikes import fingerprints, first_of_each, separate, undisputed
 
 BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tans.errors import SourceError
 from tans.tasks.task import Task, TaskCard
+from tans_bench.errors import SourceError
 from tans_bench.sources.packages import Package, Packages
 from tans_bench.sources.pictures import Pictures
 

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from tans.errors import InputError
-from tans.networks.network import HeadedNetwork
 from tans.types import Architecture, Layer
 from tans_bench.spaces import cells
 
@@ -48,7 +47,7 @@ EDGES = sum(INPUTS + node for node in range(NODES))
 STEM_FACTOR = 3
 """Width of the stem by that of the first cell."""
 STEM_STRIDE = 2
-"""Of the networks that ``build`` makes, for images of 64 pixels; 1 as published, for 32."""
+"""Of the family's networks, for images of 64 pixels; 1 as published, for 32."""
 
 Size = tuple[int, int]
 """Channels of the first cell, and number of cells."""
@@ -248,8 +247,8 @@ class Cell(nn.Module):
         return torch.cat(nodes[INPUTS:], 1)
 
 
-class DartsNetwork(HeadedNetwork):
-    """A stack of cells between a 3 x 3 stem and a linear head.
+class DartsNetwork(nn.Module):
+    """A body of cells, stacked after a 3 x 3 stem.
 
     Without the auxiliary head and the dropped paths that the paper trains large networks with. A
     batch-norm without weights keeps the features in bounds, since sums of sums grow with depth;
@@ -257,19 +256,15 @@ class DartsNetwork(HeadedNetwork):
 
     Args:
         architecture: cells and size.
-        classes: outputs of the head.
         stem_stride: pixels that the stem moves by.
 
     Raises:
         InputError: the architecture is not in the space.
     """
 
-    def __init__(
-        self, architecture: Architecture, classes: int, stem_stride: int = STEM_STRIDE
-    ) -> None:
+    def __init__(self, architecture: Architecture, stem_stride: int = STEM_STRIDE) -> None:
         super().__init__()
         DARTS.check(architecture)
-        self.architecture = architecture
         normal, reduce, (size,) = architecture.stages
         shapes = cell_shapes(size)
         self.stem = Stem(size[0], stem_stride)
@@ -277,23 +272,14 @@ class DartsNetwork(HeadedNetwork):
             Cell(reduce if shape.reduces else normal, shape) for shape in shapes
         )
         self.norm = nn.BatchNorm2d(shapes[-1].outputs, affine=False)
-        self.classifier = nn.Linear(shapes[-1].outputs, classes)
+        self.width = shapes[-1].outputs
 
-    def features(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Pooled features, (n, 3, r, r) to (n, 16 * channels)."""
         before = last = self.stem(x)
         for cell in self.cells:
             before, last = last, cell(before, last)
         return self.norm(last).mean((2, 3))
-
-
-def build(architecture: Architecture, classes: int) -> DartsNetwork:
-    """A network for images of about 64 pixels with untrained weights.
-
-    Raises:
-        InputError: the architecture is not in the space.
-    """
-    return DartsNetwork(architecture, classes)
 
 
 def operation(index: int, channels: int, stride: int, affine: bool = True) -> nn.Module:

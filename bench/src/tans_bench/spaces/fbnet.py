@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from tans.errors import InputError
-from tans.networks.network import HeadedNetwork
 from tans.types import Architecture, Layer
 
 SPACE = "fbnet"
@@ -94,8 +93,8 @@ class Block(nn.Module):
         return x + self.body(x) if self.shortcut else self.body(x)
 
 
-class FBNet(HeadedNetwork):
-    """The network that an architecture describes, with a linear head and untrained weights.
+class FBNet(nn.Module):
+    """The body that an architecture describes, with untrained weights.
 
     A stage lists its layers without skips, since a skipped layer is none. Where a skip is the
     first of its stage and has to change the shape, it is a pointwise convolution, as in the
@@ -103,29 +102,22 @@ class FBNet(HeadedNetwork):
 
     Args:
         architecture: of this space.
-        classes: outputs of the head.
 
     Raises:
         InputError: the architecture is not in the space.
     """
 
-    def __init__(self, architecture: Architecture, classes: int) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         check(architecture)
-        self.architecture = architecture
         self.stem = nn.Sequential(*_conv(3, STEM, 3, stride=2), nn.ReLU(inplace=True))
         self.layers = nn.Sequential(*(_layer(*shape) for shape in _shapes(architecture)))
         self.tail = nn.Sequential(*_conv(STAGES[-1].channels, TAIL), nn.ReLU(inplace=True))
-        self.classifier = nn.Linear(TAIL, classes)
+        self.width = TAIL
 
-    def features(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Pooled features, (n, 3, r, r) to (n, 1504)."""
         return self.tail(self.layers(self.stem(x))).mean((2, 3))
-
-
-def fbnet_a(classes: int) -> FBNet:
-    """FBNet-A with untrained weights."""
-    return FBNet(FBNET_A, classes)
 
 
 def check(architecture: Architecture) -> None:

@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.errors import InputError
-from tans.networks.network import HeadedNetwork
 from tans.types import Architecture
 from tans_bench.spaces.cells import ReluConvNorm, Zero, average_pool, skip
 
@@ -172,22 +171,20 @@ class Reduction(nn.Module):
         return self.body(x) + self.shortcut(x)
 
 
-class NasBench201Network(HeadedNetwork):
-    """Three stages of equal cells between a 3 x 3 stem and a linear head.
+class NasBench201Network(nn.Module):
+    """A body of three stages of equal cells after a 3 x 3 stem.
 
     Args:
         architecture: the cell.
-        classes: outputs of the head.
         size: width, depth, and the stem's stride.
 
     Raises:
         InputError: the architecture is not in the space.
     """
 
-    def __init__(self, architecture: Architecture, classes: int, size: Size = PUBLISHED) -> None:
+    def __init__(self, architecture: Architecture, size: Size = PUBLISHED) -> None:
         super().__init__()
         NAS_BENCH_201.check(architecture)
-        self.architecture = architecture
         widths = [size.channels * 2**stage for stage in range(STAGES)]
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0], 3, size.stem_stride, padding=1, bias=False),
@@ -199,20 +196,11 @@ class NasBench201Network(HeadedNetwork):
             layers += [Cell(architecture, width) for _ in range(size.cells)]
         self.layers = nn.Sequential(*layers)
         self.norm = nn.BatchNorm2d(widths[-1])
-        self.classifier = nn.Linear(widths[-1], classes)
+        self.width = widths[-1]
 
-    def features(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Pooled features, (n, 3, r, r) to (n, 4 * channels)."""
         return F.relu(self.norm(self.layers(self.stem(x)))).mean((2, 3))
-
-
-def build_small(architecture: Architecture, classes: int) -> NasBench201Network:
-    """A network of the size ``SMALL`` with untrained weights.
-
-    Raises:
-        InputError: the architecture is not in the space.
-    """
-    return NasBench201Network(architecture, classes, SMALL)
 
 
 def _operation(index: int, channels: int) -> nn.Module:

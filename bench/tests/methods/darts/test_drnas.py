@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tans.types import Architecture
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.darts.drnas import FULL, SMALL, DirichletWeights, DrNas
 from tans_bench.methods.darts.settings import CellSearchSettings, Stage
@@ -79,7 +80,8 @@ def test_no_connection_is_not_among_the_operations():
 
 def test_the_second_stage_goes_on_with_fewer_operations(small_zoo: Zoo):
     proposal = DrNas(TINY)(Problem(drawn_task("green", "three")), small_zoo)
-    assert proposal.details["genotype"] == darts.DARTS.listing(proposal.architecture)
+    architecture = Architecture.parse(proposal.ref.name)
+    assert proposal.details["genotype"] == darts.DARTS.listing(architecture)
     first, second = (epoch["entropy"] for epoch in proposal.details["history"])
     seven, three = torch.tensor([7.0, 3.0]).log().tolist()
     assert three < first <= seven + 1e-4

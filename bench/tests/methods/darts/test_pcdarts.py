@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from tans.types import Architecture
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.darts.pcdarts import FULL, SMALL, EdgeNormalised, PcDarts, normalised_edges
 from tans_bench.methods.darts.search import derived
@@ -57,7 +58,8 @@ def test_a_weak_edge_is_left_out_whatever_its_operations():
 
 def test_the_search_gives_a_genotype_and_its_history(small_zoo: Zoo):
     proposal = PcDarts(TINY)(Problem(drawn_task("green", "three")), small_zoo)
-    assert proposal.details["genotype"] == darts.DARTS.listing(proposal.architecture)
+    architecture = Architecture.parse(proposal.ref.name)
+    assert proposal.details["genotype"] == darts.DARTS.listing(architecture)
     assert [epoch["epoch"] for epoch in proposal.details["history"]] == [1, 2]
     assert all(0 <= epoch["accuracy"] <= 1 for epoch in proposal.details["history"])
 

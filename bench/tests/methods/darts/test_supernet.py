@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tans.networks.family import build
 from tans.types import Architecture
 from tans_bench.methods.darts.supernet import (
     NORMAL,
@@ -17,7 +18,8 @@ from tans_bench.methods.darts.supernet import (
     widened,
 )
 from tans_bench.spaces import darts
-from tans_bench.spaces.darts import DARTS, EDGES, OPERATIONS, DartsNetwork
+from tans_bench.spaces.darts import DARTS, EDGES, OPERATIONS
+from tans_bench.spaces.families import ref_of
 
 AVERAGE, SKIP = OPERATIONS.index("avg_pool_3x3"), OPERATIONS.index("skip_connect")
 MAX_POOL, SEPARABLE = OPERATIONS.index("max_pool_3x3"), OPERATIONS.index("sep_conv_3x3")
@@ -91,11 +93,11 @@ def test_with_all_weight_on_one_cell_the_supernet_is_the_network():
         if all(operation >= SKIP for cell in architecture.stages[:2] for operation, _ in cell):
             break
     supernet = Supernet(SIZE, 3, stem_stride=2, parts=1).eval()
-    network = DartsNetwork(architecture, 3).eval()
-    network.norm = nn.Identity()  # the supernet has none
+    network = build(ref_of(architecture, 32), 3).eval()
+    network.body.norm = nn.Identity()  # the supernet has none
     state = supernet.state_dict()
-    own = network.state_dict()  # scales and shifts, which the supernet lacks, start alike
-    network.load_state_dict({n: state.get(name_in_supernet(n, architecture), own[n]) for n in own})
+    own = network.weights()  # scales and shifts, which the supernet lacks, start alike
+    network.load_weights({n: state.get(name_in_supernet(n, architecture), own[n]) for n in own})
     x = torch.rand(2, 3, 32, 32)
     found, expected = supernet(x, chosen(architecture)), network(x)
     assert expected.std() > 1e-3

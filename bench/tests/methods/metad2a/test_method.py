@@ -10,11 +10,13 @@ import torch
 from bench.tests.methods.metad2a.test_learning import TINY
 
 from tans.errors import LimitError
+from tans.networks.families.elastic.specification import ref_of
+from tans.networks.family import describe
 from tans.types import Constraints
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.metad2a import method as module
 from tans_bench.methods.metad2a.method import MetaD2A
-from tans_bench.methods.method import Problem
+from tans_bench.methods.method import Problem, space_of
 from tests.small_zoo import drawn_task
 
 QUERY = drawn_task("green", "three", seed=3)
@@ -31,15 +33,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     module.learnt_on.cache_clear()
 
 
+@pytest.mark.long
 def test_a_proposal_is_within_the_limits_and_runs(measured_zoo: Zoo) -> None:
     method = MetaD2A(LEARNT)
     free = method(Problem(QUERY), measured_zoo)
     assert (free.source, free.weights) == (IMAGENET, measured_zoo.base)
     assert free.details["generated"] > 0
-    flops = measured_zoo.space.costs(free.architecture, 3, free.resolution).flops
+    flops = describe(free.ref).costs(3).flops
     limited = method(Problem(QUERY, Constraints(max_flops=flops - 1)), measured_zoo)
-    assert measured_zoo.space.costs(limited.architecture, 3, limited.resolution).flops < flops
-    images = torch.rand(2, 3, limited.resolution, limited.resolution)
+    assert describe(limited.ref).costs(3).flops < flops
+    images = torch.rand(2, 3, limited.ref.input.size, limited.ref.input.size)
     assert limited.load(measured_zoo, 3)(images).shape == (2, 3)
 
 
@@ -51,10 +54,10 @@ def test_the_same_problem_gets_the_same_proposal(measured_zoo: Zoo) -> None:
 
 
 def test_where_nothing_that_fits_is_generated_something_random_is_taken(measured_zoo: Zoo) -> None:
-    space = measured_zoo.space
-    least = space.costs(space.smallest, 3, measured_zoo.resolution).params
+    smallest = ref_of(space_of(measured_zoo).smallest, measured_zoo.resolution)
+    least = describe(smallest).costs(3).params
     proposal = MetaD2A(TINY)(Problem(QUERY, Constraints(max_params=least)), measured_zoo)
-    assert proposal.architecture == space.smallest
+    assert proposal.ref == smallest
     assert (proposal.details["generated"], proposal.details["candidates"]) == (0, 1)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,79 +10,54 @@ from tans.build.costing import FILE, Costing
 from tans.build.plan.construct import Step
 from tans.build.plan.growth import Array, Front, undominated
 from tans.types import ZooEntry
-from tans.zoo.blobs import damaged, write_file
+from tans.zoo.rows import LedgerLine
+from tans.zoo.zoo import Zoo
 
-LEDGER = "ledger.jsonl"
-"""In a zoo's folder: a line of JSON for each pair, in the order they were measured."""
 REPORT = "construction.md"
 """In a zoo's folder: the Pareto front of every dataset."""
 COLUMNS = ("network", "validation", "test", "parameters")
 """And what the build counts beside them."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """What a pair cost and brought."""
+def line_of(step: Step, pair: str, task: str, latency_ms: float | None = None) -> LedgerLine:
+    """What a step cost and brought, rounded.
 
-    pair: str
-    """Entry id."""
-    task: str
-    seconds: float
-    accuracy: float
-    """On validation images, in [0, 1]."""
-    expected: float | None
-    """Growth of the task's hypervolume that was expected; None where nothing was."""
-    growth: float
-    """Real growth."""
-    volume: float
-    """Hypervolume after it, mean over tasks."""
-    latency_ms: float | None = None
-    """For one image, without a head, as predicted; None where multiply-adds stand for it."""
-
-    @classmethod
-    def of(cls, step: Step, pair: str, task: str, latency_ms: float | None = None) -> Line:
-        """Of a step, rounded."""
-        expected = None if step.expected is None else round(step.expected, 6)
-        numbers = (round(step.outcome.seconds, 3), round(step.outcome.accuracy, 6), expected)
-        brought = (round(step.growth, 6), round(step.volume, 6))
-        ms = None if latency_ms is None else round(latency_ms, 4)
-        return cls(pair, task, *numbers, *brought, ms)
+    Args:
+        pair: id of its entry.
+        latency_ms: of its network, where the build counts it.
+    """
+    return LedgerLine(
+        pair,
+        task,
+        seconds=round(step.outcome.seconds, 3),
+        accuracy=round(step.outcome.accuracy, 6),
+        expected=None if step.expected is None else round(step.expected, 6),
+        growth=round(step.growth, 6),
+        volume=round(step.volume, 6),
+        latency_ms=None if latency_ms is None else round(latency_ms, 4),
+    )
 
 
-def append(folder: Path, line: Line) -> None:
-    """Add a line to the ledger in a zoo's folder."""
-    with (folder / LEDGER).open("a") as file:
-        file.write(json.dumps(vars(line)) + "\n")
+def pairs_of(zoo: Zoo) -> list[LedgerLine]:
+    """The ledger of a zoo, of each pair the last line.
 
-
-def read(folder: Path) -> list[Line]:
-    """The ledger in a zoo's folder; empty where there is none.
-
-    A pair has one line, its last: the pairs of a batch are stored together, so a build that is
-    killed within one measures and writes them again.
+    A build that is killed while it stores a batch measures its pairs again, and logs them again.
 
     Raises:
         ZooError: it is damaged.
     """
-    path = folder / LEDGER
-    try:
-        lines = path.read_text().splitlines() if path.exists() else []
-        found = [Line(**json.loads(line)) for line in lines]
-        return list({line.pair: line for line in found}.values())
-    except (OSError, ValueError, TypeError) as error:
-        raise damaged(path, error) from error
+    return list({line.pair: line for line in zoo.ledger.read()}.values())
 
 
 def write_report(
-    folder: Path,
+    zoo: Zoo,
     entries: Mapping[str, Sequence[ZooEntry]],
     costs: Mapping[str, tuple[float, float]],
     costing: Costing,
 ) -> None:
-    """Write the Pareto front of each task.
+    """Write the Pareto front of each task into the zoo's folder.
 
     Args:
-        folder: of the zoo.
         entries: measured networks of each task.
         costs: of all networks that there were to choose from, by entry id.
         costing: that these costs are of.
@@ -93,7 +65,7 @@ def write_report(
     most = np.array(list(costs.values())).max(0)
     found = {task: _front(own, costs, most) for task, own in entries.items() if own}
     mean = sum(volume for _, volume in found.values()) / max(len(entries), 1)
-    lines, measured = read(folder), sum(map(len, entries.values()))
+    lines, measured = pairs_of(zoo), sum(map(len, entries.values()))
     head = (
         "# Construction of a zoo\n\n"
         f"{measured} of {len(costs)} pairs of a task and a network were measured, "
@@ -106,7 +78,7 @@ def write_report(
         _section(f"{task}\n\n{len(front)} of {len(entries[task])} networks.", front, costs, costing)
         for task, (front, _) in found.items()
     ]
-    write_file(folder / REPORT, ("\n\n".join([head, *sections]) + "\n").encode())
+    zoo.blobs.put(REPORT, ("\n\n".join([head, *sections]) + "\n").encode())
 
 
 def _counted(costing: Costing) -> str:
@@ -128,7 +100,7 @@ def _front(
     accuracies = [e.val_accuracy or 0.0 for e in entries]
     kept = undominated(accuracies, own)
     found = [entry for entry, keep in zip(entries, kept, strict=True) if keep]
-    return sorted(found, key=lambda e: e.params), Front.of(accuracies, own).volume
+    return sorted(found, key=lambda e: e.body_params), Front.of(accuracies, own).volume
 
 
 def _section(
@@ -142,8 +114,8 @@ def _section(
     columns = [f"| {' | '.join((*COLUMNS, title))} |", "| --- | ---: | ---: | ---: | ---: |"]
     rows = [
         f"| {e.id} | {100 * (e.val_accuracy or 0):.1f} | {100 * (e.accuracy or 0):.1f} "
-        f"| {e.params / 1e6:.2f} "
-        f"| {f'{costs[e.id][1]:.2f}' if counts_time else f'{e.flops / 1e6:.1f}'} |"
+        f"| {e.body_params / 1e6:.2f} "
+        f"| {f'{costs[e.id][1]:.2f}' if counts_time else f'{e.body_flops / 1e6:.1f}'} |"
         for e in front
     ]
     return "\n".join([f"## {head}\n", *columns, *rows])

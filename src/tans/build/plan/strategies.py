@@ -149,12 +149,11 @@ class Pareto:
     surrogate: Surrogate
     per_second: bool = False
     """Growth for each second that a pair takes."""
-    per_dataset: int = PER_DATASET
 
     def choose(self, pool: Pool, measured: Measured, count: int) -> list[Pick]:
         mean, std = _predicted(self.surrogate, pool, measured)
         worth = 1 / pool.seconds if self.per_second else np.ones(len(pool))
-        return _greedy(pool, measured, (mean, std), worth, count, self.per_dataset)
+        return _greedy(pool, measured, (mean, std), worth, count)
 
 
 @dataclass(frozen=True)
@@ -163,14 +162,13 @@ class Thompson:
 
     surrogate: Surrogate
     seed: int = 0
-    per_dataset: int = PER_DATASET
 
     def choose(self, pool: Pool, measured: Measured, count: int) -> list[Pick]:
         mean, std = _predicted(self.surrogate, pool, measured)
         rng = np.random.default_rng([self.seed, len(measured.pairs)])
         drawn = mean + std * rng.standard_normal(len(pool))
         sure = (drawn, np.zeros(len(pool)))
-        return _greedy(pool, measured, sure, np.ones(len(pool)), count, self.per_dataset)
+        return _greedy(pool, measured, sure, np.ones(len(pool)), count)
 
 
 STRATEGIES: Mapping[str, Callable[[Surrogate, int], Strategy]] = {
@@ -214,7 +212,6 @@ def _greedy(
     predicted: tuple[Array, Array],
     worth: Array,
     count: int,
-    per_dataset: int,
 ) -> list[Pick]:
     """One pair after another, each by its growth beyond the predicted means of those before.
 
@@ -228,7 +225,7 @@ def _greedy(
     growth = np.zeros(len(pool))
     for dataset in range(len(fronts)):
         _score(pool, fronts, dataset, predicted, growth)
-    left = np.full(len(fronts), per_dataset)
+    left = np.full(len(fronts), PER_DATASET)
     picks: list[Pick] = []
     while len(picks) < count and (allowed := is_open & (left[pool.datasets] > 0)).any():
         best = _best(np.flatnonzero(allowed), growth * worth, mean)

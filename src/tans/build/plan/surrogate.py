@@ -150,11 +150,6 @@ class MixedSurrogate:
             mean[rows], variance[rows] = self._on_task(int(task), networks[rows])
         return mean + self._mean, np.sqrt(variance)
 
-    @property
-    def log_likelihood(self) -> float:
-        """Of the accuracies that it was fitted to."""
-        return _log_likelihood(self._blocks)
-
     def _on_task(self, task: int, networks: Array) -> tuple[Array, Array]:
         """Mean (m,), less that of all, and variance (m,) of networks (m, d) on a task."""
         variances, spread = self.variances, self.spreads[task]

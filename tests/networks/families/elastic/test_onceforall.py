@@ -14,7 +14,6 @@ from torch import Tensor
 
 from tans.errors import InputError
 from tans.networks.families.elastic.imagenet import imagenet_network
-from tans.networks.families.elastic.network import normalise
 from tans.networks.families.elastic.onceforall import (
     DEVIATION,
     MEAN,
@@ -25,7 +24,8 @@ from tans.networks.families.elastic.onceforall import (
 )
 from tans.networks.families.elastic.specification import OFA_MBV3, OFA_MBV3_WIDE, Specification
 from tans.networks.families.elastic.supernet import Supernet
-from tans.types import Architecture
+from tans.networks.network import prepare
+from tans.types import Architecture, InputSpec
 
 CLASSES = 7
 X = torch.randn(2, 3, 48, 48, generator=torch.Generator().manual_seed(0))
@@ -83,10 +83,10 @@ def test_subnets_give_the_same_outputs(
     space: Specification, published: Callable[[Specification], OFAMobileNetV3]
 ) -> None:
     theirs = published(space)
-    supernet = Supernet(space, CLASSES)
-    supernet.full.load_state_dict(convert(theirs.state_dict(), space))
+    supernet = Supernet(space, CLASSES, size=48)
+    supernet.full.load_weights(convert(theirs.state_dict(), space))
     supernet.eval()
-    for architecture in architectures(space, 20):
+    for architecture in architectures(space, 10):
         activate(theirs, architecture)
         standalone = theirs.get_active_subnet(preserve_weight=True).eval()
         expected = standalone(X)
@@ -157,7 +157,7 @@ def test_folding_takes_images_as_they_are_normalised_here(
     mean, deviation = torch.tensor(MEAN), torch.tensor(DEVIATION)
     theirs = (images / 255 - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)
     expected = published(OFA_MBV3).first_conv(theirs)  # (2, 16, 16, 16)
-    stem = once_for_all(file, "ofa-mbv3").full.stem(normalise(images))
+    stem = once_for_all(file, "ofa-mbv3").full.body.stem(prepare(images, InputSpec(32)))
     # at stride 2 only the first row and column see the padding
     assert torch.allclose(stem[:, :, 1:, 1:], expected[:, :, 1:, 1:], atol=1e-4)
     assert not torch.allclose(stem, expected, atol=1e-2)
@@ -215,7 +215,7 @@ def test_files_that_count_no_batches_are_read(file: Path) -> None:
         for name in [name for name in state if name.endswith("num_batches_tracked")]:
             del state[name]
 
-    assert once_for_all(change(file, drop), "ofa-mbv3").full.stem.norm.num_batches_tracked == 0
+    assert once_for_all(change(file, drop), "ofa-mbv3").full.body.stem.norm.num_batches_tracked == 0
 
 
 def test_another_width_is_told(file: Path) -> None:

@@ -5,9 +5,16 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from tans.errors import InputError
-from tans.networks.families.elastic.network import Network
-from tans.networks.families.elastic.specification import LITE0, Specification, get_space
-from tans.types import Architecture
+from tans.networks.families.elastic.body import Body
+from tans.networks.families.elastic.specification import (
+    LITE0,
+    Specification,
+    architecture_of,
+    get_space,
+    ref_of,
+)
+from tans.networks.network import Network
+from tans.types import Architecture, InputSpec, NetworkRef
 from tests.networks.families.elastic.strategies import TOY, architectures
 
 few = settings(max_examples=20, deadline=None)
@@ -42,6 +49,27 @@ def test_topology_masks_layers_that_do_not_exist(a: Architecture) -> None:
     assert vector[30:] == tuple(len(stage) for stage in a.stages)
 
 
+def test_slots_are_as_many_as_a_stage_is_deep() -> None:
+    toy = [(slot.stage, slot.place, slot.optional) for slot in TOY.slots]
+    assert toy == [(0, 0, False), (0, 1, True), (1, 0, False), (1, 1, False), (1, 2, True)]
+    three_by_three = ((3, 3), (3, 4), (3, 6), (5, 3), (5, 4), (5, 6), (7, 3), (7, 4), (7, 6))
+    assert {slot.layers for slot in TOY.slots} == {three_by_three}
+
+
+@few
+@given(architectures())
+def test_an_architecture_is_what_its_slots_hold(a: Architecture) -> None:
+    held = LITE0.to_slots(a)
+    for slot, layer in zip(LITE0.slots, held, strict=True):
+        assert layer in slot.layers or (slot.optional and layer is None)
+    assert LITE0.from_slots(held) == a
+
+
+def test_layers_behind_an_empty_slot_close_up() -> None:
+    layers = [(3, 3), None, (5, 4), None, (7, 6)]
+    assert str(TOY.from_slots(layers)) == "toy:3x3|5x4,7x6"
+
+
 @few
 @given(architectures())
 def test_text_form_round_trips(a: Architecture) -> None:
@@ -55,6 +83,19 @@ def test_bad_text_is_refused(text: str) -> None:
 
 
 @few
+@given(architectures(), st.integers(1, 300))
+def test_a_reference_names_one_architecture_and_its_input(a: Architecture, size: int) -> None:
+    ref = ref_of(a, size)
+    assert architecture_of(ref) == a
+    assert (ref.family, ref.input) == ("elastic", InputSpec(size))
+
+
+def test_a_network_of_another_family_has_no_architecture() -> None:
+    with pytest.raises(InputError, match="not of the family 'elastic'"):
+        architecture_of(NetworkRef("timm", "mobilenetv2_100", InputSpec(64)))
+
+
+@few
 @given(
     st.sampled_from([LITE0, TOY]).flatmap(lambda s: st.tuples(st.just(s), architectures(s))),
     st.integers(2, 30),
@@ -64,7 +105,8 @@ def test_costs_agree_with_a_count_on_the_built_network(
     drawn: tuple[Specification, Architecture], classes: int, resolution: int
 ) -> None:
     space, architecture = drawn
-    network = Network(space, architecture, classes).eval()
+    body, ref = Body(space, architecture), ref_of(architecture, resolution)
+    network = Network(ref, body, space.features, classes).eval()
     costs = space.costs(architecture, classes, resolution)
     assert costs.params == sum(p.numel() for p in network.parameters())
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -82,7 +124,7 @@ def test_an_architecture_of_another_space_is_refused() -> None:
     with pytest.raises(InputError, match="not in the space"):
         LITE0.topology(TOY.largest)
     with pytest.raises(InputError, match="not in the space"):
-        Network(LITE0, Architecture("lite0", (((7, 6),),)), 10)
+        Body(LITE0, Architecture("lite0", (((7, 6),),)))
 
 
 def test_an_unknown_space_is_refused() -> None:

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from torch.nn.functional import cross_entropy
 
 from tans.networks.families.elastic import specification
-from tans.networks.families.elastic.network import Network
-from tans.networks.families.elastic.specification import LITE0, Specification
-from tans.networks.families.elastic.supernet import Supernet, slice_state, sort_channels
+from tans.networks.families.elastic.specification import LITE0, Specification, ref_of
+from tans.networks.families.elastic.supernet import Supernet, slice_weights, sort_channels
+from tans.networks.family import build
 from tans.types import Architecture
 from tests.networks.families.elastic.strategies import TOY, architectures
 
@@ -23,7 +23,7 @@ def toy_space(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make_supernet(space: Specification) -> Supernet:
     torch.manual_seed(0)
-    supernet = Supernet(space, classes=4)
+    supernet = Supernet(space, classes=4, size=40)
     with torch.no_grad():
         for name, tensor in supernet.named_parameters():
             if "norm" in name or "transform" in name:
@@ -44,26 +44,26 @@ def test_an_extracted_subnet_equals_the_slice(space: Specification) -> None:
 @few
 @given(architectures())
 def test_an_extracted_subnet_holds_only_its_own_weights(architecture: Architecture) -> None:
-    supernet = Supernet(LITE0, classes=4)
+    supernet = Supernet(LITE0, classes=4, size=40)
     subnet = supernet.extract(architecture)
     held = sum(p.untyped_storage().nbytes() for p in subnet.parameters())
     assert held == 4 * LITE0.costs(architecture, 4, 64).params
-    before = supernet.full.stem.conv.weight.clone()
+    before = supernet.full.body.stem.conv.weight.clone()
     with torch.no_grad():
-        subnet.stem.conv.weight.zero_()
-    assert torch.equal(supernet.full.stem.conv.weight, before)
+        subnet.body.stem.conv.weight.zero_()
+    assert torch.equal(supernet.full.body.stem.conv.weight, before)
 
 
 def test_training_a_slice_trains_the_supernet() -> None:
     supernet = make_supernet(LITE0).train()
-    weight = supernet.full.stages[1][0].depthwise.conv.weight  # type: ignore[index]
-    mean = supernet.full.stem.norm.running_mean.clone()
+    weight = supernet.full.body.stages[1][0].depthwise.conv.weight  # type: ignore[index]
+    mean = supernet.full.body.stem.norm.running_mean.clone()
     cross_entropy(supernet(X, LITE0.smallest), torch.tensor([0, 1])).backward()
     assert weight.grad is not None
     assert weight.grad[:72, :, 1:-1, 1:-1].abs().sum() > 0  # 24 channels in, ratio 3, kernel 3
     assert weight.grad[72:].abs().sum() == 0
     assert weight.grad[:, :, 0].abs().sum() == 0
-    assert not torch.equal(supernet.full.stem.norm.running_mean, mean)
+    assert not torch.equal(supernet.full.body.stem.norm.running_mean, mean)
 
 
 def test_sorting_channels_keeps_the_function_and_orders_importance() -> None:
@@ -73,22 +73,22 @@ def test_sorting_channels_keeps_the_function_and_orders_importance() -> None:
             before = network(X)
             sort_channels(network)
             assert torch.allclose(network(X), before, atol=1e-5)
-        importance = network.stages[0][0].project.conv.weight.abs().sum((0, 2, 3))  # type: ignore[index]
+        importance = network.body.stages[0][0].project.conv.weight.abs().sum((0, 2, 3))  # type: ignore[index]
         assert (importance.diff() <= 1e-6).all()
 
 
 def test_kernel_transforms_are_learnt_by_the_supernet_and_not_held_by_subnets() -> None:
     supernet = make_supernet(TOY)
-    names = [n for n in supernet.full.state_dict() if "transform" in n]
+    names = [n for n in supernet.full.weights() if "transform" in n]
     assert len(names) == 2 * sum(s.depths[-1] for s in TOY.stages)
-    assert not [n for n in supernet.extract(TOY.largest).state_dict() if "transform" in n]
+    assert not [n for n in supernet.extract(TOY.largest).weights() if "transform" in n]
     supernet.train()(X, TOY.smallest).sum().backward()
-    grad = dict(supernet.full.named_parameters())["stages.0.0.depthwise.transform5"].grad
+    grad = supernet.full.weights(keep_vars=True)["stages.0.0.depthwise.transform5"].grad
     assert grad is not None
     assert grad.abs().sum() > 0
 
 
-def test_slicing_leaves_out_what_the_state_lacks() -> None:
-    state = Network(LITE0, LITE0.largest, 3).state_dict()
-    del state["stem.norm.running_mean"]
-    assert "stem.norm.running_mean" not in slice_state(state, LITE0, LITE0.smallest)
+def test_slicing_leaves_out_what_the_weights_lack() -> None:
+    weights = build(ref_of(LITE0.largest, 40), 3).weights()
+    del weights["stem.norm.running_mean"]
+    assert "stem.norm.running_mean" not in slice_weights(weights, LITE0, LITE0.smallest)

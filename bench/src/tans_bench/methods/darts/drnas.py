@@ -114,7 +114,7 @@ class DrNas:
     """Progressive search with Dirichlet-distributed weights."""
 
     settings: CellSearchSettings | None = None
-    """None takes ``FULL`` on a GPU, else ``SMALL``."""
+    """What the problem's budget allows when None."""
 
     def __call__(self, problem: Problem, zoo: Zoo) -> Proposal:
         """Search cells for a task, and size their network to the limits.
@@ -123,7 +123,7 @@ class DrNas:
             LimitError: not even the smallest network of the space fits.
             InputError: latency or minutes are limited.
         """
-        settings = self.settings or affordable(FULL, SMALL)
+        settings = self.settings or affordable(problem.budget, FULL, SMALL)
         return search_cells(problem, zoo.resolution, settings, _next)
 
 

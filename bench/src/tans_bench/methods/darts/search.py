@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from tans.costs.limits import fits, needs
 from tans.errors import InputError
-from tans.networks.families.elastic.network import normalise
+from tans.networks.network import prepare
 from tans.tasks.splits import stratified_subset
 from tans.training import augment, device
-from tans.types import Architecture, Constraints
+from tans.types import Architecture, Constraints, InputSpec
 from tans_bench.methods.budget import on_record
 from tans_bench.methods.darts.settings import CellSearchSettings, Stage
 from tans_bench.methods.darts.supernet import (
@@ -38,6 +38,7 @@ from tans_bench.methods.darts.supernet import (
 )
 from tans_bench.methods.method import UNTRAINED, Problem, Proposal
 from tans_bench.spaces.darts import DARTS, SIZES
+from tans_bench.spaces.families import ref_of
 
 LEAST_IMAGES = 4
 """That can be searched on."""
@@ -101,7 +102,11 @@ class Half:
         return self._batch(torch.randperm(len(self.images), generator=generator)[:size], generator)
 
     def _batch(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        x = augment(normalise(self.images[rows]), flip=False, generator=generator)
+        x = augment(
+            prepare(self.images[rows], InputSpec(self.images.shape[-1])),
+            flip=False,
+            generator=generator,
+        )
         x = x.to(device(), memory_format=torch.channels_last)
         return x, self.labels[rows].to(device())
 
@@ -250,7 +255,7 @@ def search_cells(
         "genotype": DARTS.listing(architecture),
         "history": [asdict(epoch) for epoch in history],
     }
-    return Proposal(UNTRAINED, UNTRAINED, architecture, resolution, False, details)
+    return Proposal(UNTRAINED, UNTRAINED, ref_of(architecture, resolution), False, details)
 
 
 def derived(weights: Weights) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -269,7 +274,8 @@ def largest_within(
     """
     if problem.limits == Constraints():
         return ascending[-1]
-    kept = fits(needs(ascending, resolution, problem.task, problem.limits), problem.limits)
+    refs = [ref_of(architecture, resolution) for architecture in ascending]
+    kept = fits(needs(refs, problem.task, problem.limits), problem.limits)
     return [a for a, fit in zip(ascending, kept.tolist(), strict=True) if fit][-1]
 
 

@@ -10,7 +10,6 @@ Reference: Zhang et al., D-VAE: A Variational Autoencoder for Directed Acyclic G
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -98,30 +97,20 @@ class _Slots:
 
     @property
     def layers(self) -> list[Layer]:
-        """Every layer that a stage allows."""
-        choices = (itertools.product(s.kernels, s.expands) for s in self.space.stages)
-        return sorted(set(itertools.chain.from_iterable(choices)))
+        """Every layer that a slot allows."""
+        return sorted({layer for slot in self.space.slots for layer in slot.layers})
 
     @property
     def absent(self) -> int:
         return len(self.layers)
 
     def types(self, architecture: Architecture) -> list[int]:
-        self.space.check(architecture)
-        layers = self.layers
-        types: list[int] = []
-        for own, stage in zip(architecture.stages, self.space.stages, strict=True):
-            types += [layers.index(layer) for layer in own]
-            types += [self.absent] * (stage.depths[-1] - len(own))
-        return types
+        held, layers = self.space.to_slots(architecture), self.layers
+        return [self.absent if layer is None else layers.index(layer) for layer in held]
 
     def architecture(self, types: Sequence[int]) -> Architecture:
-        layers, slots = self.layers, iter(types)
-        stages = []
-        for stage in self.space.stages:
-            own = list(itertools.islice(slots, stage.depths[-1]))
-            stages.append(tuple(layers[k] for k in own if k != self.absent))
-        return Architecture(self.space.name, tuple(stages))
+        layers: list[Layer | None] = [*self.layers, None]
+        return self.space.from_slots(layers[kind] for kind in types)
 
 
 class _Edges:
@@ -141,16 +130,14 @@ def elastic_graphs(space: Specification) -> Graphs:
     kinds = FIRST + len(slots.layers) + 1
     absent = FIRST + slots.absent
     tables = []
-    for stage in space.stages:
-        layers = [slots.layers.index(p) for p in itertools.product(stage.kernels, stage.expands)]
-        for depth in range(stage.depths[-1]):
-            table = torch.zeros(kinds, kinds, dtype=torch.bool)
-            table[:, [FIRST + k for k in layers]] = True
-            if depth:
-                table[absent] = False  # a stage that has ended stays ended
-                table[absent, absent] = True
-            table[FIRST:absent, absent] = depth in stage.depths
-            tables.append(table)
+    for slot in space.slots:
+        table = torch.zeros(kinds, kinds, dtype=torch.bool)
+        table[:, [FIRST + slots.layers.index(layer) for layer in slot.layers]] = True
+        if slot.place:
+            table[absent] = False  # a stage that has ended stays ended
+            table[absent, absent] = True
+        table[FIRST:absent, absent] = slot.place in space.stages[slot.stage].depths
+        tables.append(table)
     return _graphs(slots, tables, torch.ones(len(tables) + 1).diag(1).bool())
 
 

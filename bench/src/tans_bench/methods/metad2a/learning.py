@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from tans.files import cache_dir
+from tans.files import cache_dir, write_file
 from tans.training import device
 from tans_bench.methods.metad2a.encoder import Sets
 from tans_bench.methods.metad2a.generator import Generator
@@ -170,11 +170,9 @@ def _read(learnt: Learnt, folder: Path) -> bool:
 
 def _write(learnt: Learnt, folder: Path, tasks: Sequence[str]) -> None:
     state = {name: value.contiguous() for name, value in learnt._modules.state_dict().items()}
-    temporary = (folder / WEIGHTS).with_suffix(".tmp")
-    save_file(state, temporary)
-    temporary.replace(folder / WEIGHTS)
+    write_file(folder / WEIGHTS, save(state))
     about = {"schema": SCHEMA, "tasks": tasks, "settings": asdict(learnt.settings)}
-    (folder / "metad2a.json").write_text(json.dumps(about, indent=1) + "\n")
+    write_file(folder / "metad2a.json", (json.dumps(about, indent=1) + "\n").encode())
 
 
 def _learn_to_generate(module: Generator, pairs: Pairs, settings: MetaD2ASettings) -> None:

@@ -23,7 +23,8 @@ from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, Zoo
 from tans_bench.methods.budget import affordable, on_record
 from tans_bench.methods.metad2a.learning import FULL, SMALL, Learnt, MetaD2ASettings, kept
 from tans_bench.methods.metad2a.pairs import Dataset, Pairs
-from tans_bench.methods.method import Problem, Proposal
+from tans_bench.methods.method import Problem, Proposal, space_of
+from tans_bench.spaces.families import ref_of
 
 ROUNDS = 10
 """Times that as many as wanted are generated, at most, where limits exclude what comes."""
@@ -37,7 +38,7 @@ class MetaD2A:
     """
 
     settings: MetaD2ASettings | None = None
-    """What the device affords when None."""
+    """What the problem's budget allows when None."""
 
     def __call__(self, problem: Problem, zoo: Zoo) -> Proposal:
         """Propose a subnet of the elastic base.
@@ -46,13 +47,13 @@ class MetaD2A:
             LimitError: not even the smallest subnet is within the limits.
             ZooError: the zoo has no base, or nothing to learn from.
         """
-        settings = self.settings or affordable(FULL, SMALL)
+        settings = self.settings or affordable(problem.budget, FULL, SMALL)
         began = time.perf_counter()
         learnt = learnt_on(zoo.path, settings)
         once_s = time.perf_counter() - began
         if zoo.base is None:
             raise ZooError(f"the zoo in {zoo.path} has no base; build it with 'tans zoo build'")
-        _within([zoo.space.smallest], problem, zoo)
+        _within([space_of(zoo).smallest], problem, zoo)
         images, labels = problem.task.sample(QUERY_IMAGES, zoo.resolution)
         dataset = image_features(zoo.query_network(), images), labels
         found = _generated(learnt, dataset, problem, zoo)
@@ -66,7 +67,11 @@ class MetaD2A:
             "score": round(scores[best].item(), 4),
         }
         return Proposal(
-            IMAGENET, zoo.base, candidates[best], zoo.resolution, details=details, once_s=once_s
+            IMAGENET,
+            zoo.base,
+            ref_of(candidates[best], zoo.resolution),
+            details=details,
+            once_s=once_s,
         )
 
 
@@ -107,8 +112,8 @@ def _generated(learnt: Learnt, dataset: Dataset, problem: Problem, zoo: Zoo) -> 
 def _random(problem: Problem, zoo: Zoo, count: int) -> list[Architecture]:
     """The smallest, and what is within the limits of so many random architectures."""
     drawn = random.Random(f"{problem.seed} {problem.task.name}")
-    sampled = [zoo.space.sample(drawn) for _ in range(count)]
-    return _allowed([zoo.space.smallest, *sampled], problem, zoo)
+    sampled = [space_of(zoo).sample(drawn) for _ in range(count)]
+    return _allowed([space_of(zoo).smallest, *sampled], problem, zoo)
 
 
 def _allowed(
@@ -131,6 +136,7 @@ def _within(
     Raises:
         LimitError: there are none.
     """
-    needed = needs(architectures, zoo.resolution, problem.task, problem.limits)
+    refs = [ref_of(architecture, zoo.resolution) for architecture in architectures]
+    needed = needs(refs, problem.task, problem.limits)
     kept = fits(needed, problem.limits)  # (n,)
     return (a for a, fit in zip(architectures, kept.tolist(), strict=True) if fit)

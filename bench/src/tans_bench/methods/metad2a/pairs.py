@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 
 from tans.errors import ZooError
+from tans.networks.families.elastic.specification import architecture_of
 from tans.types import Architecture
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.metad2a.encoder import Sets
 from tans_bench.methods.metad2a.graphs import Graphs, elastic_graphs
+from tans_bench.methods.method import space_of
 
 Dataset = tuple[Tensor, Tensor]
 """Image features (n, f) and labels (n,)."""
@@ -55,7 +57,13 @@ class Pairs:
         """
         datasets = {task.name: zoo.features(task.name) for task in zoo.tasks() if task.features}
         measured = [
-            Pair(entry.task, entry.architecture, entry.val_accuracy, entry.flops, entry.accuracy)
+            Pair(
+                entry.task,
+                architecture_of(entry.ref),
+                entry.val_accuracy,
+                entry.body_flops,
+                entry.accuracy,
+            )
             for entry in zoo.entries(vectors=False)
             if entry.val_accuracy is not None and entry.task in datasets
         ]
@@ -66,7 +74,7 @@ class Pairs:
             )
         known = {pair.task for pair in measured}
         kept = {name: dataset for name, dataset in datasets.items() if name in known}
-        return cls(elastic_graphs(zoo.space), kept, measured)
+        return cls(elastic_graphs(space_of(zoo)), kept, measured)
 
     def without(self, tasks: Collection[str]) -> Pairs:
         """Those of the other tasks."""

@@ -21,14 +21,14 @@ from torch import Tensor
 
 from tans.errors import InputError
 from tans.files import cache_dir
-from tans.networks.families.elastic.network import Network
 from tans.networks.families.elastic.specification import (
     OFA_MBV3,
     OFA_MBV3_WIDE,
     Specification,
     get_space,
 )
-from tans.networks.families.elastic.supernet import State, Supernet
+from tans.networks.families.elastic.supernet import Supernet
+from tans.networks.network import HEAD, Weights
 
 LICENCE = "MIT"
 """Of the published weights."""
@@ -58,7 +58,9 @@ THEIRS = (
 """Parts of our names, and what stands there in theirs."""
 
 
-def once_for_all(source: str | Path, space: str, *, folded: bool = True) -> Supernet:
+def once_for_all(
+    source: str | Path, space: str, *, size: int = 224, folded: bool = True
+) -> Supernet:
     """A supernet with published weights, in evaluation mode.
 
     Its running statistics are those of the file, where all subnets left theirs mixed; its authors
@@ -67,8 +69,8 @@ def once_for_all(source: str | Path, space: str, *, folded: bool = True) -> Supe
     Args:
         source: a file, or a URL, which is fetched once and kept in the user's cache.
         space: ``ofa-mbv3`` or ``ofa-mbv3-1.2``, as the file is.
-        folded: take images as ``families.elastic.network.normalise`` makes them, as all else here
-            does; otherwise as the authors do.
+        size: pixels a side of the images it takes.
+        folded: take images as the other elastic networks do; otherwise as the authors do.
 
     Raises:
         InputError: there is no such file, it holds something else, or it is of another space.
@@ -78,12 +80,12 @@ def once_for_all(source: str | Path, space: str, *, folded: bool = True) -> Supe
         known = ", ".join(PUBLISHED)
         raise InputError(f"no Once-for-All weights are of space {space!r}; expected one of {known}")
     state = convert(read_weights(source), specification)
-    supernet = Supernet(specification, classes=len(state["classifier.bias"]))
-    supernet.full.load_state_dict(with_our_images(state) if folded else state)
+    supernet = Supernet(specification, classes=len(state[f"{HEAD}bias"]), size=size)
+    supernet.full.load_weights(with_our_images(state) if folded else state)
     return supernet.eval()
 
 
-def read_weights(source: str | Path) -> State:
+def read_weights(source: str | Path) -> Weights:
     """The tensors of a file or URL, by their names there; nothing but tensors is unpickled.
 
     Raises:
@@ -107,7 +109,7 @@ def read_weights(source: str | Path) -> State:
     return state
 
 
-def convert(theirs: Mapping[str, Tensor], space: Specification) -> State:
+def convert(theirs: Mapping[str, Tensor], space: Specification) -> Weights:
     """Published tensors under the names of ``Supernet(space, classes).full``.
 
     Raises:
@@ -127,7 +129,7 @@ def convert(theirs: Mapping[str, Tensor], space: Specification) -> State:
     }
 
 
-def with_our_images(state: State) -> State:
+def with_our_images(state: Weights) -> Weights:
     """The same network for images normalised to x = (pixel - 127) / 128.
 
     The authors' input is a x + b, with a and b of each channel. The first convolution takes a in,
@@ -162,8 +164,8 @@ def _theirs(ours: str, space: Specification) -> str:
     stage = re.match(r"stages\.(\d+)\.(\d+)\.", ours)
     if stage:
         number, layer = map(int, stage.groups())
-        before = sum(s.depths[-1] for s in space.stages[:number])
-        ours = f"blocks.{1 + before + layer}.{ours[stage.end() :]}"
+        slot = [(slot.stage, slot.place) for slot in space.slots].index((number, layer))
+        ours = f"blocks.{1 + slot}.{ours[stage.end() :]}"
     for part, their in THEIRS:
         ours = ours.replace(part, their)
     return ours
@@ -173,8 +175,8 @@ def _theirs(ours: str, space: Specification) -> str:
 def _wanted(space: Specification, classes: int) -> dict[str, tuple[str, torch.Size]]:
     """By our name, theirs and the shape."""
     with torch.device("meta"):
-        state = Network(space, space.largest, classes, elastic=True).state_dict()
-    return {name: (_theirs(name, space), tensor.shape) for name, tensor in state.items()}
+        weights = Supernet(space, classes, size=224).full.weights()
+    return {name: (_theirs(name, space), tensor.shape) for name, tensor in weights.items()}
 
 
 def _classes(plain: Mapping[str, Tensor]) -> int:

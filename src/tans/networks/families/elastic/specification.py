@@ -8,13 +8,17 @@ References:
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from tans.errors import InputError
-from tans.types import Architecture, Costs, Layer
+from tans.types import Architecture, Costs, InputSpec, Layer, NetworkRef
+
+FAMILY = "elastic"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,20 @@ class Stage:
     """Choices of expand ratio, ascending; 1 leaves the expanding convolution out."""
     activation: str = "relu6"
     squeeze_excite: bool = False
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a layer may stand."""
+
+    stage: int
+    """Number of its stage, from 0."""
+    place: int
+    """In its stage, from 0; the first has the stage's stride."""
+    layers: tuple[Layer, ...]
+    """That may stand there, by kernel size, then by expand ratio."""
+    optional: bool
+    """Whether it is empty where its stage is shallow."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,41 @@ class Specification:
     def smallest(self) -> Architecture:
         return self._extreme(0)
 
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """From input to output, as many in a stage as it has layers at most."""
+        return tuple(
+            Slot(
+                number,
+                place,
+                tuple(itertools.product(stage.kernels, stage.expands)),
+                optional=place >= stage.depths[0],
+            )
+            for number, stage in enumerate(self.stages)
+            for place in range(stage.depths[-1])
+        )
+
+    def to_slots(self, architecture: Architecture) -> list[Layer | None]:
+        """The layer in each slot, None in an empty one.
+
+        Raises:
+            InputError: the architecture is not in this space.
+        """
+        self.check(architecture)
+        stages = architecture.stages
+        return [
+            stages[slot.stage][slot.place] if slot.place < len(stages[slot.stage]) else None
+            for slot in self.slots
+        ]
+
+    def from_slots(self, layers: Iterable[Layer | None]) -> Architecture:
+        """Inverse of ``to_slots``; layers behind an empty slot of their stage close up."""
+        stages: list[list[Layer]] = [[] for _ in self.stages]
+        for slot, layer in zip(self.slots, layers, strict=True):
+            if layer is not None:
+                stages[slot.stage].append(layer)
+        return Architecture(self.name, tuple(map(tuple, stages)))
+
     def _extreme(self, end: int) -> Architecture:
         return Architecture(
             self.name,
@@ -137,21 +190,16 @@ class Specification:
     @property
     def topology_size(self) -> int:
         """Length of the topology vector: two numbers a layer slot and one a stage."""
-        return 2 * sum(s.depths[-1] for s in self.stages) + len(self.stages)
+        return 2 * len(self.slots) + len(self.stages)
 
     def topology(self, architecture: Architecture) -> tuple[float, ...]:
         """Topology vector v_t (paper, section 3.2): kernels, expand ratios, depths.
 
-        Slots of layers that do not exist are 0, so equal vectors mean equal networks.
+        Empty slots are 0, so equal vectors mean equal networks.
         """
-        self.check(architecture)
-        kernels: list[float] = []
-        expands: list[float] = []
-        for layers, stage in zip(architecture.stages, self.stages, strict=True):
-            padding: tuple[Layer, ...] = ((0, 0),) * (stage.depths[-1] - len(layers))
-            kernels += [float(k) for k, _ in layers + padding]
-            expands += [float(e) for _, e in layers + padding]
-        return (*kernels, *expands, *(float(len(layers)) for layers in architecture.stages))
+        layers = [layer or (0, 0) for layer in self.to_slots(architecture)]
+        kernels, expands = zip(*layers, strict=True)
+        return tuple(map(float, (*kernels, *expands, *map(len, architecture.stages))))
 
     def costs(self, architecture: Architecture, classes: int, resolution: int) -> Costs:
         """Parameters and multiply-adds with a linear head of ``classes`` outputs."""
@@ -209,10 +257,10 @@ def layer_convolutions(
     yield Convolution(width, stage.channels)
 
 
-def divisible(width: float, by: int = 8) -> int:
-    """Nearest multiple of ``by``, never more than a tenth below ``width``."""
-    nearest = max(by, int(width + by / 2) // by * by)
-    return nearest + by if nearest < 0.9 * width else nearest
+def divisible(width: float) -> int:
+    """Nearest multiple of 8, never more than a tenth below ``width``."""
+    nearest = max(8, int(width + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * width else nearest
 
 
 def _lite0_stage(channels: int, stride: int, depth: int, kernel: int) -> Stage:
@@ -284,3 +332,20 @@ def get_space(name: str) -> Specification:
     if name not in SPACES:
         raise InputError(f"no search space {name!r}; expected one of {', '.join(SPACES)}")
     return SPACES[name]
+
+
+def ref_of(architecture: Architecture, size: int) -> NetworkRef:
+    """The network of an architecture, for images of so many pixels a side."""
+    return NetworkRef(FAMILY, str(architecture), InputSpec(size))
+
+
+@lru_cache(maxsize=2**16)
+def architecture_of(ref: NetworkRef) -> Architecture:
+    """Inverse of ``ref_of``.
+
+    Raises:
+        InputError: the network is of another family.
+    """
+    if ref.family != FAMILY:
+        raise InputError(f"{ref} is not of the family {FAMILY!r}; expected a slice of a supernet")
+    return Architecture.parse(ref.name)

@@ -15,20 +15,32 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tans.networks.families.elastic.network import InvertedResidual, Network
-from tans.networks.families.elastic.specification import Specification, get_space
-from tans.types import Architecture
-
-State = dict[str, Tensor]
+from tans.networks.families.elastic.body import Body, InvertedResidual
+from tans.networks.families.elastic.specification import Specification, get_space, ref_of
+from tans.networks.network import HEAD, Network, Weights
+from tans.types import Architecture, InputSpec
 
 
 class Supernet(nn.Module):
-    """The largest network of a space, from which any subnet can be run, trained or taken out."""
+    """The largest network of a space, from which any subnet can be run, trained or taken out.
 
-    def __init__(self, space: Specification, classes: int) -> None:
+    Args:
+        space: of its subnets.
+        classes: outputs of the head.
+        size: pixels a side of the images it takes.
+    """
+
+    def __init__(self, space: Specification, classes: int, size: int) -> None:
         super().__init__()
         self.space = space
-        self.full = Network(space, space.largest, classes, elastic=True)
+        body = Body(space, space.largest, elastic=True)
+        ref = ref_of(space.largest, size)
+        self.full = Network(ref, body, space.features, classes, body.stage_names)
+
+    @property
+    def input(self) -> InputSpec:
+        """What images it takes."""
+        return self.full.input
 
     def forward(self, x: Tensor, architecture: Architecture) -> Tensor:
         """Class scores of one subnet, (n, 3, r, r) to (n, classes)."""
@@ -36,42 +48,42 @@ class Supernet(nn.Module):
 
     def features(self, x: Tensor, architecture: Architecture) -> Tensor:
         """Pooled features of one subnet, (n, 3, r, r) to (n, features)."""
-        weights = slice_state(self.full.state_dict(keep_vars=True), self.space, architecture)
-        body = _body(architecture).train(self.training)
-        return functional_call(body, {f"network.{k}": v for k, v in weights.items()}, (x,))
+        weights = slice_weights(self.full.weights(keep_vars=True), self.space, architecture)
+        own = {name: tensor for name, tensor in weights.items() if not name.startswith(HEAD)}
+        return functional_call(_body(architecture).train(self.training), own, (x,))
 
     def classify(self, features: Tensor) -> Tensor:
         """Class scores from features, (n, features) to (n, classes)."""
         return self.full.classifier(features)
 
     def extract(self, architecture: Architecture) -> Network:
-        """The subnet as a module of its own, holding only its own weights."""
-        return extract(self.full.state_dict(), self.space, architecture)
+        """The subnet as a network of its own, holding only its own weights, in evaluation mode."""
+        return extract(self.full.weights(), self.space, architecture, self.input.size)
 
 
 def extract(
-    state: Mapping[str, Tensor], space: Specification, architecture: Architecture
+    weights: Mapping[str, Tensor], space: Specification, architecture: Architecture, size: int
 ) -> Network:
-    """A standalone subnet, in evaluation mode, from a supernet's state."""
-    network = Network(space, architecture, classes=len(state["classifier.bias"]))
-    sliced = slice_state(state, space, architecture)
-    network.load_state_dict({name: tensor.detach().clone() for name, tensor in sliced.items()})
+    """A standalone subnet, in evaluation mode, from a supernet's weights."""
+    body = Body(space, architecture)
+    classes = len(weights[f"{HEAD}bias"])
+    network = Network(ref_of(architecture, size), body, space.features, classes, body.stage_names)
+    sliced = slice_weights(weights, space, architecture)
+    network.load_weights({name: tensor.detach().clone() for name, tensor in sliced.items()})
     return network.eval()
 
 
-def slice_state(
-    state: Mapping[str, Tensor], space: Specification, architecture: Architecture
-) -> State:
-    """Views of a supernet's state that are the state of one subnet.
+def slice_weights(
+    weights: Mapping[str, Tensor], space: Specification, architecture: Architecture
+) -> Weights:
+    """Views of a supernet's weights that are those of one subnet, its head included.
 
-    Names that ``state`` lacks (such as running statistics) are left out.
+    Names that ``weights`` lack (such as running statistics) are left out.
     """
     space.check(architecture)
-    return {
-        name: _slice(state, name, shape)
-        for name, shape in _shapes(architecture).items()
-        if name in state
-    }
+    shapes = _shapes(architecture)
+    body = {name: _slice(weights, name, shape) for name, shape in shapes.items() if name in weights}
+    return {**body, **{name: weights[name] for name in weights if name.startswith(HEAD)}}
 
 
 def sort_channels(network: Network) -> None:
@@ -95,44 +107,33 @@ def sort_channels(network: Network) -> None:
         layer.load_state_dict(state)
 
 
-class _Body(nn.Module):
-    """Makes ``features`` callable through ``functional_call``."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.network.features(x)
-
-
 @lru_cache(maxsize=256)
-def _body(architecture: Architecture) -> _Body:
+def _body(architecture: Architecture) -> Body:
     with torch.device("meta"):
-        return _Body(Network(get_space(architecture.space), architecture, classes=1))
+        return Body(get_space(architecture.space), architecture)
 
 
 @lru_cache(maxsize=4096)
 def _shapes(architecture: Architecture) -> dict[str, torch.Size]:
-    return {k: v.shape for k, v in _body(architecture).network.state_dict().items()}
+    return {name: tensor.shape for name, tensor in _body(architecture).state_dict().items()}
 
 
-def _slice(state: Mapping[str, Tensor], name: str, shape: torch.Size) -> Tensor:
-    if name.startswith("classifier."):
-        return state[name]
-    tensor = state[name]
+def _slice(weights: Mapping[str, Tensor], name: str, shape: torch.Size) -> Tensor:
+    tensor = weights[name]
     if name.endswith("depthwise.conv.weight"):
-        tensor = _shrink_kernel(state, name.removesuffix("conv.weight"), tensor, shape[-1])
+        tensor = _shrink_kernel(weights, name.removesuffix("conv.weight"), tensor, shape[-1])
     for dim, size in enumerate(shape):
         tensor = tensor.narrow(dim, 0, size)
     return tensor
 
 
-def _shrink_kernel(state: Mapping[str, Tensor], prefix: str, weight: Tensor, kernel: int) -> Tensor:
+def _shrink_kernel(
+    weights: Mapping[str, Tensor], prefix: str, weight: Tensor, kernel: int
+) -> Tensor:
     """Centre of a (c, 1, k, k) kernel, mapped at each step down where there is a transform."""
     while weight.shape[-1] > kernel:
         weight = weight[:, :, 1:-1, 1:-1]
-        transform = state.get(f"{prefix}transform{weight.shape[-1]}")
+        transform = weights.get(f"{prefix}transform{weight.shape[-1]}")
         if transform is not None:
             weight = (weight.flatten(2) @ transform.T).view_as(weight)  # (c, 1, k, k)
     return weight

@@ -1,0 +1,1 @@
+"""Scripts that are timed on any version of tans, so they use nothing of tans-bench."""

@@ -1,0 +1,149 @@
+"""Families of networks, by name: what each can say of its networks, and build.
+
+``elastic`` and ``timm`` come with tans; other distributions add theirs through entry points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.metadata import EntryPoint
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from tans.errors import InputError
+from tans.networks.network import Network, Weights
+from tans.plugins import plugins
+from tans.types import Costs, NetworkRef
+
+GROUP = "tans.families"
+WORKLOAD = ("constant", "layers", "dense", "depthwise", "weights", "activations", "spilled")
+"""What a device may charge for: per network, per layer, per million of each of the others."""
+BUILT_IN = {
+    name: EntryPoint(name, f"tans.networks.families.{home}", GROUP)
+    for name, home in {"elastic": "elastic.family:ELASTIC", "timm": "timm:TIMM"}.items()
+}
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a network before it is built."""
+
+    width: int
+    """Of its features."""
+    body_params: int
+    body_flops: int
+    """Multiply-adds of convolutions and linear layers for one image."""
+    topology: tuple[float, ...] | None = None
+    """Topology vector v_t (paper, section 3.2); None in a family that has none."""
+
+    def costs(self, classes: int) -> Costs:
+        """Under a linear head of so many outputs; of the body alone with 0."""
+        return Costs(self.body_params, self.body_flops).under_head(self.width, classes)
+
+
+class Family(Protocol):
+    """Networks of a kind."""
+
+    def build(self, ref: NetworkRef, classes: int) -> Network:
+        """A network with untrained weights.
+
+        Raises:
+            InputError: the family has no such network.
+        """
+        ...
+
+    def describe(self, ref: NetworkRef) -> Description:
+        """What any network has.
+
+        Raises:
+            InputError: the family has no such network.
+        """
+        ...
+
+    def select(self, weights: Mapping[str, Tensor], ref: NetworkRef) -> Weights:
+        """A network's own tensors out of stored ones, which may name and hold them otherwise."""
+        ...
+
+
+@runtime_checkable
+class Elastic(Family, Protocol):
+    """A family whose networks are slices of larger ones, so that a few tell of all."""
+
+    def space_of(self, ref: NetworkRef) -> str:
+        """Name of the space that a network is of."""
+        ...
+
+    def largest(self, space: str, size: int) -> NetworkRef:
+        """The network that all others of a space are slices of."""
+        ...
+
+    def is_largest(self, ref: NetworkRef) -> bool:
+        """Whether a network is a whole one, and no slice."""
+        ...
+
+    def spread(self, space: str, size: int, count: int, seed: int = 0) -> list[NetworkRef]:
+        """Smallest, largest, and random networks evenly spaced between by multiply-adds."""
+        ...
+
+    def workload(self, ref: NetworkRef, classes: int) -> NDArray[np.float64]:
+        """How much of each of ``WORKLOAD`` one image needs, (costs,)."""
+        ...
+
+
+def get_family(name: str) -> Family:
+    """The family of a name.
+
+    Raises:
+        InputError: there is none.
+    """
+    known = {**BUILT_IN, **plugins(GROUP)}
+    if name not in known:
+        raise InputError(f"no family of networks {name!r}; expected one of {', '.join(known)}")
+    return _loaded(known[name])
+
+
+def build(ref: NetworkRef, classes: int) -> Network:
+    """A network with untrained weights, whatever its family.
+
+    Raises:
+        InputError: there is no such family, or it has no such network.
+    """
+    return get_family(ref.family).build(ref, classes)
+
+
+def describe(ref: NetworkRef) -> Description:
+    """What is known of a network before it is built, whatever its family.
+
+    Raises:
+        InputError: there is no such family, or it has no such network.
+    """
+    return get_family(ref.family).describe(ref)
+
+
+def counted(family: Family, ref: NetworkRef) -> Description:
+    """A description from one forward pass on the meta device, which computes nothing."""
+    with torch.device("meta"):
+        network = family.build(ref, 1)
+    params = sum(p.numel() for p in network.body.parameters() if p.requires_grad)
+    size = ref.input.size
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval().features(torch.empty(1, 3, size, size, device="meta"))
+    # it counts two for a multiply-add
+    return Description(network.width, params, counter.get_total_flops() // 2)
+
+
+def resized(ref: NetworkRef, size: int) -> NetworkRef:
+    """The same network for images of so many pixels a side."""
+    return replace(ref, input=replace(ref.input, size=size))
+
+
+@lru_cache(maxsize=64)
+def _loaded(point: EntryPoint) -> Family:
+    return point.load()

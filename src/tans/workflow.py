@@ -1,0 +1,463 @@
+"""What a user does, start to end: search, fine-tune, save, report; build, copy or train a zoo.
+
+The command line, a page and Python call this. Progress and questions are callbacks.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from tans.build import cluster, engine
+from tans.build.crew import BuildProgress, Crew, Here
+from tans.build.forecast import Forecast, expected_work
+from tans.build.plan.construct import Budget
+from tans.build.settings import BuildSettings, Choice
+from tans.errors import InputError
+from tans.export.finetuned import check_writable, save_finetuned
+from tans.meta import train as meta
+from tans.meta.calibrator import Calibrator, calibrate_zoo
+from tans.meta.data import MetaData
+from tans.meta.evaluate import evaluate_retrieval
+from tans.meta.metrics import Retrieval
+from tans.meta.presets import MetaSettings
+from tans.networks.families.elastic.family import ELASTIC
+from tans.report import Run, write_report
+from tans.search import SearchResult, search
+from tans.tasks.packaged import fetch_tasks
+from tans.tasks.task import Task
+from tans.training import Epoch, FineTuned, Recipe, finetune
+from tans.types import Constraints, ZooEntry
+from tans.zoo.copy import copy_tasks, diverse_tasks
+from tans.zoo.sources import Sources
+from tans.zoo.zoo import IMAGENET, Zoo
+
+BEST_MATCH = "Best match"
+"""What a report calls the network that a search proposed."""
+REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which networks to fine-tune: the best match within limits, or one that is named."""
+
+    network: str | None = None
+    """Id of an entry, or the name of a source task for its largest network; None searches."""
+    beside: tuple[str, ...] = ()
+    """Others for comparison, named likewise; ``imagenet`` is the network as published."""
+    limits: Constraints = field(default_factory=Constraints)
+    """Of the search."""
+    look: int = 5
+    """Sources beside ImageNet that get the second look of the search."""
+
+    def named(self, zoo: Zoo) -> dict[str, ZooEntry]:
+        """The networks that are named, under what a report calls each, in order.
+
+        Raises:
+            ZooError: the zoo holds no such network.
+        """
+        names = [self.network, *self.beside] if self.network else self.beside
+        return {_label(name): find_network(zoo, name) for name in names}
+
+    def warnings(self) -> list[str]:
+        """What is asked for and has no effect, a sentence each."""
+        if self.network and self.limits != Constraints():
+            return ["limits are for the search, and none is run for a network that is named"]
+        return []
+
+
+@dataclass(frozen=True)
+class FinetuneStep:
+    """Where a fine-tuning of several networks stands."""
+
+    label: str
+    """What a report calls the network."""
+    entry: ZooEntry
+    epochs: int
+    """That there will be, at most."""
+    epoch: Epoch | None = None
+    """The last; None where training begins."""
+
+
+@dataclass(frozen=True, eq=False)
+class FinetuneResult:
+    """Fine-tuned networks, how they were found, and what they learnt from."""
+
+    task: Task
+    zoo: Zoo
+    runs: tuple[Run, ...]
+    """The chosen network first, then those beside it."""
+    search: SearchResult | None
+    """None where the network was named."""
+    interrupted: bool = False
+    """Whether an interrupt ended the training early."""
+
+    @property
+    def best(self) -> FineTuned:
+        """The chosen network."""
+        return self.runs[0].tuned
+
+    def save(self, folder: str | Path) -> None:
+        """Write the chosen network and a report of all to a folder.
+
+        Raises:
+            InputError: it cannot be written, or its ``model.json`` is something else's.
+        """
+        folder = Path(folder).expanduser()
+        save_finetuned(folder, self.best, self.task)
+        write_report(folder / REPORT, self.task, self.zoo, self.search, self.runs)
+
+
+StepListener = Callable[[FinetuneStep], None]
+Question = Callable[[Epoch], bool]
+"""Is asked, when an interrupt stops training, whether to keep the best epoch so far."""
+
+
+# A task, its networks, and what comes of them
+
+
+def check_folder(folder: str | Path, force: bool = False) -> None:
+    """See that a result can be saved in a folder before anyone waits, and leave it as it was.
+
+    Args:
+        force: a folder in use will do.
+
+    Raises:
+        InputError: it is a file, is in use, or cannot be written.
+    """
+    folder = Path(folder).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected a folder to write; give another name")
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise InputError(
+            f"{folder} is not empty; expected a new or empty folder; add --force to write into it"
+        )
+    check_writable(folder)
+
+
+def find_network(zoo: Zoo, name: str) -> ZooEntry:
+    """The entry of that id, or the network that stands for the source task of that name.
+
+    Raises:
+        ZooError: there is none; the message names the nearest.
+    """
+    if name not in {task.name for task in zoo.tasks()}:
+        return zoo.entry(name)
+    sources = Sources.of(zoo)
+    return sources.whole[0] if name == IMAGENET else sources.largest[name]
+
+
+def search_within(
+    task: Task, zoo: Zoo, limits: Constraints, *, top: int = 10, look: int = 5
+) -> SearchResult:
+    """As ``tans.search.search``, which says more, with all limits in one object."""
+    return search(task, zoo, **asdict(limits), top=top, look=look)
+
+
+def finetune_entry(
+    task: Task,
+    zoo: Zoo,
+    entry: ZooEntry,
+    recipe: Recipe | None = None,
+    *,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_interrupt: Question | None = None,
+) -> FineTuned:
+    """Fine-tune one stored network on a task, at the resolution that it learnt at.
+
+    Raises:
+        ZooError: its weights are missing or damaged.
+    """
+    recipe = recipe or Recipe()
+    network = zoo.load(entry.id, len(task.classes), recipe.seed)
+    tuned = finetune(network, task, recipe=recipe, on_epoch=on_epoch, on_interrupt=on_interrupt)
+    return replace(tuned, entry=entry)
+
+
+def finetune_best(
+    task: Task,
+    zoo: Zoo,
+    selection: Selection | None = None,
+    recipe: Recipe | None = None,
+    *,
+    on_step: StepListener | None = None,
+    on_interrupt: Question | None = None,
+) -> FinetuneResult:
+    """Search a zoo for the network that suits a task, and fine-tune it, and others beside it.
+
+    Args:
+        selection: which networks; the best match alone when None.
+        recipe: the default one when None.
+        on_step: told when the training of a network begins, and after every epoch.
+        on_interrupt: asked when a keyboard interrupt stops training, with the best epoch so far,
+            whether to keep that. Networks that are done are kept in any case, and those to come
+            are left out; where there are none of either, the interrupt goes on.
+
+    Raises:
+        LimitError: no stored network fits the limits.
+        ZooError: the zoo lacks a network that is named, or is damaged.
+    """
+    selection, found = selection or Selection(), None
+    chosen = selection.named(zoo)
+    if not selection.network:
+        found = search_within(task, zoo, selection.limits, look=selection.look)
+        chosen = {BEST_MATCH: zoo.entry(found[0].id), **chosen}
+    session = _Session(task, zoo, recipe or Recipe(), on_step, on_interrupt)
+    session.run(chosen)
+    return FinetuneResult(task, zoo, tuple(session.runs), found, session.interrupted)
+
+
+@dataclass(eq=False)
+class _Session:
+    """Fine-tunes networks one after another, until all are done or an interrupt ends that."""
+
+    task: Task
+    zoo: Zoo
+    recipe: Recipe
+    on_step: StepListener | None
+    on_interrupt: Question | None
+    runs: list[Run] = field(default_factory=list)
+    interrupted: bool = False
+
+    def run(self, chosen: Mapping[str, ZooEntry]) -> None:
+        for label, entry in chosen.items():
+            try:
+                self.runs.append(Run.of(label, self._tuned(label, entry)))
+            except KeyboardInterrupt:
+                if not self.runs:
+                    raise
+                self.interrupted = True
+            if self.interrupted:
+                return
+
+    def _tuned(self, label: str, entry: ZooEntry) -> FineTuned:
+        begun = FinetuneStep(label, entry, self.recipe.epochs)
+        self._tell(begun)
+        return finetune_entry(
+            self.task,
+            self.zoo,
+            entry,
+            self.recipe,
+            on_epoch=lambda epoch: self._tell(replace(begun, epoch=epoch)),
+            on_interrupt=self._ask,
+        )
+
+    def _tell(self, step: FinetuneStep) -> None:
+        if self.on_step:
+            self.on_step(step)
+
+    def _ask(self, epoch: Epoch) -> bool:
+        self.interrupted = True
+        return self.on_interrupt is not None and self.on_interrupt(epoch)
+
+
+def _label(name: str) -> str:
+    """What a report calls a network that was asked for by id or by source task."""
+    return "ImageNet" if name == IMAGENET else name
+
+
+# Zoos
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training a zoo's retrieval model gave; it is stored in the zoo."""
+
+    retrieval: Retrieval
+    """How well it finds a known task's own network."""
+    calibrator: Calibrator | None
+    """What predicts accuracies; None where too few transfers were measured to learn from."""
+
+
+def read_tasks(
+    names: Sequence[str], read: Callable[[Path], Task] = Task.from_path
+) -> Iterator[Task]:
+    """Each packaged task, all of a role such as ``train``, and each dataset in each folder.
+
+    Args:
+        names: packaged tasks, roles and folders.
+        read: makes a task of a dataset.
+
+    Raises:
+        InputError: there is no such task, a folder holds no dataset, or one cannot be read.
+    """
+    for name in names:
+        if Path(name).is_dir():
+            yield from map(read, _datasets(Path(name)))
+        else:
+            yield from fetch_tasks(name)
+
+
+def choose_pairs(
+    strategy: str | None = None,
+    pairs: int | None = None,
+    minutes: float | None = None,
+    least_growth: float = 0.0,
+    cost: str | None = None,
+    *,
+    on_cluster: bool = False,
+) -> Choice | None:
+    """Which pairs of a task and a network a build measures; None for all, task by task.
+
+    Args:
+        strategy: the order; one of ``tans.build.plan.strategies.STRATEGIES``.
+        pairs: to measure in all, at most.
+        minutes: to measure for, at most.
+        least_growth: hypervolume that the best pair must be expected to add.
+        cost: what counts beside accuracy and parameters, one of ``tans.build.costing.COUNTED``.
+        on_cluster: a cluster is handed pairs rather than tasks, so that all of it has work.
+
+    Raises:
+        InputError: there is no such strategy or cost, a limit is out of range, or one is given
+            without a strategy.
+    """
+    if strategy is not None:
+        most = sys.maxsize if pairs is None else pairs
+        return Choice(strategy, Budget(most, minutes, least_growth), cost=cost)
+    if least_growth or any(given is not None for given in (pairs, minutes, cost)):
+        raise InputError(
+            "--budget, --minutes, --least-growth or --cost was given without --strategy; "
+            "expected a strategy too, such as --strategy pareto"
+        )
+    return Choice("grid", Budget(sys.maxsize)) if on_cluster else None
+
+
+def gather_crew(
+    workers: int = 1,
+    ray: str | None = None,
+    cpus_per_pair: float | None = None,
+    gpus_per_pair: float | None = None,
+) -> AbstractContextManager[Crew]:
+    """Who does the work of a build; a cluster is left again at the end.
+
+    Args:
+        workers: processes side by side on this machine.
+        ray: address of a Ray cluster; ``local`` starts one here.
+
+    Raises:
+        InputError: what is given does not go together, or the cluster cannot be joined.
+    """
+    if ray is not None:
+        if workers > 1:
+            raise InputError("--workers and --ray were both given; expected one of them")
+        cpus = 1.0 if cpus_per_pair is None else cpus_per_pair
+        return cluster.connected(ray, cluster.Resources(cpus, gpus_per_pair or 0.0))
+    if cpus_per_pair is not None or gpus_per_pair is not None:
+        raise InputError(
+            "--cpus-per-pair or --gpus-per-pair was given without --ray; "
+            "expected an address too, such as --ray local"
+        )
+    return nullcontext(Here(workers))
+
+
+def find_base(path: Path, settings: BuildSettings, new: bool = False) -> Zoo | None:
+    """The zoo whose elastic base a build shares; None where it makes one of its own.
+
+    Args:
+        path: folder of the zoo to build.
+        new: distil one, although there is one to share.
+
+    Raises:
+        InputError: there is none to share, and no weights to make one of.
+    """
+    expected, given = ELASTIC.largest(settings.space, settings.resolution), settings.base_weights
+    if given and new:
+        raise InputError("--base-weights and --new-base were both given; expected one of them")
+    shipped = Zoo.open()
+    if expected.name == shipped.base_ref.name:
+        return None if given or new else shipped
+    if not given and not path.exists():
+        raise InputError(
+            f"no base of space {settings.space!r} is shipped; expected --base-weights with a file "
+            "or URL of weights that Once-for-All publishes"
+        )
+    return None
+
+
+def build(
+    path: Path,
+    tasks: Sequence[Task],
+    settings: BuildSettings,
+    crew: Crew,
+    *,
+    choice: Choice | None = None,
+    base_from: Zoo | None = None,
+    on_progress: Callable[[float, str], None],
+) -> Zoo:
+    """Make or continue a zoo of the pairs that are chosen.
+
+    Args:
+        path: folder of the zoo, made when missing.
+        choice: of pairs; all of them when None.
+        base_from: a zoo whose elastic base to share; None distils one.
+        on_progress: told the share of the whole that is done, in [0, 1], and a few words.
+
+    Raises:
+        ZooError: the folder holds something else, or a zoo of other settings.
+    """
+    pairs = None if choice is None else choice.budget.pairs
+    own_base = base_from is None
+    forecast = Forecast(expected_work(path, tasks, settings, own_base=own_base, pairs=pairs))
+
+    def on_step(step: BuildProgress) -> None:
+        done = f"{step.task or 'networks'}: {step.step} {step.done}/{step.total}"
+        grown = "" if step.volume is None else f", mean hypervolume {step.volume:.4f}"
+        on_progress(forecast.share(step), done + grown)
+
+    return engine.build_zoo(
+        path,
+        tasks,
+        settings,
+        choice=choice,
+        base_from=base_from,
+        workers=crew,
+        on_progress=on_step,
+    )
+
+
+def copy_zoo(
+    zoo: Zoo, path: str | Path, tasks: Sequence[str] | None = None, diverse: int | None = None
+) -> Zoo:
+    """Copy a zoo, or some of its source tasks; its ImageNet networks always come along.
+
+    Args:
+        tasks: names of source tasks; all when None.
+        diverse: so many source tasks instead, those that differ most.
+
+    Raises:
+        InputError: both are given, or the zoo has not so many tasks.
+        ZooError: the zoo lacks a task, or the folder holds something else.
+    """
+    if tasks is not None and diverse is not None:
+        raise InputError("--tasks and --diverse were both given; expected one of them, or neither")
+    if diverse is not None:
+        tasks = diverse_tasks(zoo, diverse)
+    return copy_tasks(zoo, path, [t.name for t in zoo.tasks()] if tasks is None else tasks)
+
+
+def train(
+    zoo: Zoo, settings: MetaSettings, on_step: Callable[[meta.Step], None] | None = None
+) -> Trained:
+    """Meta-train the retrieval model of a zoo and what predicts accuracies, and store both there.
+
+    Raises:
+        ZooError: the zoo holds too little to learn from, or cannot be written.
+    """
+    data = MetaData.from_zoo(zoo)
+    retriever = meta.meta_train(data, settings, on_step)
+    retriever.save(zoo.retrieval)
+    calibrator = calibrate_zoo(zoo)
+    return Trained(evaluate_retrieval(retriever, data), calibrator)
+
+
+def _datasets(folder: Path) -> list[Path]:
+    if (folder / "task.json").is_file():
+        return [folder]
+    inside = sorted(folder.glob("[!.]*"))
+    found = [path for path in inside if path.is_dir() or path.suffix.lower() == ".csv"]
+    if not found:
+        raise InputError(f"{folder} holds no dataset; expected folders of class folders, or CSVs")
+    return found

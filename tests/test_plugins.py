@@ -1,0 +1,46 @@
+"""Without tans-bench, what it brings is named, and how to install it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tans import plugins
+from tans.errors import MissingBenchError
+from tans.tasks.packaged import fetch_tasks
+
+ALONE = """
+from tans import plugins
+plugins.entry_points = lambda **_: ()
+from tans.cli import main
+main()
+"""
+REMEDY = "comes with tans-bench; run: pip install tans-bench"
+
+
+@pytest.mark.parametrize("command", [("bench", "run", "all", "--workers", "2"), ("tasks", "list")])
+def test_a_command_of_the_bench_says_how_to_install_it(command: tuple[str, ...]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", ALONE, *command], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"the command 'tans {command[0]}' {REMEDY}" in " ".join(ended.stderr.split())
+
+
+def test_the_help_names_the_commands_of_the_bench() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", ALONE, "--help"], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.count("(tans-bench)") == 2
+
+
+def test_a_packaged_task_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "entry_points", lambda **_: ())
+    with pytest.raises(MissingBenchError, match=REMEDY):
+        fetch_tasks("digits")
+
+
+def test_the_bench_is_found_where_it_is_installed() -> None:
+    assert {"bench", "tasks"} <= plugins.plugins("tans.commands").keys()

@@ -1,0 +1,277 @@
+"""What a user does, start to end, on a small zoo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tans
+from tans import workflow
+from tans.build.crew import Here
+from tans.build.plan.construct import Budget
+from tans.errors import InputError, LimitError, ZooError
+from tans.tasks.task import Task
+from tans.training import Epoch, Recipe
+from tans.types import Constraints, ZooEntry
+from tans.workflow import BuildSettings, FinetuneStep, Selection
+from tans.zoo.zoo import Zoo
+from tests.small_zoo import SMALL, drawn_task
+
+ONE = Recipe(epochs=1, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return drawn_task("green", "three", seed=3)
+
+
+@pytest.fixture(scope="module")
+def red(small_zoo: Zoo) -> ZooEntry:
+    return next(entry for entry in small_zoo.entries() if entry.task == "red")
+
+
+def stop_at(label: str) -> Any:
+    """A listener that interrupts the training of a network after its first look at images."""
+
+    def listen(step: FinetuneStep) -> None:
+        if step.label == label and step.epoch is not None:
+            raise KeyboardInterrupt
+
+    return listen
+
+
+# Choosing
+
+
+def test_a_network_is_named_by_id_or_by_what_it_learnt(small_zoo: Zoo, red: ZooEntry) -> None:
+    named = Selection(red.id, ("imagenet", "blue")).named(small_zoo)
+    assert list(named) == [red.id, "ImageNet", "blue"]
+    own, whole, blue = named.values()
+    assert own.id == red.id
+    assert (whole.task, whole.resolution) == ("imagenet", small_zoo.resolution)
+    assert whole.weights != small_zoo.base
+    of_blue = [entry.body_params for entry in small_zoo.entries() if entry.task == "blue"]
+    assert (blue.task, blue.body_params) == ("blue", max(of_blue))
+
+
+def test_without_names_nothing_is_named(small_zoo: Zoo) -> None:
+    assert Selection().named(small_zoo) == {}
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(
+    small_zoo: Zoo, task: Task, red: ZooEntry
+) -> None:
+    for wrong in (Selection(f"{red.id}0"), Selection(beside=(f"{red.id}0",))):
+        with pytest.raises(ZooError, match=red.id):
+            tans.finetune_best(task, small_zoo, wrong)
+
+
+def test_limits_that_a_named_network_does_not_heed_are_told(red: ZooEntry) -> None:
+    limits = Constraints(max_params=1.0)
+    (warning,) = Selection(red.id, limits=limits).warnings()
+    assert "limits are for the search" in warning
+    assert Selection(red.id).warnings() == Selection(limits=limits).warnings() == []
+
+
+def test_limits_travel_as_one(small_zoo: Zoo, task: Task) -> None:
+    found = workflow.search_within(task, small_zoo, Constraints(max_params=2e6), top=3)
+    again = tans.search(task, small_zoo, max_params=2e6, top=3)
+    assert found.matches == again.matches
+    assert len(found) == 3
+    with pytest.raises(LimitError, match="max_params 1000"):
+        workflow.search_within(task, small_zoo, Constraints(max_params=1000))
+
+
+# Fine-tuning
+
+
+def test_the_best_match_is_tuned_and_others_beside_it(
+    small_zoo: Zoo, task: Task, tmp_path: Path
+) -> None:
+    told: list[FinetuneStep] = []
+    selection = Selection(beside=("imagenet",), limits=Constraints(max_params=4e6))
+    result = tans.finetune_best(task, small_zoo, selection, ONE, on_step=told.append)
+    assert [run.label for run in result.runs] == ["Best match", "ImageNet"]
+    assert result.search is not None
+    assert result.best is result.runs[0].tuned
+    entry = result.best.entry
+    assert entry is not None
+    assert entry.id == result.search[0].id
+    assert (result.best.input, result.best.recipe) == (entry.ref.input, ONE)
+    assert result.runs[0].costs.params == result.search[0].params
+    assert not result.interrupted
+    steps = [(step.label, step.epoch and step.epoch.epoch) for step in told]
+    assert steps == [(label, at) for label in ("Best match", "ImageNet") for at in (None, 0, 1)]
+    assert told[0].entry.id == entry.id
+    assert told[0].epochs == 1
+    result.save(tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"model.json", "model.safetensors", "report.html"}
+    loaded = tans.load_finetuned(tmp_path / "out")
+    assert loaded.card["source"] == {"entry": entry.id, "licence": entry.licence}
+    assert (loaded.classes, loaded.resolution) == (task.classes, entry.resolution)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert entry.id in page
+    assert "Why this network" in page
+
+
+def test_a_named_network_is_tuned_without_a_search(
+    small_zoo: Zoo, task: Task, red: ZooEntry
+) -> None:
+    selection = Selection(red.id, limits=Constraints(max_params=1.0))
+    result = tans.finetune_best(task, small_zoo, selection, ONE)
+    assert result.search is None
+    (run,) = result.runs
+    assert (run.label, run.source) == (red.id, red.id)
+    single = tans.finetune_entry(task, small_zoo, red, ONE)
+    assert single.entry == red
+    assert (single.confusion == run.tuned.confusion).all()
+
+
+def test_nothing_is_tuned_where_nothing_fits(small_zoo: Zoo, task: Task) -> None:
+    told: list[FinetuneStep] = []
+    selection = Selection(limits=Constraints(max_params=1.0))
+    with pytest.raises(LimitError):
+        tans.finetune_best(task, small_zoo, selection, ONE, on_step=told.append)
+    assert told == []
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_interrupt_asks_for_the_epoch_and_leaves_out_what_would_come(
+    small_zoo: Zoo, task: Task, red: ZooEntry, keep: bool
+) -> None:
+    asked: list[Epoch] = []
+
+    def tune(interrupted: str) -> tans.FinetuneResult:
+        return tans.finetune_best(
+            task,
+            small_zoo,
+            Selection(red.id, ("blue", "imagenet")),
+            replace(ONE, fit_head=False, epochs=3),
+            on_step=stop_at(interrupted),
+            on_interrupt=lambda epoch: bool(asked.append(epoch)) or keep,
+        )
+
+    result = tune("blue")
+    assert result.interrupted
+    assert [run.label for run in result.runs] == ([red.id, "blue"] if keep else [red.id])
+    assert [epoch.epoch for epoch in asked] == [1]
+    if keep:
+        assert result.runs[1].tuned.best_epoch == 1
+        assert [run.label for run in tune(red.id).runs] == [red.id]
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            tune(red.id)
+
+
+def test_an_interrupt_that_nobody_is_asked_about_goes_on(
+    small_zoo: Zoo, task: Task, red: ZooEntry
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        tans.finetune_best(task, small_zoo, Selection(red.id), ONE, on_step=stop_at(red.id))
+
+
+def test_a_folder_in_use_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    workflow.check_folder(tmp_path / "new")
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        workflow.check_folder(tmp_path)
+    workflow.check_folder(tmp_path, force=True)
+    with pytest.raises(InputError, match="is a file"):
+        workflow.check_folder(tmp_path / "notes.txt", force=True)
+    with pytest.raises(InputError, match="cannot be written"):
+        workflow.check_folder(tmp_path / "notes.txt" / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+# Zoos
+
+
+def test_tasks_are_read_from_folders_of_datasets(tmp_path: Path, task: Task) -> None:
+    task.save(tmp_path / "all" / "one")
+    replace(task, name="second").save(tmp_path / "all" / "two")
+    (tmp_path / "empty").mkdir()
+    names = [task.name for task in workflow.read_tasks([str(tmp_path / "all")])]
+    assert names == ["green", "second"]
+    (alone,) = workflow.read_tasks([str(tmp_path / "all" / "one")])
+    assert alone.name == "green"
+    read = workflow.read_tasks([str(tmp_path / "all")], lambda path: replace(task, name=path.name))
+    assert [task.name for task in read] == ["one", "two"]
+    with pytest.raises(InputError, match="holds no dataset"):
+        list(workflow.read_tasks([str(tmp_path / "empty")]))
+
+
+def test_pairs_are_chosen_by_a_strategy_and_its_limits() -> None:
+    assert workflow.choose_pairs() is None
+    choice = workflow.choose_pairs("pareto", 9, minutes=2.0, cost="flops")
+    assert choice is not None
+    assert (choice.strategy, choice.budget, choice.cost) == ("pareto", Budget(9, 2.0), "flops")
+    everything = workflow.choose_pairs(on_cluster=True)
+    assert everything is not None
+    assert everything.strategy == "grid"
+    for wrong in ({"pairs": 5}, {"minutes": 1.0}, {"least_growth": 0.1}, {"cost": "flops"}):
+        with pytest.raises(InputError, match="without --strategy"):
+            workflow.choose_pairs(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_crew_is_here_unless_there_is_an_address() -> None:
+    with workflow.gather_crew(workers=3) as crew:
+        assert isinstance(crew, Here)
+        assert crew.workers == 3
+    with pytest.raises(InputError, match="without --ray"):
+        workflow.gather_crew(cpus_per_pair=2)
+    with pytest.raises(InputError, match="both given"):
+        workflow.gather_crew(workers=2, ray="local")
+
+
+def test_a_base_is_shared_where_one_is_shipped(tmp_path: Path) -> None:
+    settings = BuildSettings()
+    shared = workflow.find_base(tmp_path, settings)
+    assert shared is not None
+    assert shared.base == Zoo.open().base
+    assert workflow.find_base(tmp_path, settings, new=True) is None
+    published = replace(settings, space="ofa-mbv3", base_weights="there")
+    assert workflow.find_base(tmp_path, published) is None
+    with pytest.raises(InputError, match="both given"):
+        workflow.find_base(tmp_path, published, new=True)
+    with pytest.raises(InputError, match="is shipped; expected --base-weights"):
+        workflow.find_base(tmp_path / "new", replace(published, base_weights=None))
+
+
+@pytest.mark.parametrize("strategy", [None, "random"])
+def test_a_zoo_is_built_and_what_is_done_is_told(
+    small_zoo: Zoo, task: Task, tmp_path: Path, strategy: str | None
+) -> None:
+    told: list[tuple[float, str]] = []
+    choice = workflow.choose_pairs(strategy, 2 if strategy else None, cost=strategy and "flops")
+    made = workflow.build(
+        tmp_path / "zoo",
+        [task],
+        SMALL,
+        Here(),
+        choice=choice,
+        base_from=small_zoo,
+        on_progress=lambda share, words: told.append((share, words)),
+    )
+    assert len(made.entries(task="green")) == (2 if strategy else SMALL.subnets)
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    assert told[0][1] == "green: train 1/1"
+    assert ("mean hypervolume" in told[-1][1]) == bool(strategy)
+
+
+def test_some_or_all_tasks_of_a_zoo_are_copied(small_zoo: Zoo, tmp_path: Path) -> None:
+    def copied(name: str, **which: Any) -> list[str]:
+        made = workflow.copy_zoo(small_zoo, tmp_path / name, **which)
+        return [stored.name for stored in made.tasks()]
+
+    assert copied("all") == ["blue", "imagenet", "red"]
+    assert copied("one", tasks=["red"]) == ["imagenet", "red"]
+    assert len(copied("diverse", diverse=1)) == 2
+    with pytest.raises(InputError, match="both given"):
+        copied("both", tasks=["red"], diverse=1)
+    assert not (tmp_path / "both").exists()
