@@ -8,8 +8,6 @@ import sys
 import pytest
 
 from tans import plugins
-from tans.errors import MissingBenchError
-from tans.tasks.packaged import fetch_tasks
 
 ALONE = """
 from tans import plugins
@@ -34,12 +32,6 @@ def test_the_help_names_the_commands_of_the_bench() -> None:
         [sys.executable, "-c", ALONE, "--help"], capture_output=True, text=True, check=True
     )
     assert ended.stdout.count("(tans-bench)") == 2
-
-
-def test_a_packaged_task_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "entry_points", lambda **_: ())
-    with pytest.raises(MissingBenchError, match=REMEDY):
-        fetch_tasks("digits")
 
 
 def test_the_bench_is_found_where_it_is_installed() -> None:

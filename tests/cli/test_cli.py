@@ -34,6 +34,8 @@ COMMANDS = [
     ("zoo", "list"),
     ("zoo", "show"),
     ("zoo", "build"),
+    ("zoo", "add"),
+    ("zoo", "transfers"),
     ("zoo", "copy"),
     ("zoo", "verify"),
     ("tasks", "list"),
