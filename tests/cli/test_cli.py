@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from PIL import Image
 
 from tans import cli
-from tans.cli import console
-from tans.costs import limits
-from tans.costs.pace import Pace
-from tans.meta.calibrator import Calibrator
-from tans.meta.evidence import COLUMNS
 from tans.zoo.zoo import Zoo
+from tests.cli.conftest import Run, assert_fails
 
 COMMANDS = [
     ("check",),
@@ -48,68 +40,6 @@ COMMANDS = [
     ("bench", "tasks"),
 ]
 HEAVY = {"torch", "torchvision", "numpy", "lancedb", "pyarrow", "matplotlib", "sklearn", "PIL"}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Answer]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process."""
-
-    def run(*arguments: object) -> Answer:
-        with pytest.raises(SystemExit) as stopped:
-            cli.main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        code = stopped.value.code
-        return Answer(code if isinstance(code, int) else 0, out, err)
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of 12 little images, told apart by colour."""
-    root = tmp_path_factory.mktemp("data") / "colours"
-    for name, colour in {
-        "red": (200, 30, 30),
-        "green": (30, 200, 30),
-        "blue": (30, 30, 200),
-    }.items():
-        (root / name).mkdir(parents=True)
-        for k in range(12):
-            shade = tuple(channel + k for channel in colour)
-            Image.new("RGB", (20 + k, 20), shade).save(root / name / f"{k}.png")
-    return root
-
-
-def assert_fails(answer: Answer, *words: str) -> None:
-    """One error, the last line on standard error, that holds the words; nothing else comes of it.
-
-    What was understood of the data may stand before it.
-    """
-    assert (answer.code, answer.out) == (1, "")
-    *before, last = answer.err.splitlines()
-    assert not any(line.startswith(("error: ", "Traceback")) for line in before)
-    assert last.startswith("error: ")
-    for word in words:
-        assert word in last
-
-
-# Help
 
 
 @pytest.mark.parametrize("command", [(), ("zoo",), ("tasks",), ("bench",), *COMMANDS])
@@ -161,9 +91,6 @@ def _walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from _walk(inner, f"{name} {child}")
 
 
-# What a user can get wrong
-
-
 def test_wrong_usage_is_code_2(run: Run) -> None:
     assert run("search").code == 2
     assert run("search", "x", "--no-such-option").code == 2
@@ -171,27 +98,6 @@ def test_wrong_usage_is_code_2(run: Run) -> None:
     assert run("search", "x", "--top", "0").code == 2
     assert run("search", "x", "--look", "-1").code == 2
     assert run("search", "x", "--max-minutes", "few").code == 2
-
-
-@pytest.mark.parametrize("command", ["search", "finetune"])
-def test_bad_limits(run: Run, dataset: Path, tmp_path: Path, command: str) -> None:
-    output = ["-o", tmp_path / "out"] if command == "finetune" else []
-    assert_fails(run(command, dataset, *output, "--max-params", "many"), "'many'", "3M")
-    assert_fails(run(command, dataset, *output, "--max-flops", "-1"), "'-1'", "3M")
-    assert_fails(run(command, dataset, *output, "--max-latency", "20"), "'20'", "20ms")
-    assert not (tmp_path / "out").exists()
-
-
-def test_missing_folder(run: Run, tmp_path: Path) -> None:
-    assert_fails(run("search", tmp_path / "nothing"), "nothing", "expected a folder")
-    assert_fails(run("search", tmp_path / "nothing", "--json"), "nothing")
-
-
-def test_single_class(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "data" / "only").mkdir(parents=True)
-    for k in range(4):
-        Image.new("RGB", (8, 8)).save(tmp_path / "data" / "only" / f"{k}.png")
-    assert_fails(run("search", tmp_path / "data"), "1 class", "only")
 
 
 def test_missing_zoo(run: Run, dataset: Path, tmp_path: Path) -> None:
@@ -205,13 +111,6 @@ def test_unknown_names(run: Run, tmp_path: Path) -> None:
     assert_fails(run("tasks", "fetch", "no-such-task"), "no-such-task", "choose one of")
     assert_fails(run("train", "--preset", "best"), "'best'", "default")
     assert_fails(run("predict", tmp_path, tmp_path), "no fine-tuned network")
-
-
-def test_a_folder_in_use_is_refused(run: Run, dataset: Path, tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    assert_fails(run("finetune", dataset, "-o", tmp_path), "not empty", "--force")
-    assert_fails(run("finetune", dataset, "-o", tmp_path / "notes.txt"), "is a file")
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_interrupt_is_code_130(run: Run, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,307 +133,6 @@ def test_an_unwritable_place_is_an_error(
     assert_fails(run("search", dataset), "Permission denied", "/there")
 
 
-# The packaged sources
-
-
-def test_tasks_list(run: Run) -> None:
-    listed = run("tasks", "list", "--json").json["tasks"]
-    names = [task["name"] for task in listed]
-    assert len(names) == len(set(names)) >= 10
-    assert all(task["licence"] and len(task["classes"]) > 1 for task in listed)
-    table = run("tasks", "list").out
-    assert all(name in table for name in names)
-
-
-# With a small zoo
-
-
-def test_bench_lists(run: Run) -> None:
-    methods = run("bench", "methods", "--json").json["methods"]
-    assert {"tans", "imagenet", "logme"} <= {method["name"] for method in methods}
-    assert "LogME" in run("bench", "methods").out
-    tasks = {task["name"]: task for task in run("bench", "tasks", "--json").json["tasks"]}
-    assert tasks["script-greek"] == {"name": "script-greek", "role": "dev", "kind": "sibling"}
-    assert tasks["solar-cells"]["role"] == "sealed"
-    assert "solar-cells" in run("bench", "tasks").out
-
-
-def test_bench_with_wrong_names(run: Run, tmp_path: Path) -> None:
-    for arguments, expected in (
-        (("run", "nothing"), "no experiment 'nothing'; expected one of"),
-        (("run", "main", "--preset", "tpu"), "no preset 'tpu'; expected one of cpu, gpu"),
-        (("report", "--results", tmp_path / "none"), "no results in"),
-    ):
-        answer = run("bench", *arguments)
-        assert answer.code == 1
-        assert expected in answer.err
-        assert "Traceback" not in answer.err
-
-
-def test_zoo_copy(run: Run, small_zoo: Zoo, tmp_path: Path) -> None:
-    def copied(name: str, *options: object) -> list[str]:
-        answer = run("zoo", "copy", tmp_path / name, *options, "--zoo", small_zoo.path)
-        assert (answer.code, answer.err) == (0, "")
-        assert f"tans train --zoo {tmp_path / name}" in answer.out
-        return [task.name for task in Zoo.open(tmp_path / name).tasks()]
-
-    assert copied("all") == ["blue", "imagenet", "red"]
-    assert copied("named", "--tasks", "red, blue") == ["blue", "imagenet", "red"]
-    assert copied("one", "--tasks", "red") == ["imagenet", "red"]
-    assert len(copied("diverse", "--diverse", 1)) == 2
-    both = run("zoo", "copy", tmp_path / "new", "--tasks", "red", "--diverse", 1)
-    assert_fails(both, "--tasks and --diverse")
-    unknown = run("zoo", "copy", tmp_path / "new", "--tasks", "rad", "--zoo", small_zoo.path)
-    assert_fails(unknown, "nearest are red")
-    assert_fails(run("zoo", "copy", tmp_path, "--zoo", small_zoo.path), "in use", str(tmp_path))
-    assert not (tmp_path / "new").exists()
-
-
-@pytest.fixture
-def judged_zoo(small_zoo: Zoo, tmp_path: Path) -> Zoo:
-    """A zoo whose judge always takes ImageNet's network."""
-    shutil.copytree(small_zoo.path, tmp_path / "judged")
-    zoo = Zoo.open(tmp_path / "judged")
-    weights = tuple(20.0 if column == "resolution" else 0.0 for column in COLUMNS)
-    Calibrator((0.0,) * len(COLUMNS), weights, bias=-10.0, strength=1.0, margin=0.5).save(
-        zoo.retrieval
-    )
-    return zoo
-
-
-def test_second_look(run: Run, dataset: Path, judged_zoo: Zoo) -> None:
-    looked = run("search", dataset, "--zoo", judged_zoo.path, "--look", 1, "--json").json
-    assert looked["related"] is False
-    assert len(looked["looks"]) == 1 + 3
-    assert set(looked["looks"][0]) == {"id", "task", "resolution", "accuracy"}
-    assert looked["look_s"] > 0
-    assert looked["matches"][0]["low"] < looked["matches"][0]["predicted_accuracy"]
-    table = run("search", dataset, "--zoo", judged_zoo.path).out
-    assert "Nothing in this zoo is related to your data" in table
-    without = run("search", dataset, "--zoo", judged_zoo.path, "--look", 0, "--json").json
-    assert (without["related"], without["looks"], without["look_s"]) == (None, [], 0)
-    assert without["matches"][0]["low"] is None
-
-
-def test_minutes_that_nothing_fits_in(
-    run: Run, dataset: Path, small_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "cached_pace", lambda ref: Pace(ref.name, 1.0, 0.0, 0.3, 0.1))
-    where = ("--zoo", small_zoo.path)
-    found = run("search", dataset, *where, "--max-minutes", 60, "--json").json["matches"]
-    assert all(0 < match["minutes"] <= 60 for match in found)
-    assert_fails(run("search", dataset, *where, "--max-minutes", 0.1), "max_minutes", "nearest")
-    assert_fails(run("search", dataset, *where, "--max-minutes", 0), "max_minutes", "positive")
-
-
-def test_imagenet_beside_is_the_whole_network_at_the_zoos_resolution(
-    run: Run, dataset: Path, judged_zoo: Zoo, tmp_path: Path
-) -> None:
-    best = next(e for e in judged_zoo.entries() if e.task == "red")
-    asked = ("--network", best.id, "--beside", "imagenet", "--beside", "blue")
-    output = ("-o", tmp_path / "tuned", "--zoo", judged_zoo.path)
-    answer = run("finetune", dataset, *asked, "--epochs", 1, "--look", 1, *output, "--json")
-    assert answer.code == 0
-    chosen, imagenet, blue = (judged_zoo.entry(tuned["id"]) for tuned in answer.json["runs"])
-    assert chosen == best
-    assert (imagenet.task, imagenet.resolution) == ("imagenet", judged_zoo.resolution)
-    assert imagenet.weights != judged_zoo.base
-    assert imagenet.ref == judged_zoo.base_ref
-    assert (blue.task, blue.ref) == ("blue", judged_zoo.base_ref)
-    assert answer.json["search"] is None  # a network that is named is not searched for
-    page = (tmp_path / "tuned" / "report.html").read_text(encoding="utf-8")
-    assert "Why this network" not in page
-    assert "none: the network was named" in page
-
-
-# With the shipped zoo
-
-
-def test_search_json(run: Run, dataset: Path) -> None:
-    answer = run("search", dataset, "--max-params", "2.5M", "--top", 4, "--json")
-    assert answer.code == 0
-    assert set(answer.json) == {
-        "matches", "embedding_s", "search_s", "look_s", "looks", "related", "latency_error", "data",
-    }  # fmt: skip
-    matches = answer.json["matches"]
-    assert len(matches) == 4
-    for match in matches:
-        assert set(match) == {
-            "id", "task", "params", "flops", "resolution", "latency_ms", "minutes",
-            "predicted_accuracy", "low", "high", "similarity", "licence",
-        }  # fmt: skip
-        assert isinstance(match["params"], int)
-        assert 0 < match["params"] <= 2_500_000
-        assert isinstance(match["flops"], int)
-        assert match["latency_ms"] is None
-        assert 0 <= match["predicted_accuracy"] <= 1
-
-
-def test_search_table(run: Run, dataset: Path) -> None:
-    answer = run("search", dataset, "--top", 2, "--max-params", "2.5M", "--look", 1)
-    assert answer.code == 0
-    assert "params" in answer.out
-    assert "Embedded the images in" in answer.out
-    assert f"Next: tans finetune {dataset} --network " in answer.out
-
-
-def test_nothing_fits(run: Run, dataset: Path) -> None:
-    assert_fails(run("search", dataset, "--max-params", "1k"), "no network", "max_params")
-
-
-def test_skipped_files_are_named(run: Run, dataset: Path, tmp_path: Path) -> None:
-    (tmp_path / "data").symlink_to(dataset)
-    broken = dataset / "red" / "broken.png"
-    broken.write_bytes(b"no image")
-    try:
-        answer = run("search", tmp_path / "data", "--top", 1, "--look", 0, "--json")
-    finally:
-        broken.unlink()
-    assert answer.code == 0
-    assert len(answer.json["matches"]) == 1
-    assert "warning: 1 left out: damaged (red/broken.png)" in answer.err
-    left_out = answer.json["data"]["found"]["left_out"]
-    assert left_out == {"damaged": {"count": 1, "some": ["red/broken.png"]}}
-
-
-def test_zoo_list_and_show(run: Run) -> None:
-    entries = run("zoo", "list", "--json").json["entries"]
-    assert {"imagenet"} < {entry["task"] for entry in entries}
-    whole = max((e for e in entries if e["task"] == "imagenet"), key=lambda e: e["params"])
-    assert whole["params"] > 4_600_000  # EfficientNet-Lite0 with its 1000 classes
-    shown = run("zoo", "show", whole["id"], "--json").json
-    assert {name: shown[name] for name in whole} == whole
-    assert whole["id"] in run("zoo", "show", whole["id"]).out
-    assert "imagenet" in run("zoo", "list").out
-    assert whole["id"] in run("zoo", "list", "--task", "imagenet").out
-
-
-def test_unknown_network(run: Run, dataset: Path, tmp_path: Path) -> None:
-    assert_fails(run("zoo", "show", "no-such-id"), "no-such-id")
-    output = tmp_path / "out"
-    assert_fails(run("finetune", dataset, "--network", "no-such-id", "-o", output), "no-such-id")
-    assert not output.exists()
-
-
-def test_finetune_then_predict(run: Run, dataset: Path, tmp_path: Path) -> None:
-    output = tmp_path / "tuned"
-    answer = run("finetune", dataset, "--max-params", "1.5M", "--epochs", 1, "-o", output, "--json")
-    assert answer.code == 0
-    (tuned,) = answer.json["runs"]
-    assert tuned["params"] <= 1_500_000
-    assert [epoch["epoch"] for epoch in tuned["history"]] == [0, 1]
-    assert {path.name for path in output.iterdir()} == {
-        "model.safetensors", "model.json", "report.html",
-    }  # fmt: skip
-    assert_fails(run("finetune", dataset, "-o", output), "not empty")
-    predictions = run("predict", output, dataset / "red", "missing.png", "--json").json
-    assert len(predictions["predictions"]) == 13
-    assert {p["label"] for p in predictions["predictions"][:12]} <= {"red", "green", "blue"}
-    assert predictions["predictions"][12]["error"]
-    lines = run("predict", output, dataset / "red" / "0.png", "missing.png", "--top", 2)
-    assert lines.code == 3
-    path, *ranked = lines.out.rstrip("\n").split("\t")
-    assert path == str(dataset / "red" / "0.png")
-    assert len(ranked) == 4
-    assert "missing.png" in lines.err
-    assert run("predict", output, "missing.png").code == 1
-    table = tmp_path / "said.csv"
-    assert run("predict", output, dataset / "blue", "missing.png", "--csv", table).code == 3
-    head, *rows = csv.reader(table.open(newline="", encoding="utf-8"))
-    assert head == ["path", "label", "probability", "error"]
-    assert len(rows) == 13
-    (error,) = (row[3] for row in rows if row[3])
-    assert error.startswith("missing")
-
-
-def test_a_check_shows_what_was_understood(run: Run, dataset: Path, tmp_path: Path) -> None:
-    page = tmp_path / "check.html"
-    answer = run("check", dataset, "-o", page)
-    assert answer.code == 0
-    assert "Taken for one folder for each class." in answer.out
-    assert "red: red/0.png" in answer.out
-    assert "Beware: fewer than 10 training images" in answer.out
-    assert "Some images of each class" in page.read_text(encoding="utf-8")
-    data = run("check", dataset, "--json").json["data"]
-    assert data["classes"]["red"] == {"train": 8, "val": 2, "test": 2}
-    assert data["found"]["reading"] == {"ranges": {"uint8": [0, 255]}, "ground": [255, 255, 255]}
-    assert any("of one colour" in warning for warning in data["warnings"])
-
-
-def test_search_and_finetune_say_what_they_understood(
-    run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
-) -> None:
-    answer = run("search", dataset, "--zoo", small_zoo.path, "--top", 1)
-    assert "colours: 36 images in 3 classes (blue 12, green 12, red 12)" in answer.err
-    network = next(e.id for e in small_zoo.entries() if e.task == "red")
-    tuned = ("--network", network, "--zoo", small_zoo.path, "--epochs", 1, "-o", tmp_path / "out")
-    answer = run("finetune", dataset, *tuned)
-    assert answer.code == 0
-    assert "colours: 36 images in 3 classes" in answer.err
-    assert "Always guessing" in answer.out
-    assert "Recall of" in answer.out
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--layout", "heap"), "expected one of classes, splits"),
-        (("--split", "train"), "expected NAME=DIR"),
-        (("--split", "train=nowhere"), "there are no images"),
-        (("--range", "0-4095"), "is not a range"),
-        (("--range", "5:5"), "expected two numbers"),
-    ],
-)
-def test_what_a_user_says_of_the_data_is_checked(
-    run: Run, dataset: Path, options: tuple[str, ...], words: str
-) -> None:
-    assert_fails(run("check", dataset, *options), words)
-
-
-def test_no_network_is_tuned_where_it_cannot_be_written(
-    run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def tuned(*_: object, **__: object) -> None:
-        raise AssertionError("training began")
-
-    monkeypatch.setattr("tans.workflow.finetune", tuned)
-    (tmp_path / "file").write_text("")
-    where = ("-o", tmp_path / "file" / "out", "--zoo", small_zoo.path)
-    assert_fails(run("finetune", dataset, *where), "cannot be written")
-
-
-@pytest.mark.parametrize("answer", [True, False])
-def test_an_interrupt_offers_the_best_epoch_so_far(
-    run: Run,
-    dataset: Path,
-    small_zoo: Zoo,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    answer: bool,
-) -> None:
-    network = next(e.id for e in small_zoo.entries() if e.task == "red")
-    asked: list[str] = []
-
-    def confirm(question: str) -> bool:
-        asked.append(question)
-        return answer
-
-    monkeypatch.setattr(console, "confirm", confirm)
-    monkeypatch.setattr("tans.training.Loop.minimise", _interrupted)
-    where = ("--network", network, "--zoo", small_zoo.path, "-o", tmp_path / "out", "--json")
-    done = run("finetune", dataset, *where)
-    assert done.code == 130
-    assert "epoch 0" in asked[0]
-    assert (tmp_path / "out" / "model.json").exists() == answer
-    if answer:
-        assert done.json["interrupted"] is True
-        assert done.json["runs"][0]["best_epoch"] == 0
-
-
-def _interrupted(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 def test_names_that_a_terminal_cannot_write_are_escaped(dataset: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Bücher"
     shutil.copytree(dataset, folder / "data")
@@ -547,10 +145,3 @@ def test_names_that_a_terminal_cannot_write_are_escaped(dataset: Path, tmp_path:
     assert done.returncode == 0
     assert b"r\\xf6t" in done.stdout
     assert b"Traceback" not in done.stderr
-
-
-def test_zoo_add_names_what_can_be_added(run: Run, tmp_path: Path) -> None:
-    Zoo.create(tmp_path / "zoo")
-    answer = run("zoo", "add", "resnet18", "--zoo", tmp_path / "zoo")
-    assert_fails(answer, "has no base", "tans zoo copy")
-    assert_fails(run("zoo", "add", "resnet18", "--zoo", tmp_path / "none"), "no zoo in")

@@ -1,0 +1,38 @@
+"""The commands of the bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Run
+
+
+def test_tasks_list(run: Run) -> None:
+    listed = run("tasks", "list", "--json").json["tasks"]
+    names = [task["name"] for task in listed]
+    assert len(names) == len(set(names)) >= 10
+    assert all(task["licence"] and len(task["classes"]) > 1 for task in listed)
+    table = run("tasks", "list").out
+    assert all(name in table for name in names)
+
+
+def test_bench_lists(run: Run) -> None:
+    methods = run("bench", "methods", "--json").json["methods"]
+    assert {"tans", "imagenet", "logme"} <= {method["name"] for method in methods}
+    assert "LogME" in run("bench", "methods").out
+    tasks = {task["name"]: task for task in run("bench", "tasks", "--json").json["tasks"]}
+    assert tasks["script-greek"] == {"name": "script-greek", "role": "dev", "kind": "sibling"}
+    assert tasks["solar-cells"]["role"] == "sealed"
+    assert "solar-cells" in run("bench", "tasks").out
+
+
+def test_bench_with_wrong_names(run: Run, tmp_path: Path) -> None:
+    for arguments, expected in (
+        (("run", "nothing"), "no experiment 'nothing'; expected one of"),
+        (("run", "main", "--preset", "tpu"), "no preset 'tpu'; expected one of cpu, gpu"),
+        (("report", "--results", tmp_path / "none"), "no results in"),
+    ):
+        answer = run("bench", *arguments)
+        assert answer.code == 1
+        assert expected in answer.err
+        assert "Traceback" not in answer.err
