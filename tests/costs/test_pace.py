@@ -208,6 +208,15 @@ def test_another_network_is_timed_at_two_sizes() -> None:
     assert pace.validation == pytest.approx(0.25)
 
 
+def test_a_network_of_one_size_is_timed_at_that_size_alone() -> None:
+    device = Device()
+    ref = NetworkRef("timm", "vit_tiny_patch16_224", InputSpec(224))
+    pace = measure_pace(ref, device)
+    assert device.setups == [ref] * 3
+    flops = describe(ref).costs(CLASSES).flops
+    assert pace.minutes(flops, 300, 1) == pytest.approx((1e-3 + 2e-10 * flops) * 5, rel=1e-3)
+
+
 @pytest.mark.usefixtures("plain")
 def test_elastic_networks_share_the_pace_of_their_space_and_others_have_their_own(
     cache: Path,

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from tans.errors import ZooError
-from tans.zoo import previews as sheets
+from tans.zoo import previews
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def thumbnails() -> Tensor:
 
 
 def test_thumbnails_come_back_unchanged(thumbnails: Tensor) -> None:
-    assert torch.equal(sheets.sheet_from_bytes(sheets.sheet_to_bytes(thumbnails)), thumbnails)
+    assert torch.equal(previews.sheet_from_bytes(previews.sheet_to_bytes(thumbnails)), thumbnails)
 
 
 def test_sheet_is_a_picture_of_eight_by_eight(thumbnails: Tensor) -> None:
-    picture = Image.open(BytesIO(sheets.sheet_to_bytes(thumbnails)))
+    picture = Image.open(BytesIO(previews.sheet_to_bytes(thumbnails)))
     assert (picture.format, picture.size) == ("WEBP", (512, 512))
     tile = np.asarray(picture.convert("RGB"))[64:128, 128:192]  # second row, third column
     assert np.array_equal(tile, thumbnails[10].permute(1, 2, 0).numpy())
@@ -39,7 +39,7 @@ def test_sheet_is_a_picture_of_eight_by_eight(thumbnails: Tensor) -> None:
 )
 def test_other_thumbnails_are_refused(wrong: Tensor) -> None:
     with pytest.raises(ZooError, match=r"expected torch\.uint8"):
-        sheets.sheet_to_bytes(wrong)
+        previews.sheet_to_bytes(wrong)
 
 
 def test_other_pictures_are_refused() -> None:
@@ -47,12 +47,12 @@ def test_other_pictures_are_refused() -> None:
     Image.new("RGB", (64, 64)).save(small, "WEBP")
     for data in (b"", b"RIFF", small.getvalue()):
         with pytest.raises(ZooError, match="contact sheet"):
-            sheets.sheet_from_bytes(data)
+            previews.sheet_from_bytes(data)
 
 
 def test_resizing_keeps_the_mean(thumbnails: Tensor) -> None:
-    assert sheets.resize(thumbnails, 64) is thumbnails
-    small = sheets.resize(thumbnails, 32)
+    assert previews.resize(thumbnails, 64) is thumbnails
+    small = previews.resize(thumbnails, 32)
     assert (small.shape, small.dtype) == ((64, 3, 32, 32), torch.uint8)
     assert abs(small.float().mean() - thumbnails.float().mean()) < 1
 
@@ -71,8 +71,8 @@ def test_no_feature_is_off_by_more_than_half_a_step(
     generator = torch.Generator().manual_seed(seed)
     features = size * (2 * torch.rand(n, d, generator=generator) - 1) + shift
     features = features * torch.tensor([1.0, 1e-2, 1.0, 1.0, 0.0])[:d]  # scales of their own
-    data = sheets.features_to_bytes(features, torch.zeros(n, dtype=torch.int64))
-    stored, _ = sheets.features_from_bytes(data)
+    data = previews.features_to_bytes(features, torch.zeros(n, dtype=torch.int64))
+    stored, _ = previews.features_from_bytes(data)
     assert stored.dtype == torch.float32
     values = features.double()
     half_step = (values.amax(0) - values.amin(0)) / 255 / 2  # (d,)
@@ -83,8 +83,8 @@ def test_no_feature_is_off_by_more_than_half_a_step(
 @pytest.mark.parametrize("most", [2, 255, 256, 32767])
 def test_labels_come_back(most: int) -> None:
     labels = torch.tensor([0, most, 1])
-    data = sheets.features_to_bytes(torch.randn(3, 2), labels)
-    _, stored = sheets.features_from_bytes(data)
+    data = previews.features_to_bytes(torch.randn(3, 2), labels)
+    _, stored = previews.features_from_bytes(data)
     assert stored.dtype == torch.int64
     assert torch.equal(stored, labels)
 
@@ -92,7 +92,7 @@ def test_labels_come_back(most: int) -> None:
 def test_a_feature_takes_a_byte() -> None:
     d = 64
     sizes = [
-        len(sheets.features_to_bytes(torch.randn(n, d), torch.arange(n) % 3)) for n in (100, 200)
+        len(previews.features_to_bytes(torch.randn(n, d), torch.arange(n) % 3)) for n in (100, 200)
     ]
     assert sizes[1] - sizes[0] <= 100 * (d + 1) + 8  # a label is a byte, a header is aligned to 8
 
@@ -109,15 +109,15 @@ def test_a_feature_takes_a_byte() -> None:
 )
 def test_other_features_are_refused(features: Tensor, labels: Tensor) -> None:
     with pytest.raises(ZooError, match="features"):
-        sheets.features_to_bytes(features, labels)
+        previews.features_to_bytes(features, labels)
 
 
 @pytest.mark.parametrize("label", [-1, 32768])
 def test_labels_beyond_their_type_are_refused(label: int) -> None:
     with pytest.raises(ZooError, match=f"{label}"):
-        sheets.features_to_bytes(torch.zeros(2, 2), torch.tensor([0, label]))
+        previews.features_to_bytes(torch.zeros(2, 2), torch.tensor([0, label]))
 
 
 def test_a_damaged_features_file_is_refused() -> None:
     with pytest.raises(ZooError, match="features file"):
-        sheets.features_from_bytes(b"nothing")
+        previews.features_from_bytes(b"nothing")

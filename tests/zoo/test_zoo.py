@@ -21,7 +21,7 @@ from tans.networks.family import build, resized
 from tans.networks.features import functional_embedding, reference_similarities
 from tans.networks.network import Network, prepare
 from tans.types import Transfer, ZooEntry
-from tans.zoo import previews as sheets
+from tans.zoo import previews
 from tans.zoo.rows import VECTORS
 from tans.zoo.verify import verify_zoo
 from tans.zoo.zoo import Zoo, entry_id
@@ -156,7 +156,7 @@ def test_a_loaded_subnet_is_the_slice_with_statistics_of_the_thumbnails(tiny: Ti
     expected = build(SMALLEST, len(CLASSES))
     state = tiny.zoo.base_state(tiny.weights)
     expected.load_weights(slice_weights(state, SPACE, SPACE.smallest), strict=False)
-    recalibrate(expected, sheets.resize(tiny.thumbnails, 32))
+    recalibrate(expected, previews.resize(tiny.thumbnails, 32))
     assert not network.training
     assert torch.allclose(scores(network), scores(expected), atol=1e-5)
 

@@ -6,7 +6,7 @@ Nearly all the time goes to running a subnet on images, which nothing can share.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from tans.networks.network import Network, Weights, prepare
 from tans.tasks.task import Task
 from tans.training import EVALUATION_BATCH
 from tans.types import NetworkRef, ZooEntry
-from tans.zoo import previews as sheets
+from tans.zoo import previews
 from tans.zoo.weights import calibrated
 from tans.zoo.zoo import Zoo, entry_id
 
@@ -76,30 +76,41 @@ class Meter:
             ZooError: the zoo has no such task or weights, or they are damaged.
         """
         resolution = resolution or zoo.resolution
-        thumbnails = sheets.resize(zoo.thumbnails(task), resolution)
+        thumbnails = previews.resize(zoo.thumbnails(task), resolution)
         state = zoo.base_state(weights)
         return cls(task, weights, licence, resolution, state, thumbnails, held_out)
 
     def entry(self, ref: NetworkRef) -> ZooEntry:
         """A network as an entry, measured and embedded, and not yet stored."""
         network = calibrated(self.state, ref, lambda: self.thumbnails)
-        known = describe(ref)
         val_accuracy, accuracy = accuracies(network, self.held_out) or (None, None)
-        return ZooEntry(
-            id=entry_id(self.task, self.weights, ref),
-            ref=ref,
-            weights=self.weights,
-            origins=(self.task,),
-            licence=self.licence,
-            width=known.width,
-            body_params=known.body_params,
-            body_flops=known.body_flops,
-            val_accuracy=val_accuracy,
-            accuracy=accuracy,
-            similarities=tuple(reference_similarities(network).tolist()),
-            topology=known.topology,
-            functional=tuple(functional_embedding(network).tolist()),
-        )
+        entry = embedded(network, self.task, self.weights, self.licence)
+        return replace(entry, val_accuracy=val_accuracy, accuracy=accuracy)
+
+
+def embedded(network: Network, task: str, weights: str, licence: str) -> ZooEntry:
+    """A network as an entry, embedded and not measured.
+
+    Args:
+        task: that its weights were trained on.
+        weights: SHA-256 of them.
+    """
+    known = describe(network.ref)
+    return ZooEntry(
+        id=entry_id(task, weights, network.ref),
+        ref=network.ref,
+        weights=weights,
+        origins=(task,),
+        licence=licence,
+        width=known.width,
+        body_params=known.body_params,
+        body_flops=known.body_flops,
+        val_accuracy=None,
+        accuracy=None,
+        similarities=tuple(reference_similarities(network).tolist()),
+        topology=known.topology,
+        functional=tuple(functional_embedding(network).tolist()),
+    )
 
 
 def held_out(task: Task, resolution: int) -> tuple[Split, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from tans.build.measure import embedded
 from tans.errors import ZooError
 from tans.networks.family import describe, resized
-from tans.networks.features import functional_embedding, reference_similarities
 from tans.networks.published import Published, get_published
 from tans.types import ZooEntry
-from tans.zoo.zoo import IMAGENET, Zoo, entry_id
+from tans.zoo.zoo import IMAGENET, Zoo
 
 
 def add_published(zoo: Zoo, names: Sequence[str], sizes: Sequence[int] = ()) -> list[ZooEntry]:
@@ -44,22 +45,7 @@ def add_published(zoo: Zoo, names: Sequence[str], sizes: Sequence[int] = ()) -> 
 
 def _entry(zoo: Zoo, published: Published, size: int) -> ZooEntry:
     ref, place = resized(published.ref, size), str(published.file)
-    known, usual = describe(ref), describe(zoo.base_ref).width
     network = zoo.load_network(ref, published.sha256, IMAGENET, place)
-    functional = functional_embedding(network).tolist() if known.width == usual else None
-    return ZooEntry(
-        id=entry_id(IMAGENET, published.sha256, ref),
-        ref=ref,
-        weights=published.sha256,
-        origins=(IMAGENET,),
-        licence=published.licence,
-        width=known.width,
-        body_params=known.body_params,
-        body_flops=known.body_flops,
-        val_accuracy=None,
-        accuracy=None,
-        similarities=tuple(reference_similarities(network).tolist()),
-        topology=known.topology,
-        functional=None if functional is None else tuple(functional),
-        place=place,
-    )
+    entry = embedded(network, IMAGENET, published.sha256, published.licence)
+    comparable = entry.width == describe(zoo.base_ref).width
+    return replace(entry, place=place, functional=entry.functional if comparable else None)

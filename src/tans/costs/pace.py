@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from tans.costs.device import Kept, fit_charges, leave_one_out, remembered
+from tans.errors import InputError
 from tans.networks.family import Elastic, build, describe, get_family, resized
 from tans.training import Loop, Recipe, accuracy, device, sgd
 from tans.types import NetworkRef
@@ -121,7 +122,7 @@ def measure_pace(ref: NetworkRef, measure: Measure | None = None) -> Pace:
         smallest, *_, largest = family.spread(family.space_of(ref), 64, 3)
         setups = [smallest, largest, resized(largest, 128)]
     else:
-        setups = [resized(ref, max(1, ref.input.size // 2)), ref, ref]
+        setups = [_half(ref), ref, ref]
     measured = (measure or measure_s)(setups)
     times = np.array(measured.training)  # (setups,)
     flops = np.array([describe(setup).costs(CLASSES).flops for setup in setups])
@@ -134,6 +135,16 @@ def measure_pace(ref: NetworkRef, measure: Measure | None = None) -> Pace:
         validation=measured.looking / measured.training[-1],
         error=leave_one_out(costs, times),
     )
+
+
+def _half(ref: NetworkRef) -> NetworkRef:
+    """The network for images of half the size; itself where it takes those of one size alone."""
+    half = resized(ref, max(1, ref.input.size // 2))
+    try:
+        describe(half)
+    except InputError:
+        return ref
+    return half
 
 
 def measure_s(
