@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SIDE_BY_SIDE := -n logical --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-slow check wheels docs
+.PHONY: help demo test test-long test-slow reliability check wheels docs
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -23,6 +23,9 @@ test-long: $(VENV)/.test ## run the tests of whole builds, experiments, processe
 
 test-slow: $(VENV)/.test ## run all tests, the long ones too
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m ''
+
+reliability: $(VENV)/.test ## try every fault of docs/reliability.md, and write that page anew
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m '' --reliability --ignore tests/reliability/test_page.py tests/reliability
 
 check: $(VENV)/.test ## style, types, and the direction of imports
 	$(BIN)/ruff check
