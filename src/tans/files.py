@@ -2,11 +2,14 @@
 
     write_file, replacing   a file, or a whole folder, that takes its place at once
     sweep                   deletes what writers that died left half done
+    alone                   one process at a time, until it ends or dies
     Manifest                what a file of JSON says, with a numbered schema and migrations
     cache_dir               where tans keeps what it can make again
 
 What is unfinished lies beside its place, with one form of name: ``.<name>.<8 hex digits>.tmp``. A
-folder that is being replaced is put aside as ``.<name>.<8 hex digits>.old``.
+folder that is being replaced is put aside as ``.<name>.<8 hex digits>.old``. Beside them lies
+``.<name>.<8 hex digits>.lock``, which the system keeps locked for as long as the writer lives: what
+lies beside a free lock is a dead writer's. Where a disk or system has no such locks, age tells.
 """
 
 from __future__ import annotations
@@ -29,10 +32,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tans.errors import TansError
 
-UNFINISHED = timedelta(hours=1)
-"""Age from which an unfinished file is no writer's any more."""
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
-_UNFINISHED_NAME = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)", re.DOTALL)
+UNFINISHED = timedelta(hours=1)
+"""Age from which an unfinished file is no writer's any more, where locks do not tell."""
+
+_UNFINISHED_NAME = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old|lock)", re.DOTALL)
+_SHARED = "0" * 8
+"""In the name of a lock that several processes want, in place of a writer's own digits."""
 
 
 def cache_dir(*parts: str) -> Path:
@@ -66,21 +76,21 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written.
     """
-    token = secrets.token_hex(4)
-    fresh, old = (path.with_name(f".{path.name}.{token}.{kind}") for kind in ("tmp", "old"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield fresh
-        _sync(fresh)
-        if fresh.is_dir() and path.is_dir():
-            path.replace(old)  # a folder cannot take the place of one that holds files
-        fresh.replace(path)
-    except BaseException:
-        _remove(fresh)
-        if old.exists() and not path.exists():
-            old.replace(path)
-        raise
-    _remove(old)
+    sweep(path.parent)
+    with _writing(path) as (fresh, old):
+        try:
+            yield fresh
+            _sync(fresh)
+            if fresh.is_dir() and path.is_dir():
+                path.replace(old)  # a folder cannot take the place of one that holds files
+            fresh.replace(path)
+        except BaseException:
+            _remove(fresh)
+            if old.exists() and not path.exists():
+                old.replace(path)
+            raise
+        _remove(old)
 
 
 def try_folder(folder: Path) -> None:
@@ -91,32 +101,135 @@ def try_folder(folder: Path) -> None:
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    tried = folder / f".tried.{secrets.token_hex(4)}.tmp"
-    try:
-        tried.write_bytes(b"tried")
-    finally:
-        tried.unlink(missing_ok=True)
+    with _writing(folder / "tried") as (tried, _):
+        try:
+            tried.write_bytes(b"tried")
+        finally:
+            tried.unlink(missing_ok=True)
     for place in missing:
         place.rmdir()
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a file or folder is on its way to its place, or its writer died."""
+    """Whether a file or folder is on its way to its place, its lock, or left by a dead writer."""
     return _UNFINISHED_NAME.fullmatch(path.name) is not None
+
+
+@contextmanager
+def alone(path: Path, on_wait: Callable[[], object] | None = None) -> Iterator[bool]:
+    """Hold what a path stands for alone: nobody else does before the block ends.
+
+    A process that dies holds nothing any more. Yields whether the disk has locks that tell; where
+    it has none, nobody waits for anybody.
+
+    Args:
+        path: any name in a folder, which is made when missing; nothing needs to be there.
+        on_wait: called once if another holds it; what it raises ends the wait.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path.with_name(f".{path.name}.{_SHARED}.lock"), on_wait) as held:
+        yield held
 
 
 def sweep(folder: Path) -> None:
     """Delete what writers that died left in a folder, not below it.
 
-    What is younger than an hour may be a living writer's, and stays. A folder that was put aside
-    when its writer died comes back. What cannot be deleted stays.
+    A living writer's stays. A folder that was put aside when its writer died comes back. What has
+    no lock and is younger than an hour may be a living writer's too. What cannot be deleted stays.
     """
-    before = time.time() - UNFINISHED.total_seconds()
     with suppress(OSError):  # no folder, or no rights to it
-        for path in sorted(folder.iterdir()):
+        for lock in sorted({p.with_suffix(".lock") for p in folder.iterdir() if is_unfinished(p)}):
             with suppress(OSError):  # another process swept it first
-                if is_unfinished(path) and path.lstat().st_mtime < before:
-                    _settle(path)
+                _sweep(lock)
+
+
+def _sweep(lock: Path) -> None:
+    left = [p for kind in (".old", ".tmp", ".lock") if (p := lock.with_suffix(kind)).exists()]
+    before = time.time() - UNFINISHED.total_seconds()
+    with _tried(lock) as free:
+        for path in left:
+            if free or (free is None and path.lstat().st_mtime < before):
+                _settle(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[tuple[Path, Path]]:
+    """Two places beside a path that are a living writer's: for what is new, and for what was."""
+    lock = path.with_name(f".{path.name}.{secrets.token_hex(4)}.lock")
+    with _locked(lock):
+        yield lock.with_suffix(".tmp"), lock.with_suffix(".old")
+
+
+@contextmanager
+def _locked(lock: Path, on_wait: Callable[[], object] | None = None) -> Iterator[bool]:
+    """Make and lock a file, and remove it at the end; yields whether there are locks."""
+    if fcntl is None:
+        yield False
+        return
+    file, held = _take(lock, on_wait)
+    try:
+        yield held
+    finally:
+        with suppress(OSError):
+            lock.unlink()  # while it is locked: later it may be another's
+        os.close(file)
+
+
+def _take(lock: Path, on_wait: Callable[[], object] | None) -> tuple[int, bool]:
+    """A file of that name, open, and whether it is locked."""
+    while True:
+        file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            held = _lock(file)
+            if held is False:
+                if on_wait is not None:
+                    on_wait()
+                    on_wait = None
+                held = _lock(file, wait=True)
+            if held is None or _is_at(file, lock):
+                return file, held is True
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)  # whoever held it removed it
+
+
+@contextmanager
+def _tried(lock: Path) -> Iterator[bool | None]:
+    """Lock a file that is there, if nobody holds it; whether it is locked, None if unknown."""
+    if fcntl is None or not lock.exists():
+        yield None
+        return
+    file = os.open(lock, os.O_RDWR)
+    try:
+        yield _lock(file) and _is_at(file, lock)
+    finally:
+        os.close(file)
+
+
+def _lock(file: int, wait: bool = False) -> bool | None:
+    """Lock an open file unless another holds it; whether it is locked, None if there are no locks.
+
+    The lock is let go when the file is closed, which the end of a process does, however it ends.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file still has that name."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _settle(path: Path) -> None:

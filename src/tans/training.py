@@ -14,11 +14,14 @@ References:
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -298,7 +301,7 @@ class Loop:
     recipe: Recipe
     checkpoint: Path | None = None
     """Written after the first epoch, the last, and now and then between; whoever keeps the result
-    deletes it."""
+    deletes it. One of another training, or that cannot be read, counts as none."""
 
     def minimise(
         self,
@@ -321,8 +324,8 @@ class Loop:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, T_max=recipe.epochs * per_epoch
         )
-        saved = -math.inf
-        for epoch in range(self._resume(schedule, generator) + 1, recipe.epochs + 1):
+        saved, of = -math.inf, self._digest(images, labels)
+        for epoch in range(self._resume(of, schedule, generator) + 1, recipe.epochs + 1):
             self.module.train()
             mean = 0.0
             order = torch.randperm(len(images), generator=generator)
@@ -342,15 +345,26 @@ class Loop:
                 schedule.step()
                 mean += (value.item() - mean) / count
             if epoch == recipe.epochs or time.monotonic() - saved > SAVE_EVERY_S:
-                self._save(epoch, schedule, generator)
+                self._save(of, epoch, schedule, generator)
                 saved = time.monotonic()
             if after_epoch:
                 after_epoch(epoch, mean)
 
-    def _save(self, epoch: int, schedule: Schedule, generator: torch.Generator) -> None:
+    def _digest(self, images: Tensor, labels: Tensor) -> str:
+        """Tells trainings apart, by how and what is trained, and on what."""
+        if self.checkpoint is None:
+            return ""
+        digest = hashlib.sha256(repr((self.recipe, self.input)).encode())
+        for tensor in (images, labels, *self.module.state_dict().values()):
+            digest.update(repr(tensor.shape).encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _save(self, of: str, epoch: int, schedule: Schedule, generator: torch.Generator) -> None:
         if self.checkpoint is None:
             return
         state = {
+            "of": of,
             "epoch": epoch,
             "module": self.module.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -360,16 +374,24 @@ class Loop:
         with replacing(self.checkpoint) as fresh:
             torch.save(state, fresh)
 
-    def _resume(self, schedule: Schedule, generator: torch.Generator) -> int:
+    def _resume(self, of: str, schedule: Schedule, generator: torch.Generator) -> int:
         """Last finished epoch, its state put back."""
-        if self.checkpoint is None or not self.checkpoint.exists():
+        state = None if self.checkpoint is None else _read(self.checkpoint)
+        if state is None or state.get("of") != of:
             return 0
-        state = torch.load(self.checkpoint, weights_only=True)
         self.module.load_state_dict(state["module"])
         self.optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
         generator.set_state(state["generator"])
         return state["epoch"]
+
+
+def _read(checkpoint: Path) -> dict[str, Any] | None:
+    """What a checkpoint says; None where there is none that can be read."""
+    try:
+        return torch.load(checkpoint, weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+        return None
 
 
 def _scores(network: Network, split: tuple[Tensor, Tensor], classes: Sequence[str]) -> Scores:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from tans.build import cluster, engine
@@ -17,7 +18,8 @@ from tans.build.forecast import Forecast, expected_work
 from tans.build.plan.construct import Budget
 from tans.build.settings import BuildSettings, Choice
 from tans.errors import InputError
-from tans.export.finetuned import check_writable, save_finetuned
+from tans.export.finetuned import check_writable, complete, save_finetuned
+from tans.files import alone, is_unfinished, sweep
 from tans.meta import train as meta
 from tans.meta.calibrator import Calibrator, calibrate_zoo
 from tans.meta.data import MetaData
@@ -131,11 +133,40 @@ def check_folder(folder: str | Path, force: bool = False) -> None:
     folder = Path(folder).expanduser()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; expected a folder to write; give another name")
-    if not force and folder.is_dir() and any(folder.iterdir()):
+    if not force and folder.is_dir() and not all(map(is_unfinished, folder.iterdir())):
         raise InputError(
             f"{folder} is not empty; expected a new or empty folder; add --force to write into it"
         )
     check_writable(folder)
+
+
+@contextmanager
+def reserved(folder: str | Path, force: bool = False) -> Iterator[None]:
+    """Keep a folder for a result, which is to be saved before the block ends.
+
+    Raises:
+        InputError: as ``check_folder``, or another process has reserved it.
+    """
+    folder = Path(folder).expanduser()
+    check_folder(folder, force)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        with alone(folder / "result", partial(_refuse_reserved, folder)):
+            complete(folder)  # what a process saved that died
+            sweep(folder)
+            check_folder(folder, force)
+            yield
+    finally:
+        for place in made:
+            with suppress(OSError):  # something was saved
+                place.rmdir()
+
+
+def _refuse_reserved(folder: Path) -> None:
+    raise InputError(
+        f"another process is about to write a result to {folder}; give another folder, or wait "
+        "until it has ended"
+    )
 
 
 def find_network(zoo: Zoo, name: str) -> ZooEntry:
@@ -448,8 +479,10 @@ def train(
     """
     data = MetaData.from_zoo(zoo)
     retriever = meta.meta_train(data, settings, on_step)
-    retriever.save(zoo.retrieval)
-    calibrator = calibrate_zoo(zoo)
+    with alone(zoo.retrieval):
+        zoo.blobs.sweep()
+        retriever.save(zoo.retrieval)
+        calibrator = calibrate_zoo(zoo)
     return Trained(evaluate_retrieval(retriever, data), calibrator)
 
 

@@ -17,7 +17,7 @@ from tans.build.crew import Listener
 from tans.build.measure import Meter
 from tans.build.settings import BuildSettings, draw_subnets
 from tans.build.spending import log_since
-from tans.build.supernets import checkpoint_of, distil, epoch_listener
+from tans.build.supernets import checkpoint_of, distil, epoch_listener, turn
 from tans.errors import ZooError
 from tans.networks.batchnorm import recalibrate
 from tans.networks.families.elastic import imagenet, onceforall
@@ -60,11 +60,13 @@ def ensure_base(
     Raises:
         ZooError: the base is of another space or resolution than the settings ask for.
     """
-    if zoo.base is None:
-        if isinstance(given, Zoo):
-            zoo.copy_base(given)
-        else:
-            _make_base(zoo, tasks, settings, given, on_progress)
+    with turn(zoo.path, IMAGENET, on_progress):
+        zoo = Zoo.open(zoo.path)  # as another build may have left it
+        if zoo.base is None:
+            if isinstance(given, Zoo):
+                zoo.copy_base(given)
+            else:
+                _make_base(zoo, tasks, settings, given, on_progress)
     if zoo.base_ref != settings.base:
         raise ZooError(
             f"the zoo in {zoo.path} starts from {zoo.base_ref}, expected {settings.base}; choose "

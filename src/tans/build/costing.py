@@ -23,7 +23,7 @@ from pydantic import BeforeValidator, PlainSerializer, model_validator
 from tans.costs.device import device_fingerprint
 from tans.costs.latency import LatencyModel, cached_latency
 from tans.errors import InputError, ZooError
-from tans.files import Manifest
+from tans.files import Manifest, alone
 from tans.networks.families.elastic.specification import FAMILY
 from tans.networks.family import WORKLOAD
 from tans.types import Costs, NetworkRef
@@ -140,9 +140,10 @@ def fixed_costing(folder: Path, space: str, resolution: int, counted: str | None
     if counted is not None:
         check_counted(counted)
     blobs = LocalBlobs(folder)
-    if not blobs.exists(FILE):
-        begun = _begin(space, resolution, counted or COUNTED[0])
-        blobs.put(FILE, begun.to_bytes())
+    with alone(folder / FILE):
+        if not blobs.exists(FILE):
+            begun = _begin(space, resolution, counted or COUNTED[0])
+            blobs.put(FILE, begun.to_bytes())
     found = Costing(Construction.parse(blobs.get(FILE), f"{blobs}/{FILE}").latency)
     if counted not in (None, found.name):
         raise ZooError(

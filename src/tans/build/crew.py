@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-import queue
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.queues import SimpleQueue
+from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 import torch
 
 from tans.build.measure import METERS, Meter
+from tans.errors import ZooError
 from tans.tasks.task import Task
 from tans.types import Costs, NetworkRef, ZooEntry
 from tans.zoo.zoo import Zoo
@@ -131,8 +137,12 @@ def side_by_side(
     Two processes of one thread each get through about a third more than one of two threads, as
     the layers of small networks are too short to share.
 
+    An interrupt of this process, and its death, stops the workers, after they have stored what is
+    done.
+
     Raises:
-        whatever the work raises; what was not begun by then is left undone.
+        whatever the work raises, or ZooError where a worker died; what was not begun by then is
+        left undone.
     """
     if workers <= 1 or len(items) <= 1:
         for item in items:
@@ -140,27 +150,78 @@ def side_by_side(
         return
     context = get_context("spawn")
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
-    with (
-        context.Manager() as manager,
-        ProcessPoolExecutor(
-            workers, context, initializer=torch.set_num_threads, initargs=(threads,)
-        ) as pool,
-    ):
-        news = manager.Queue()
-        futures = [pool.submit(_do, work, item, news) for item in items]
+    news, (ended, end) = context.SimpleQueue(), context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(
+        workers, context, initializer=_begin, initargs=(threads, news, ended)
+    )
+    with end, pool:
+        # a terminal interrupts all processes; this one alone decides what comes of it
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        futures = [pool.submit(_do, work, item) for item in items]
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             _follow(futures, news, on_progress)
+        except KeyboardInterrupt:
+            end.close()  # which stops the workers
+            raise
+        except BrokenProcessPool as error:
+            raise ZooError(
+                "a worker process ended before its work was done, as one does that is killed or "
+                "finds no memory; what is stored stays: go on with fewer workers"
+            ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _do(work: Work[Any], item: object, news: queue.Queue[BuildProgress]) -> None:
-    work(item, on_progress=news.put)
+@dataclass
+class _Worker:
+    """What this process is to the one that began it."""
+
+    news: SimpleQueue[BuildProgress] | None = None
+    busy: bool = False
+    """Whether it is in a piece of work, which an interrupt lets store what is done."""
+
+
+_worker = _Worker()
+
+
+def _begin(threads: int, news: SimpleQueue[BuildProgress], ended: Connection) -> None:
+    """In a worker, first."""
+    torch.set_num_threads(threads)
+    _worker.news = news
+    signal.signal(signal.SIGTERM, _stop)
+    Thread(target=_stop_with, args=(ended,), daemon=True).start()
+
+
+def _stop_with(ended: Connection) -> None:
+    """Wait until the other end of a pipe is closed, by hand or by death, and stop this process."""
+    with suppress(EOFError, OSError):
+        ended.recv()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _stop(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if _worker.busy:
+        raise KeyboardInterrupt
+    os._exit(1)
+
+
+def _do(work: Work[Any], item: object) -> None:
+    """In a worker: the work for one item."""
+    assert _worker.news is not None
+    try:
+        _worker.busy = True
+        work(item, on_progress=_worker.news.put)
+    except KeyboardInterrupt:
+        os._exit(1)  # there may be nobody to tell
+    finally:
+        _worker.busy = False
 
 
 def _follow(
     futures: Sequence[Future[None]],
-    news: queue.Queue[BuildProgress],
+    news: SimpleQueue[BuildProgress],
     on_progress: Listener | None,
 ) -> None:
     """Pass on what the workers tell until all have ended or one has failed."""

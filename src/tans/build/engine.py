@@ -9,7 +9,7 @@ was. What is measured is what is stored: subnets are taken from the packed weigh
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from tans.build.plan.ledger import line_of, write_report
 from tans.build.plan.strategies import STRATEGIES, Measured, Pool, Surrogate, first_pairs
 from tans.build.plan.surrogate import describe_pairs
 from tans.build.settings import BuildSettings, Choice, subnets_of
-from tans.build.supernets import ensure_supernet
+from tans.build.supernets import add_supernet, checkpoint_of, ensure_supernet, turn
 from tans.networks.family import describe
 from tans.tasks.task import Task
 from tans.types import ZooEntry
@@ -64,6 +64,7 @@ def build_zoo(
     crew = Here(workers) if isinstance(workers, int) else workers
     published = published_base(settings)  # first, so that what cannot be read leaves no folder
     zoo = Zoo.create(path)
+    _sweep(zoo)
     if choice is not None:  # before there is other work on this device
         costing = fixed_costing(zoo.path, settings.space, settings.resolution, choice.cost)
     ensure_base(zoo, tasks, settings, base_from or published, on_progress)
@@ -71,26 +72,44 @@ def build_zoo(
         crew.side_by_side(partial(_add_task, zoo.path.resolve(), settings), tasks, on_progress)
     else:
         _ensure_supernets(zoo, tasks, settings, crew, on_progress)
-        pairs = _Pairs.of(Zoo.open(zoo.path), tasks, settings, costing)
-        _measure_chosen(pairs, choice, settings.seed, crew, on_progress)
-        pairs.report()
+        with _turns(zoo, tasks, on_progress):
+            pairs = _Pairs.of(Zoo.open(zoo.path), tasks, settings, costing)
+            _measure_chosen(pairs, choice, settings.seed, crew, on_progress)
+            pairs.report()
     zoo = Zoo.open(zoo.path)
     zoo.compact()
     return zoo
+
+
+def _sweep(zoo: Zoo) -> None:
+    """Delete what builds that died left, but for the checkpoints that a training goes on from."""
+    zoo.blobs.sweep()
+    for task in zoo.tasks():
+        checkpoint_of(zoo, task.name).unlink(missing_ok=True)
 
 
 def _add_task(
     path: Path, settings: BuildSettings, task: Task, *, on_progress: Listener | None
 ) -> None:
     """What is missing of one task; apart from others, so that workers can share a zoo."""
-    ensure_supernet(path, settings, task, on_progress=on_progress)
-    zoo = Zoo.open(path)
-    stored = {entry.id for entry in zoo.entries(vectors=False, task=task.name)}
-    missing = [c for c in _candidates(zoo, [task], settings) if c.id not in stored]
-    with closing(_measure(zoo, Here(), missing)) as measured:
-        for done, _ in enumerate(measured, 1):
-            if on_progress:
-                on_progress(BuildProgress(task.name, "measure", done, len(missing)))
+    with turn(path, task.name, on_progress):
+        add_supernet(path, settings, task, on_progress)
+        zoo = Zoo.open(path)
+        stored = {entry.id for entry in zoo.entries(vectors=False, task=task.name)}
+        missing = [c for c in _candidates(zoo, [task], settings) if c.id not in stored]
+        with closing(_measure(zoo, Here(), missing)) as measured:
+            for done, _ in enumerate(measured, 1):
+                if on_progress:
+                    on_progress(BuildProgress(task.name, "measure", done, len(missing)))
+
+
+@contextmanager
+def _turns(zoo: Zoo, tasks: Sequence[Task], on_progress: Listener | None) -> Iterator[None]:
+    """Work on tasks alone; in order of name, so that no two builds wait for each other."""
+    with ExitStack() as held:
+        for name in sorted(task.name for task in tasks):
+            held.enter_context(turn(zoo.path, name, on_progress))
+        yield
 
 
 def _ensure_supernets(

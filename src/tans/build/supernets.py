@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from tans.build.crew import BuildProgress, Listener
 from tans.build.settings import BuildSettings
 from tans.build.spending import log_since
+from tans.files import alone
 from tans.networks.families.elastic.family import ELASTIC
 from tans.networks.families.elastic.specification import Specification
 from tans.networks.families.elastic.supernet import Supernet
@@ -38,9 +40,27 @@ def ensure_supernet(
     path: Path, settings: BuildSettings, task: Task, *, on_progress: Listener | None
 ) -> None:
     """Train and store a task's supernet, unless it is stored; on any node that sees the zoo."""
+    with turn(path, task.name, on_progress):
+        add_supernet(path, settings, task, on_progress)
+
+
+def add_supernet(
+    path: Path, settings: BuildSettings, task: Task, on_progress: Listener | None
+) -> None:
+    """As ``ensure_supernet``, in this task's turn."""
     zoo = Zoo.open(path)
     if task.name not in {stored.name for stored in zoo.tasks()}:
         _add_supernet(zoo, task, settings, on_progress)
+
+
+def turn(path: Path, task: str, on_progress: Listener | None) -> AbstractContextManager[object]:
+    """Work on a task of the zoo in a folder alone; other builds wait, and tell that they do."""
+
+    def wait() -> None:
+        if on_progress:
+            on_progress(BuildProgress(task, "wait for another build", 0, 1))
+
+    return alone(path / f"{task}.turn", wait)
 
 
 def train_supernet(
@@ -157,7 +177,7 @@ def _add_supernet(
         train_images=len(images),
         cost_s=log_since(zoo, task.name, "train", len(images), began),
     )
-    checkpoint.unlink(missing_ok=True)  # a worker that was taken for dead may end too
+    checkpoint.unlink(missing_ok=True)
 
 
 def _subnet(space: Specification, *seed: int) -> Architecture:

@@ -7,7 +7,7 @@
 Heavy imports stand inside the commands, so that ``--help`` answers at once. Standard output holds
 the result alone; with ``--json`` it is one JSON value. An error is one line on standard error, and
 the exit code is 1 (2 for wrong usage, 3 where a part of the images could not be read, 130 when
-interrupted).
+interrupted, 143 on SIGTERM).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from tans import __version__
-from tans.cli import console, use, zoo
+from tans.cli import console, signals, use, zoo
 from tans.errors import MissingBenchError, TansError
 from tans.plugins import plugins
 
@@ -71,11 +71,12 @@ _add_plugins(app)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a failure that a user can meet ends in one line and exit code 1."""
     console.accept_any_text()
-    try:
-        app(arguments, prog_name="tans")
-    except (TansError, OSError) as error:
-        console.fail(error)
-        raise SystemExit(1) from None
+    with signals.terminable():
+        try:
+            app(arguments, prog_name="tans")
+        except (TansError, OSError) as error:
+            console.fail(error)
+            raise SystemExit(1) from None
 
 
 def show_version(wanted: bool) -> None:

@@ -29,6 +29,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from tans.cli.signals import received
 from tans.errors import InputError
 
 if TYPE_CHECKING:
@@ -166,8 +167,8 @@ def draw(images: Tensor) -> None:
 
 
 def confirm(question: str) -> bool:
-    """Ask on a terminal, and take yes for the answer where there is none."""
-    if not sys.stdin.isatty():
+    """Ask on a terminal, and take yes for the answer where there is none, or after SIGTERM."""
+    if received.sigterm or not sys.stdin.isatty():
         warn(question.replace("?", ": yes, as nobody can be asked"))
         return True
     return typer.confirm(question, default=True, err=True)

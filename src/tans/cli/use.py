@@ -31,8 +31,9 @@ from tans.cli.options import (
     read_pixels,
     read_ranges,
 )
+from tans.cli.signals import INTERRUPTED
 
-NONE_READ, SOME_UNREAD, INTERRUPTED = 1, 3, 130
+NONE_READ, SOME_UNREAD = 1, 3
 """Exit codes."""
 
 
@@ -102,21 +103,21 @@ def finetune(
 
     Ctrl-C stops the training and keeps the best epoch so far.
     """
-    from tans.workflow import Selection, check_folder, finetune_best
+    from tans.workflow import Selection, finetune_best, reserved
     from tans.zoo.zoo import Zoo
 
-    check_folder(output, force)
     selection = Selection(network, tuple(beside or ()), limits.constraints(), look)
     console.warn_each(selection.warnings())
-    opened = Zoo.open(zoo)
-    selection.named(opened)  # a wrong name is told before images are read
-    task = views.read_data(data, said.overrides())
-    recipe = training.recipe()
-    with views.finetune_bars() as on_step:
-        result = finetune_best(
-            task, opened, selection, recipe, on_step=on_step, on_interrupt=views.wants_epoch
-        )
-    result.save(output)
+    with reserved(output, force):
+        opened = Zoo.open(zoo)
+        selection.named(opened)  # a wrong name is told before images are read
+        task = views.read_data(data, said.overrides())
+        recipe = training.recipe()
+        with views.finetune_bars() as on_step:
+            result = finetune_best(
+                task, opened, selection, recipe, on_step=on_step, on_interrupt=views.wants_epoch
+            )
+        result.save(output)
     views.tell_finetune(result, output, as_json)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -20,7 +20,7 @@ import torch
 from scipy.optimize import nnls
 
 from tans.errors import TansError
-from tans.files import Manifest, cache_dir, sweep, write_file
+from tans.files import Manifest, alone, cache_dir, write_file
 
 TRUSTED_ERROR = 0.15
 """A calibration of a larger error is used once and not kept: the machine was busy with others."""
@@ -74,13 +74,14 @@ def remembered(
     digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
     name = re.sub(r"[^\w.]+", "-", "-".join(map(str, about.values())))
     path = cache_dir(kind) / f"{name}-{digest[:12]}.json"
-    found = _read(path, kept)
-    if found is not None and found.fingerprint == fingerprint and _trusted(found.model):
-        return found.model
-    model = calibrate()
-    if _trusted(model):
-        write_file(path, kept(fingerprint=fingerprint, model=model).to_bytes())
-        sweep(path.parent)
+    if (known := _known(path, kept, fingerprint)) is not None:
+        return known
+    with alone(path):  # two that measure at once would disturb each other
+        if (known := _known(path, kept, fingerprint)) is not None:
+            return known
+        model = calibrate()
+        if _trusted(model):
+            write_file(path, kept(fingerprint=fingerprint, model=model).to_bytes())
     return model
 
 
@@ -119,9 +120,10 @@ def _cpu_name() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def _read(path: Path, kept: type[Kept]) -> Kept | None:
-    """What a file says; None where there is none, or it is damaged or of another version."""
+def _known(path: Path, kept: type[Kept], fingerprint: Mapping[str, str | int]) -> Any | None:
+    """The calibration in a file; None where there is none of this device that can be trusted."""
     try:
-        return kept.parse(path.read_bytes(), path)
+        found = kept.parse(path.read_bytes(), path)
     except (OSError, TansError):
         return None
+    return found.model if found.fingerprint == fingerprint and _trusted(found.model) else None

@@ -13,6 +13,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from tans.errors import InputError
 from tans.export.classifier import Classifier, Prediction, find_files
-from tans.files import Fields, Manifest, sweep, try_folder, write_file
+from tans.files import Fields, Manifest, alone, replacing, try_folder, write_file
 from tans.networks.families.elastic.specification import SPACES
 from tans.networks.family import build
 from tans.tasks.check import summary
@@ -92,12 +93,12 @@ def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
     weights = to_bytes(state)
     card = _describe(tuned, task)
     card["weights"] = Weights(WEIGHTS, hashlib.sha256(weights).hexdigest())
-    files = {WEIGHTS: weights, DESCRIPTION: Description(**card).to_bytes()}  # that last
+    description = Description(**card).to_bytes()
     try:
-        _write(folder, files)
+        _write(folder, weights, description)
     except OSError as error:
         instead = Path(tempfile.mkdtemp(prefix="tans-"))
-        _write(instead, files)
+        _write(instead, weights, description)
         raise InputError(
             f"the network cannot be written to {folder}: {error}; it is in {instead} instead; "
             "copy it to a disk with room before it is cleared away"
@@ -131,7 +132,10 @@ def load_finetuned(folder: str | Path) -> Classifier:
     stored = _read_description(folder)
     try:
         weights = (folder / WEIGHTS).read_bytes()
-        if hashlib.sha256(weights).hexdigest() != stored.weights.sha256:
+        digest = hashlib.sha256(weights).hexdigest()
+        if digest != stored.weights.sha256:
+            stored = _unfinished(folder, digest) or stored
+        if digest != stored.weights.sha256:
             raise ValueError(f"{WEIGHTS} does not have the hash that {DESCRIPTION} gives")
         network = build(stored.network, len(stored.classes))
         network.load_weights(from_bytes(weights))
@@ -267,12 +271,43 @@ def _read_description(folder: Path) -> Description:
     return Description.parse(data, f"the fine-tuned network in {folder}")
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files one after another.
+def complete(folder: Path) -> None:
+    """Give a network its description that a process wrote, and died before it took its place.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    if not (folder / WEIGHTS).is_file():
+        return
+    try:
+        with alone(folder / DESCRIPTION):
+            digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+            if (found := _unfinished(folder, digest)) is not None:
+                write_file(folder / DESCRIPTION, found.to_bytes())
+    except OSError as error:
+        raise InputError(f"the network in {folder} cannot be completed: {error}") from error
+
+
+def _unfinished(folder: Path, digest: str) -> Description | None:
+    """A description of weights of that hash that has not taken its place; None if there is none."""
+    for path in folder.glob(f".{DESCRIPTION}.*.tmp"):
+        with suppress(OSError, InputError):
+            found = Description.parse(path.read_bytes(), path)
+            if found.weights.sha256 == digest:
+                return found
+    return None
+
+
+def _write(folder: Path, weights: bytes, description: bytes) -> None:
+    """Write both files, of which the description takes its place last and at once.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    for name, content in files.items():
-        write_file(folder / name, content)
-    sweep(folder)
+    with (
+        alone(folder / DESCRIPTION),
+        replacing(folder / DESCRIPTION) as last,
+        replacing(folder / WEIGHTS) as first,
+    ):
+        last.write_bytes(description)
+        first.write_bytes(weights)

@@ -135,9 +135,16 @@ class Retriever:
             ZooError: nothing is there, or it is damaged or of another schema.
         """
         blobs = as_blobs(place)
-        if not blobs.exists(MANIFEST):
-            raise ZooError(f"no retriever in {blobs}; train one with `tans train`")
-        stored = _Stored.parse(blobs.get(MANIFEST), f"{blobs}/{MANIFEST}")
+        stored = _stored(blobs)
+        try:
+            return cls._of(blobs, stored)
+        except ZooError:
+            if (newer := _stored(blobs)) == stored:
+                raise
+        return cls._of(blobs, newer)  # it was replaced, and then its files deleted
+
+    @classmethod
+    def _of(cls, blobs: Blobs, stored: _Stored) -> Retriever:
         try:
             retriever = cls(
                 members=tuple(
@@ -186,6 +193,12 @@ class _Stored(Manifest):
     """Width of each part of a network's description."""
     files: _Names
     entries: tuple[str, ...]
+
+
+def _stored(blobs: Blobs) -> _Stored:
+    if not blobs.exists(MANIFEST):
+        raise ZooError(f"no retriever in {blobs}; train one with `tans train`")
+    return _Stored.parse(blobs.get(MANIFEST), f"{blobs}/{MANIFEST}")
 
 
 def build(settings: MetaSettings, features: int, parts: Mapping[str, int]) -> Member:

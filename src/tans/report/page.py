@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from tans.errors import InputError
-from tans.files import sweep, write_file
+from tans.files import write_file
 from tans.report import sections
 from tans.report.markup import Html, join, tag
 from tans.report.pictures import Pictures, pictures_of
@@ -63,7 +63,6 @@ def write_page(path: str | Path, title: str, body: Html) -> None:
     page = "<!doctype html>\n" + _page(title, body)
     try:
         write_file(path, page.encode())
-        sweep(path.parent)
     except OSError as error:
         raise InputError(
             f"the page cannot be written to {path}: {error}; give a file in a folder that can "

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tans.errors import InputError, TaskError
-from tans.files import Fields, Manifest, replacing, sweep, write_file
+from tans.files import Fields, Manifest, replacing, write_file
 from tans.tasks.copies import keep_together
 from tans.tasks.decoding import DAMAGED
 from tans.tasks.findings import Findings, Overrides
@@ -307,7 +307,6 @@ class Task:
                 fresh.mkdir()
                 save_file(tensors, fresh / IMAGES)
                 write_file(fresh / DESCRIPTION, stored.to_bytes())
-            sweep(folder.parent)
         except (OSError, SafetensorError) as error:
             raise TaskError(
                 f"the task could not be saved to {folder}: {error}; give a folder that can be "

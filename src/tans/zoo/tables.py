@@ -14,7 +14,7 @@ import lancedb
 import pyarrow as pa
 
 from tans.errors import ZooError
-from tans.files import UNFINISHED
+from tans.files import UNFINISHED, alone
 from tans.zoo.blobs import damaged
 from tans.zoo.migrations import entries_2_to_3, is_old, old_columns
 from tans.zoo.rows import KEYS, schemas
@@ -44,7 +44,8 @@ class Tables:
         """
         database = lancedb.connect(self.folder)
         for name, schema in schemas.items():
-            database.create_table(name, schema=schema, exist_ok=True)
+            with alone(self.folder / f"{name}.lance"):
+                database.create_table(name, schema=schema, exist_ok=True)
 
     def has(self, name: str) -> bool:
         """Whether there is such a table.
@@ -91,7 +92,7 @@ class Tables:
         rows = _distinct(name, rows)
         self._commit(
             name,
-            lambda table: (
+            lambda table, _: (
                 table.merge_insert(KEYS[name])
                 .when_matched_update_all()
                 .when_not_matched_insert_all()
@@ -100,7 +101,7 @@ class Tables:
         )
 
     def compact(self) -> None:
-        """Merge the fragments of each table, and drop its old versions.
+        """Merge the fragments of each table, and drop old versions and what dead writers left.
 
         Raises:
             ZooError: a table cannot be changed.
@@ -118,7 +119,7 @@ class Tables:
             ZooError: a table cannot be read or changed.
         """
         rows = self.read("entries")
-        self._commit("entries", lambda _: self._overwrite("entries", rows))
+        self._commit("entries", lambda *_: self._overwrite("entries", rows))
         self._table.cache_clear()
 
     def is_old(self) -> bool:
@@ -147,10 +148,12 @@ class Tables:
         width = table.schema.field("functional").type.list_size
         return _distinct(name, entries_2_to_3(old, columns, width))
 
-    def _commit(self, name: str, change: Callable[[Any], object]) -> None:
+    def _commit(self, name: str, change: Callable[[Any, bool], object]) -> None:
+        """Change a table, which is told whether nobody else writes to it for sure."""
         for attempt in range(ATTEMPTS):
             try:
-                change(self._table(name))
+                with alone(self.folder / f"{name}.lance") as held:
+                    change(self._table(name), held)
                 return
             except FAILURES as error:
                 failure = error
@@ -178,9 +181,10 @@ def _distinct(name: str, rows: pa.Table) -> pa.Table:
     return rows.take(pa.array([last[key] for key in sorted(last)], pa.int64()))
 
 
-def _optimise(table: Any) -> None:
+def _optimise(table: Any, held: bool) -> None:
     with warnings.catch_warnings():
         # that readers of old versions must open the table anew, which ``read`` does
         warnings.simplefilter("ignore", UserWarning)
         table.optimize(cleanup_older_than=timedelta(0))
-        table.optimize(cleanup_older_than=UNFINISHED, delete_unverified=True)
+        unfinished = timedelta(0) if held else UNFINISHED
+        table.optimize(cleanup_older_than=unfinished, delete_unverified=True)

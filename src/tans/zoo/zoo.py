@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
+from tans.files import alone
 from tans.networks.family import describe
 from tans.networks.network import Network, Weights
 from tans.types import NetworkRef, Transfer, ZooEntry
@@ -82,15 +83,15 @@ class Zoo:
             ZooError: what is there cannot be opened, or the folder cannot be written.
         """
         blobs = LocalBlobs(path)
-        if blobs.exists(KEY):
-            return cls.open(path)
         try:
-            Tables(Path(path)).create(rows.schemas())
+            with alone(Path(path) / KEY):
+                if blobs.exists(KEY):
+                    return cls.open(path)
+                Tables(Path(path)).create(rows.schemas())
+                blobs.put(KEY, ZooManifest().to_bytes())
         except FAILURES as error:
             raise ZooError(f"cannot make a zoo in {path}: {error}; choose a new folder") from error
-        zoo = cls(Path(path), ZooManifest())
-        blobs.put(KEY, zoo.manifest.to_bytes())
-        return zoo
+        return cls(Path(path), ZooManifest())
 
     @classmethod
     def open(cls, path: str | Path | None = None) -> Zoo:
@@ -404,7 +405,7 @@ class Zoo:
     def compact(self) -> None:
         """Leave few files: merge each table's fragments, drop old versions and unfinished files.
 
-        What is younger than an hour and unfinished may be another writer's, and stays.
+        What is unfinished stays where its writer may live.
         """
         self._tables.compact()
         self.blobs.sweep()
