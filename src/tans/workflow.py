@@ -148,7 +148,7 @@ def reserved(folder: str | Path, force: bool = False) -> Iterator[None]:
         InputError: as ``check_folder``, or another process has reserved it.
     """
     folder = Path(folder).expanduser()
-    check_folder(folder, force)
+    check_folder(folder, force=True)
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         with alone(folder / "result", partial(_refuse_reserved, folder)):

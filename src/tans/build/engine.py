@@ -151,16 +151,17 @@ def _measure(
             spent.setdefault(done.entry.task, []).append(done.seconds)
             yield done
     finally:  # one commit a table, as one for each pair would slow it
-        if ledger:  # first: a pair that is stored is not measured again, and so not logged again
+        # logs first: a pair that is stored is not measured again, and so not logged again
+        if ledger:
             zoo.ledger.add(ledger)
             ledger.clear()
-        zoo.add_entries(entries)
         zoo.costs.add(
             [
                 StepCost(task, "measure", len(each), round(sum(each), 1))
                 for task, each in spent.items()
             ]
         )
+        zoo.add_entries(entries)
 
 
 @dataclass(frozen=True, eq=False)
