@@ -6,6 +6,7 @@ import json
 import math
 import os
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import PositiveInt
 
+from tans import files
 from tans.errors import InputError, ZooError
-from tans.files import Manifest, is_unfinished, replacing, sweep, try_folder, write_file
+from tans.files import (
+    Manifest,
+    alone,
+    is_unfinished,
+    replacing,
+    sweep,
+    try_folder,
+    write_file,
+)
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=40)
 LONG_AGO = time.time() - 4000
@@ -169,6 +179,73 @@ def test_a_folder_that_was_put_aside_comes_back_or_goes(tmp_path: Path) -> None:
     age(aside)
     sweep(tmp_path)
     assert tree(tmp_path) == {"folder/a": b"1"}
+
+
+def test_what_lies_beside_a_free_lock_goes_at_once_and_beside_a_held_one_stays(
+    tmp_path: Path,
+) -> None:
+    dead = tmp_path / ".file.0123abcd.tmp"
+    for path in (dead, dead.with_suffix(".lock")):
+        path.write_bytes(b"")
+    with replacing(tmp_path / "other") as fresh:
+        assert not dead.exists()
+        fresh.write_bytes(b"whole")
+        sweep(tmp_path)
+    assert tree(tmp_path) == {"other": b"whole"}
+
+
+# One at a time
+
+
+def test_who_comes_second_is_told_and_waits(tmp_path: Path) -> None:
+    told, done = threading.Event(), []
+
+    def second() -> None:
+        with alone(tmp_path / "new" / "name", told.set):
+            done.append("second")
+
+    with alone(tmp_path / "new" / "name") as held, alone(tmp_path / "new" / "another"):
+        assert held
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        assert told.wait(60)
+        done.append("first")
+    waiting.join()
+    assert done == ["first", "second"]
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_who_need_not_wait_does_not(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise InputError("held")
+
+    with alone(tmp_path / "name"), pytest.raises(InputError), alone(tmp_path / "name", refuse):
+        pass
+    (tmp_path / ".name.00000000.lock").write_bytes(b"")  # of a process that died
+    with alone(tmp_path / "name", refuse):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_where_there_are_no_locks_nobody_waits_and_age_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: bool
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError("no locks here")
+
+    if missing:
+        monkeypatch.setattr(files, "fcntl", None)
+    else:
+        monkeypatch.setattr("fcntl.flock", flock)
+    with alone(tmp_path / "name") as held, alone(tmp_path / "name"):
+        assert not held
+    fresh = died(tmp_path / "file", b"half")
+    write_file(tmp_path / "other", b"whole")
+    assert fresh.exists()
+    age(fresh)
+    write_file(tmp_path / "other", b"whole")
+    assert tree(tmp_path) == {"other": b"whole"}
 
 
 # Manifests
