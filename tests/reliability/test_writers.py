@@ -233,7 +233,10 @@ def command(
     Zoo.open = opened  # type: ignore[assignment, method-assign]
     workflow.BuildSettings = lambda **_: settings  # type: ignore[assignment, misc]
     workflow.find_base = lambda *_: Zoo.open()  # type: ignore[assignment]
-    cli.main([str(argument) for argument in arguments])
+    try:
+        cli.main([str(argument) for argument in arguments])
+    finally:
+        began.set()  # one that was refused runs no more
 
 
 Start = Callable[..., Process]
@@ -290,8 +293,8 @@ def built(
     return built
 
 
-def tasks_of(data: Path, *names: str) -> list[object]:
-    return [part for name in names for part in ("--tasks", data / name)]
+def build_of(data: Path, *names: str) -> list[object]:
+    return ["--epochs", 1, *(part for name in names for part in ("--tasks", data / name))]
 
 
 @pytest.mark.slow
@@ -300,7 +303,7 @@ def test_kills_of_a_build(
 ) -> None:
     """`tans zoo build` is killed at a random moment, and goes on"""
     whole, rng = built("red", "blue"), random.Random(0)
-    arguments = "zoo", "build", tmp_path / "zoo", *tasks_of(data, "red", "blue")
+    arguments = "zoo", "build", tmp_path / "zoo", *build_of(data, "red", "blue")
     began = time.monotonic()
     assert ended(start(*arguments)) == 0
     taken = time.monotonic() - began
@@ -356,7 +359,7 @@ def test_two_builds(
         zoo = tmp_path / f"zoo-{number}"
         with trials.trial(number):
             both = [
-                start("zoo", "build", zoo, *tasks_of(data, *names)) for names in (("red",), others)
+                start("zoo", "build", zoo, *build_of(data, *names)) for names in (("red",), others)
             ]
             assert [ended(process) for process in both] == [0, 0]
             same(zoo, whole)
@@ -374,7 +377,7 @@ def test_a_build_beside_trainings_and_a_reader(
     more = [replace_name(task) for task in (Task.from_path(data / "red" / "red"),)]
     more[0].save(data / "third" / "third")
     writers = [
-        start("zoo", "build", zoo, *tasks_of(data, "third")),
+        start("zoo", "build", zoo, *build_of(data, "third")),
         start("train", "--zoo", zoo),
         start("train", "--zoo", zoo),
     ]
@@ -429,7 +432,7 @@ def test_signals(
     zoo = tmp_path / "zoo"
     shutil.copytree(small_zoo.path, zoo)
     arguments = {
-        "build": ["zoo", "build", tmp_path / "new", *tasks_of(data, "red", "blue")],
+        "build": ["zoo", "build", tmp_path / "new", *build_of(data, "red", "blue")],
         "train": ["train", "--zoo", zoo],
         "finetune": finetune_of(data, tmp_path, epochs=100),
     }[name]
@@ -452,9 +455,9 @@ def test_no_worker_outlives_its_parent(
 ) -> None:
     """Worker processes end when their parent is killed or stopped"""
     with trials.trial(number.name):
-        arguments = "zoo", "build", tmp_path / "zoo", *tasks_of(data, "red", "blue")
+        arguments = "zoo", "build", tmp_path / "zoo", *build_of(data, "red", "blue")
         parent = start(*arguments, "--workers", 2)
-        while not list((tmp_path / "zoo").glob(".*.turn.*.lock")):  # a worker has begun
+        while not list((tmp_path / "zoo").glob(".[rb]*.turn.*.lock")):  # a worker has begun
             parent.join(0.1)
             assert parent.exitcode is None, parent.said.read_text()
         children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
