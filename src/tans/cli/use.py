@@ -79,7 +79,8 @@ def search(
     views.show_matches(result, task.name)
     where = f" --zoo {shlex.quote(str(zoo))}" if zoo else ""
     console.say(
-        f"Next: tans finetune {shlex.quote(str(data))} --network {result[0].id}{where} -o tuned"
+        f"Next: tans finetune {shlex.quote(str(data))} "
+        f"--network {shlex.quote(result[0].id)}{where} -o tuned"
     )
 
 
@@ -102,12 +103,12 @@ def finetune(
 
     Ctrl-C stops the training and keeps the best epoch so far.
     """
-    from tans.workflow import Selection, check_folder, finetune_best
+    from tans.workflow import Selection, check_folder, finetune_best, output_warnings
     from tans.zoo.zoo import Zoo
 
     check_folder(output, force)
     selection = Selection(network, tuple(beside or ()), limits.constraints(), look)
-    console.warn_each(selection.warnings())
+    console.warn_each([*output_warnings(data, output), *selection.warnings()])
     opened = Zoo.open(zoo)
     selection.named(opened)  # a wrong name is told before images are read
     task = views.read_data(data, said.overrides())

@@ -426,7 +426,7 @@ def say_zoo(zoo: Zoo, how: str) -> None:
         f"{zoo.path} holds {len(zoo.entries(vectors=False))} networks of {len(zoo.tasks())} tasks "
         f"{how}"
     )
-    console.say(f"Next: tans train --zoo {zoo.path}")
+    console.say(f"Next: tans train --zoo {shlex.quote(str(zoo.path))}")
 
 
 def show_trained(trained: Trained) -> None:
