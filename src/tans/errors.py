@@ -36,6 +36,11 @@ def visible(text: str) -> str:
     return "".join(parts)
 
 
+def in_markdown(name: str) -> str:
+    """A name in a line of Markdown, such as a cell of a table, where it means only itself."""
+    return re.sub(r"[\\`*\[\]<>|&$]", r"\\\g<0>", visible(name))
+
+
 def _shown(letter: str) -> str:
     seen = letter.isprintable() or unicodedata.category(letter) == "Zs"
     return letter if seen and letter not in _BLANK else letter.encode("unicode_escape").decode()
