@@ -69,8 +69,7 @@ def test_no_command_asks_for_a_connection(trials: Trials, offline: Offline, tmp_
     for command in (
         ("check", data, "-o", tmp_path / "page.html"),
         ("search", data, "--look", 1),
-        ("search", data, "--look", 0, "--max-minutes", 60, "--max-latency", "1s"),
-        ("finetune", data, "-o", tmp_path / "out", "--epochs", 1, "--beside", "imagenet"),
+        ("finetune", data, "-o", tmp_path / "out", "--epochs", 1, "--look", 0),
         ("predict", tmp_path / "out", data),
         ("zoo", "list"),
         ("zoo", "copy", tmp_path / "zoo", "--diverse", 1),
@@ -94,7 +93,6 @@ def test_what_needs_a_network(trials: Trials, offline: Offline, tmp_path: Path) 
     for command in (
         ("tasks", "fetch", "flags"),
         ("tasks", "fetch", "script-greek"),
-        ("tasks", "fetch", "emoji-twitter"),
         ("zoo", "build", tmp_path / "zoo", "--tasks", data, "--space", "ofa-mbv3", *weights),
     ):
         with trials.trial(command):
