@@ -9,8 +9,41 @@
     ├── MissingExtraError an optional dependency is not installed
     └── MissingBenchError the distribution tans-bench is not installed
 
-A message says what came, what was expected, and what to do.
+A message says what came, what was expected, and what to do. Names in it, and wherever else they are
+shown to people, pass through ``visible``.
 """
+
+import re
+import unicodedata
+
+_JOINED = "[\u0600-\u1fff\u2600-\u27bf\ufe0f\U0001f000-\U0001faff]"
+_JOINER = re.compile(f"(?<={_JOINED})([\u200c\u200d])(?={_JOINED})")
+"""Joins or parts letters, as Persian, Hindi and others are written, or makes one of two emoji."""
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and signs that show nothing."""
+
+
+def visible(text: str) -> str:
+    """Text on one line in which nothing is hidden and nothing is obeyed.
+
+    What a terminal would act on, what turns the direction of writing, and what is not seen becomes
+    an escape such as ``\\x1b``, ``\\n`` or ``\\u202e``. Letters of all scripts stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    parts = _JOINER.split(text)
+    parts[::2] = ("".join(map(_shown, part)) for part in parts[::2])
+    return "".join(parts)
+
+
+def in_markdown(name: str) -> str:
+    """A name in a line of Markdown, such as a cell of a table, where it means only itself."""
+    return re.sub(r"[\\`*\[\]<>|&$]", r"\\\g<0>", visible(name))
+
+
+def _shown(letter: str) -> str:
+    seen = letter.isprintable() or unicodedata.category(letter) == "Zs"
+    return letter if seen and letter not in _BLANK else letter.encode("unicode_escape").decode()
 
 
 class TansError(Exception):

@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Self
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tans.errors import TansError
+from tans.errors import TansError, visible
 
 try:
     import fcntl
@@ -39,6 +39,9 @@ except ImportError:  # Windows
 
 UNFINISHED = timedelta(hours=1)
 """Age from which an unfinished file is no writer's any more, where locks do not tell."""
+CACHE_TAG = "CACHEDIR.TAG"
+SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
+"""How that file begins in a folder of any program's cache, https://bford.info/cachedir/."""
 
 _UNFINISHED_NAME = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old|lock)", re.DOTALL)
 _SHARED = "0" * 8
@@ -47,10 +50,23 @@ _SHARED = "0" * 8
 
 def cache_dir(*parts: str) -> Path:
     """A folder below the user's cache (or below ``$TANS_CACHE``), created when missing."""
-    root = os.environ.get("TANS_CACHE") or platformdirs.user_cache_dir("tans")
-    folder = Path(root, *parts)
+    root = Path(os.environ.get("TANS_CACHE") or platformdirs.user_cache_dir("tans"))
+    folder = root.joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
+    if not is_cache(root):
+        with suppress(OSError):  # it is of use without
+            write_file(
+                root / CACHE_TAG, SIGNATURE + b"\n# Made by tans, which can make it again.\n"
+            )
     return folder
+
+
+def is_cache(folder: Path) -> bool:
+    """Whether a folder says of itself that a program can make its content again."""
+    try:
+        return (folder / CACHE_TAG).read_bytes().startswith(SIGNATURE)
+    except OSError:
+        return False
 
 
 # Writing
@@ -315,8 +331,7 @@ class Manifest(BaseModel):
     @classmethod
     def damaged(cls, where: object, reason: Exception) -> TansError:
         """The error of a file that is there and does not say what it should."""
-        said = "".join(c if c.isprintable() else repr(c)[1:-1] for c in _said(reason))
-        return cls.ERROR(f"{where} is damaged ({said}); {cls.REMEDY}")
+        return cls.ERROR(f"{where} is damaged ({visible(_said(reason))}); {cls.REMEDY}")
 
     @classmethod
     def _foreign(cls, where: object, schema: int) -> TansError:

@@ -29,6 +29,8 @@ from tans.meta.presets import MetaSettings
 from tans.networks.families.elastic.family import ELASTIC
 from tans.report import Run, write_report
 from tans.search import SearchResult, search
+from tans.tasks.folder import is_result
+from tans.tasks.outputs import WRITTEN
 from tans.tasks.packaged import fetch_tasks
 from tans.tasks.task import Task
 from tans.training import Epoch, FineTuned, Recipe, finetune
@@ -169,6 +171,17 @@ def _refuse_reserved(folder: Path) -> None:
     )
 
 
+def output_warnings(data: str | Path, folder: str | Path) -> list[str]:
+    """What to beware of in where a result goes, a sentence each."""
+    root, place = (Path(path).expanduser().resolve() for path in (data, folder))
+    if not root.is_dir() or root not in (place, *place.parents):
+        return []
+    return [
+        f"{folder} lies in the dataset {data}; tans knows its own results and leaves them out, "
+        "other programs may not"
+    ]
+
+
 def find_network(zoo: Zoo, name: str) -> ZooEntry:
     """The entry of that id, or the network that stands for the source task of that name.
 
@@ -304,20 +317,23 @@ class Trained:
 
 
 def read_tasks(
-    names: Sequence[str], read: Callable[[Path], Task] = Task.from_path
+    names: Sequence[str],
+    read: Callable[[Path], Task] = Task.from_path,
+    tell: Callable[[str], None] | None = None,
 ) -> Iterator[Task]:
     """Each packaged task, all of a role such as ``train``, and each dataset in each folder.
 
     Args:
         names: packaged tasks, roles and folders.
         read: makes a task of a dataset.
+        tell: is told what a folder holds that is no dataset but a result of tans.
 
     Raises:
         InputError: there is no such task, a folder holds no dataset, or one cannot be read.
     """
     for name in names:
         if Path(name).is_dir():
-            yield from map(read, _datasets(Path(name)))
+            yield from map(read, _datasets(Path(name), tell))
         else:
             yield from fetch_tasks(name)
 
@@ -486,11 +502,15 @@ def train(
     return Trained(evaluate_retrieval(retriever, data), calibrator)
 
 
-def _datasets(folder: Path) -> list[Path]:
+def _datasets(folder: Path, tell: Callable[[str], None] | None) -> list[Path]:
     if (folder / "task.json").is_file():
         return [folder]
     inside = sorted(folder.glob("[!.]*"))
     found = [path for path in inside if path.is_dir() or path.suffix.lower() == ".csv"]
+    for path in [path for path in found if is_result(path)]:
+        found.remove(path)
+        if tell:
+            tell(f"{path} is left out: {WRITTEN}")
     if not found:
         raise InputError(f"{folder} holds no dataset; expected folders of class folders, or CSVs")
     return found

@@ -111,7 +111,7 @@ def test_progress_and_warnings_leave_standard_output_alone(
 def test_fields_are_one_whole_line(capsys: pytest.CaptureFixture[str]) -> None:
     long = "folder/" * 40
     console.say_fields([long, "a\tb\nc", 0.5])
-    assert capsys.readouterr().out == f"{long}\ta b c\t0.5\n"
+    assert capsys.readouterr().out == f"{long}\ta\\tb\\nc\t0.5\n"
 
 
 def test_nobody_is_asked_where_there_is_no_terminal(

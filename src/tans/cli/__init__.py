@@ -7,13 +7,14 @@
 Heavy imports stand inside the commands, so that ``--help`` answers at once. Standard output holds
 the result alone; with ``--json`` it is one JSON value. An error is one line on standard error, and
 the exit code is 1 (2 for wrong usage, 3 where a part of the images could not be read, 130 when
-interrupted, 143 on SIGTERM).
+interrupted, 141 when whoever reads standard output closes it, as of all programs in a pipe, 143 on
+SIGTERM).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +27,11 @@ HELP = """Find the best pretrained network, architecture and weights, for labell
 
 With --json, standard output is one JSON value. An error is one line on standard error and exit
 code 1."""
+
+WRONG_USAGE, READER_GONE = 2, 141
+"""Exit codes; the second is what a shell says of a program that a closed pipe has ended."""
+UsageError: Any = typer.BadParameter.__mro__[1]
+"""Of Click, which Typer does not name."""
 
 OF_BENCH = {
     "tasks": "List, fetch and export packaged datasets (tans-bench).",
@@ -70,13 +76,31 @@ _add_plugins(app)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a failure that a user can meet ends in one line and exit code 1."""
-    console.accept_any_text()
+    console.open_streams()
     with signals.terminable():
         try:
-            app(arguments, prog_name="tans")
+            code = _run(arguments)
+            console.finish()
+        except console.ReaderGoneError:
+            code = READER_GONE
         except (TansError, OSError) as error:
             console.fail(error)
-            raise SystemExit(1) from None
+            code = 1
+        raise SystemExit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Exit code of a command; what Typer says of wrong usage would take names for markup."""
+    try:
+        return app(arguments, prog_name="tans", standalone_mode=False) or 0
+    except typer.Abort:
+        console.fail("aborted")
+        return 1
+    except UsageError as error:
+        if type(error).__name__ != "NoArgsIsHelpError":  # that has shown the help
+            command = error.ctx.command_path if error.ctx else "tans"
+            console.fail(f"{error.format_message()} See '{command} --help'.")
+        return WRONG_USAGE
 
 
 def show_version(wanted: bool) -> None:

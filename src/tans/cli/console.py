@@ -1,6 +1,8 @@
 """What commands read from a terminal and write to it: quantities, JSON, tables, progress.
 
-Results go to standard output; progress, warnings and errors to standard error.
+Results go to standard output; progress, warnings and errors to standard error. Names in them may be
+anyone's: all text passes through ``visible``, and none is taken for markup. JSON has names as they
+are, in its own escapes.
 """
 
 from __future__ import annotations
@@ -8,11 +10,12 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 from rich import box
@@ -30,13 +33,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tans.cli.signals import received
-from tans.errors import InputError
+from tans.errors import InputError, visible
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PIPE_WIDTH = 120
 """Columns of a table that is written to a file or a pipe."""
+CELL_WIDTH = 60
+"""Of all cells but those of a last column; longer ones are cut, with an ellipsis."""
 
 _NUMBER = r"\s*((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*"
 _SCALES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
@@ -87,17 +92,17 @@ def _finite(value: Any) -> Any:
 
 def say(text: str) -> None:
     """Write a line to standard output."""
-    print(text)
+    print(visible(text))
 
 
 def tell(text: str) -> None:
     """Write a line beside the results, to standard error."""
-    print(text, file=sys.stderr)
+    print(visible(text), file=sys.stderr)
 
 
 def warn(text: str) -> None:
     """Write a warning to standard error."""
-    print(f"warning: {text}", file=sys.stderr)
+    tell(f"warning: {text}")
 
 
 def warn_each(texts: Iterable[str]) -> None:
@@ -106,21 +111,89 @@ def warn_each(texts: Iterable[str]) -> None:
         warn(text)
 
 
-def accept_any_text() -> None:
-    """Let names be printed that the terminal's encoding cannot write, escaped."""
-    for stream in (sys.stdout, sys.stderr):
+class ReaderGoneError(Exception):
+    """Whoever read standard output has enough, as ``head`` does after its lines."""
+
+
+class _Results(io.FileIO):
+    """Standard output that fails once and clearly, and then is silent."""
+
+    failed = False
+
+    def write(self, data: Any, /) -> int:
+        if self.failed:  # what is left in a buffer is lost, and that is told already
+            return len(data)
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.failed = True
+            if isinstance(error, BrokenPipeError):
+                raise ReaderGoneError from error
+            raise InputError(
+                f"the result cannot be written to standard output: {error.strerror}; give it a "
+                "place that can be written"
+            ) from error
+
+
+class _Beside(io.FileIO):
+    """Standard error, which stops no work where it cannot be written."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def open_streams() -> None:
+    """Make the standard streams ready for any text, and for readers that go away.
+
+    A stream that is closed from the start is opened, lest its number go to the next file: standard
+    output such that writing fails, the others such that nothing comes of it.
+    """
+    for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, mode), True)  # which takes the lowest number
+    sys.stdout = _guarded(sys.stdout, 1, _Results)
+    sys.stderr = _guarded(sys.stderr, 2, _Beside)
+
+
+def _guarded(stream: TextIO | None, number: int, kind: type[io.FileIO]) -> TextIO:
+    """A stream over a file of that kind, and what others put in its place as it is."""
+    buffer = getattr(stream, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # there is no buffer where PYTHONUNBUFFERED is set
+    if stream is not None and (type(raw) is not io.FileIO or raw.fileno() != number):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(kind(number, "w", closefd=False)),
+        encoding=None if stream is None else stream.encoding,
+        errors="backslashreplace",  # names that the terminal's encoding cannot write
+        line_buffering=number == 2 or (stream is not None and stream.isatty()),
+    )
+
+
+def finish() -> None:
+    """Bring all results to standard output.
+
+    Raises:
+        InputError: it cannot be written.
+        ReaderGoneError: nobody reads it any more.
+    """
+    sys.stdout.flush()
 
 
 def say_fields(fields: Iterable[object]) -> None:
     """Write a whole line of tab-separated fields to standard output."""
-    print("\t".join(" ".join(str(field).split("\t")).replace("\n", " ") for field in fields))
+    print("\t".join(visible(str(field)) for field in fields))
 
 
-def fail(error: Exception) -> None:
+def fail(error: object) -> None:
     """Write an error as one line to standard error."""
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    tell(f"error: {' '.join(str(error).split())}")
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -128,16 +201,19 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
     Columns whose name starts with ``>`` hold numbers; the last column is the one that may wrap.
     """
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    heading = Text(visible(title), "table.title")  # as Text, so that no name is taken for markup
+    table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns, 1):
+        last = index == len(columns)
         table.add_column(
-            column.removeprefix(">"),
+            Text(column.removeprefix(">")),
             justify="right" if column.startswith(">") else "left",
-            no_wrap=index < len(columns),
-            overflow="fold",
+            no_wrap=not last,
+            overflow="fold" if last else "ellipsis",
+            max_width=None if last else CELL_WIDTH,
         )
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # as Text, so that no name is taken for markup
+        table.add_row(*(Text(visible(cell)) for cell in row))
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     Console(width=width).print(table)
 
@@ -168,10 +244,10 @@ def draw(images: Tensor) -> None:
 
 def confirm(question: str) -> bool:
     """Ask on a terminal, and take yes for the answer where there is none, or after SIGTERM."""
-    if received.sigterm or not sys.stdin.isatty():
+    if received.sigterm or sys.stdin is None or not sys.stdin.isatty():
         warn(question.replace("?", ": yes, as nobody can be asked"))
         return True
-    return typer.confirm(question, default=True, err=True)
+    return typer.confirm(visible(question), default=True, err=True)
 
 
 @contextmanager
@@ -191,10 +267,10 @@ def progress(label: str, percent: bool = False) -> Iterator[Advance]:
         TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        row = bar.add_task(label, total=None, note="")
+        row = bar.add_task(visible(label), total=None, note="")
 
         def advance(done: float, total: float, note: str) -> None:
-            bar.update(row, completed=done, total=total, note=note)
+            bar.update(row, completed=done, total=total, note=visible(note))
 
         yield advance
 

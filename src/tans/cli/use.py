@@ -80,7 +80,8 @@ def search(
     views.show_matches(result, task.name)
     where = f" --zoo {shlex.quote(str(zoo))}" if zoo else ""
     console.say(
-        f"Next: tans finetune {shlex.quote(str(data))} --network {result[0].id}{where} -o tuned"
+        f"Next: tans finetune {shlex.quote(str(data))} "
+        f"--network {shlex.quote(result[0].id)}{where} -o tuned"
     )
 
 
@@ -103,11 +104,11 @@ def finetune(
 
     Ctrl-C stops the training and keeps the best epoch so far.
     """
-    from tans.workflow import Selection, finetune_best, reserved
+    from tans.workflow import Selection, finetune_best, output_warnings, reserved
     from tans.zoo.zoo import Zoo
 
     selection = Selection(network, tuple(beside or ()), limits.constraints(), look)
-    console.warn_each(selection.warnings())
+    console.warn_each([*output_warnings(data, output), *selection.warnings()])
     with reserved(output, force):
         opened = Zoo.open(zoo)
         selection.named(opened)  # a wrong name is told before images are read

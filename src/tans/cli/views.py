@@ -39,6 +39,8 @@ DRAWN = 14
 """Pixels a side of a picture in a terminal, two to a line."""
 RECALLS = 10
 """Classes whose recall a table shows; of more, those with the lowest."""
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What cells begin with that a spreadsheet computes."""
 LICENCE_WIDTH = 20
 """Letters of a licence in a table; JSON and `tans zoo show` have the whole."""
 
@@ -182,6 +184,20 @@ def write_predictions(path: Path, predictions: Sequence[Prediction], top: int) -
         raise InputError(
             f"{path} cannot be written: {error}; give a file in a folder that can be written"
         ) from error
+    _warn_formulas(path, predictions)
+
+
+def _warn_formulas(path: Path, predictions: Sequence[Prediction]) -> None:
+    """Tell of names that a spreadsheet would compute; they are written as they are."""
+    from tans.tasks.findings import some
+
+    names = {str(p.path) for p in predictions} | {n for p in predictions for n, _ in p.ranked}
+    found = sorted(name for name in names if name.startswith(FORMULAS))
+    if found:
+        console.warn(
+            f"a spreadsheet takes {len(found)} names in {path} for formulas ({some(found)}); "
+            "import them as text"
+        )
 
 
 @contextmanager
@@ -426,7 +442,7 @@ def say_zoo(zoo: Zoo, how: str) -> None:
         f"{zoo.path} holds {len(zoo.entries(vectors=False))} networks of {len(zoo.tasks())} tasks "
         f"{how}"
     )
-    console.say(f"Next: tans train --zoo {zoo.path}")
+    console.say(f"Next: tans train --zoo {shlex.quote(str(zoo.path))}")
 
 
 def show_trained(trained: Trained) -> None:

@@ -111,7 +111,7 @@ def zoo_build(
     base = workflow.find_base(path, settings, new_base)
     began = time.perf_counter()
     with gathered as crew, views.build_bar(path) as show:
-        given = list(workflow.read_tasks(tasks, read_task))
+        given = list(workflow.read_tasks(tasks, read_task, console.warn))
         made = workflow.build(
             path, given, settings, crew, choice=choice, base_from=base, on_progress=show
         )
@@ -162,7 +162,7 @@ def zoo_transfers(
     with console.progress("transfers") as advance:
         measure_transfers(
             opened,
-            list(read_tasks(tasks, read_task)),
+            list(read_tasks(tasks, read_task, console.warn)),
             TransferSettings(recipe=Recipe(epochs=epochs, seed=seed), images=images),
             workers=workers,
             on_progress=lambda step: advance(step.done, step.total, f"{step.task}: {step.step}"),

@@ -1,4 +1,7 @@
-"""HTML that cannot be broken by the names in it: text is escaped unless it is markup already."""
+"""HTML that cannot be broken by the names in it: text is escaped unless it is markup already.
+
+Characters that are not seen, or that turn the direction of writing, become escapes too.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from html import escape
 
 from PIL import Image
 from torch import Tensor
+
+from tans.errors import visible
 
 VOID = frozenset({"img", "meta"})
 
@@ -21,7 +26,7 @@ class Html(str):
 def tag(name: str, /, *children: object, **attributes: object) -> Html:
     """An element; ``class_="a"`` gives ``class="a"``, ``view_box`` gives ``view-box``."""
     pairs = (
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_escaped(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -31,7 +36,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Html:
 
 def join(*children: object) -> Html:
     """Markup as it is, and all else as escaped text, one after another."""
-    return Html("".join(c if isinstance(c, Html) else escape(str(c)) for c in children))
+    return Html("".join(c if isinstance(c, Html) else _escaped(c) for c in children))
 
 
 def picture(images: Tensor, columns: int, alt: str, **attributes: object) -> Html:
@@ -46,3 +51,7 @@ def picture(images: Tensor, columns: int, alt: str, **attributes: object) -> Htm
     data = base64.b64encode(file.getvalue()).decode()
     size = {"width": columns * side, "height": rows * side}
     return tag("img", src=f"data:image/webp;base64,{data}", alt=alt, **size, **attributes)
+
+
+def _escaped(value: object) -> str:
+    return escape(visible(str(value)))

@@ -12,6 +12,7 @@ from tans.errors import TaskError
 from tans.tasks.decoding import CAMERA_RAW, NO_IMAGE, RAW, image_suffixes, is_picture
 from tans.tasks.findings import Overrides
 from tans.tasks.layout import Folder, Layout, understand, understand_named
+from tans.tasks.outputs import WRITTEN, is_output, is_output_folder
 
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 TABLES = frozenset({".csv", ".tsv"})
@@ -86,7 +87,8 @@ class Walk:
             ) from error
         files = [Path(folder, e.name) for e in entries if not _is_folder(e)]
         pictures = tuple(file for file in files if self._takes(file))
-        folders = [self._read(path) for path in inner if self._enters(path)]
+        read = [self._read(path) for path in inner if self._enters(path)]
+        folders = [each for each in read if not self._is_written(each)]
         return Folder(folder, pictures, tuple(sorted(folders, key=lambda f: f.name)))
 
     def _takes(self, file: Path) -> bool:
@@ -98,7 +100,7 @@ class Walk:
         elif file.suffix.lower() in RAW:
             self._leave(CAMERA_RAW, file)
         elif not is_picture(file):
-            self._leave(NO_IMAGE, file)
+            self._leave(WRITTEN if is_output(file) else NO_IMAGE, file)
         else:
             return True
         return False
@@ -108,6 +110,9 @@ class Walk:
         if is_leftover(folder.name):
             self._leave(LEFTOVER, folder)
             return False
+        if is_output_folder(folder):
+            self._leave(WRITTEN, folder)
+            return False
         real = folder.resolve()
         # what lies below the root is met there, and what lies above would lead back here
         known = folder.is_symlink() and (real in self._above or self._top in real.parents)
@@ -115,6 +120,15 @@ class Walk:
             self._leave(LINKED, folder)
             return False
         self._seen.add(real)
+        return True
+
+    def _is_written(self, folder: Folder) -> bool:
+        """Whether results of tans were met in a folder, and no image; it is then left out whole."""
+        written = self.left_out.get(WRITTEN, [])
+        inside = [path for path in written if folder.path in path.parents]
+        if folder.below or not inside:
+            return False
+        written[:] = [path for path in written if path not in inside] + [folder.path]
         return True
 
     def _leave(self, why: str, path: Path) -> None:
@@ -162,6 +176,20 @@ def images_below(root: Path) -> tuple[tuple[Path, ...], dict[str, list[Path]]]:
     """
     walk = Walk(root)
     return tuple(sorted(walk.tree().below)), walk.left_out
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file or folder is a result of tans, and no dataset; a saved task is one.
+
+    Raises:
+        TaskError: a folder cannot be listed.
+    """
+    if not path.is_dir():
+        return is_output(path)
+    if (path / "task.json").is_file():
+        return False
+    walk = Walk(path)
+    return is_output_folder(path) or (not walk.tree().below and WRITTEN in walk.left_out)
 
 
 def refuse_file(path: Path) -> TaskError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Protocol
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+
+from tans.errors import visible
 
 DPI = 120
 
@@ -56,7 +59,7 @@ class Table:
         numeric = [all(_is_number(row[k]) for row in self.rows) for k in range(len(self.columns))]
         rule = ["---:" if right else "---" for right in numeric]
         lines = [self.columns, rule, *self.rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,11 @@ def style() -> AbstractContextManager[None]:
             "svg.hashsalt": "tans",
         }
     )
+
+
+def _cell(text: str) -> str:
+    """Text that ends neither the cell nor the line of a table, and is no HTML; it may be bold."""
+    return re.sub(r"[|<]", r"\\\g<0>", visible(text))
 
 
 def _plain(row: Sequence[str]) -> list[str]:

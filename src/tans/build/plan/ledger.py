@@ -9,6 +9,7 @@ import numpy as np
 from tans.build.costing import FILE, Costing
 from tans.build.plan.construct import Step
 from tans.build.plan.growth import Array, Front, undominated
+from tans.errors import in_markdown
 from tans.types import ZooEntry
 from tans.zoo.rows import LedgerLine
 from tans.zoo.zoo import Zoo
@@ -75,7 +76,12 @@ def write_report(
         f"parameters and {_counted(costing)}"
     )
     sections = [
-        _section(f"{task}\n\n{len(front)} of {len(entries[task])} networks.", front, costs, costing)
+        _section(
+            f"{in_markdown(task)}\n\n{len(front)} of {len(entries[task])} networks.",
+            front,
+            costs,
+            costing,
+        )
         for task, (front, _) in found.items()
     ]
     zoo.blobs.put(REPORT, ("\n\n".join([head, *sections]) + "\n").encode())
@@ -113,7 +119,8 @@ def _section(
     title = "latency" if counts_time else "multiply-adds"
     columns = [f"| {' | '.join((*COLUMNS, title))} |", "| --- | ---: | ---: | ---: | ---: |"]
     rows = [
-        f"| {e.id} | {100 * (e.val_accuracy or 0):.1f} | {100 * (e.accuracy or 0):.1f} "
+        f"| {in_markdown(e.id)} "
+        f"| {100 * (e.val_accuracy or 0):.1f} | {100 * (e.accuracy or 0):.1f} "
         f"| {e.body_params / 1e6:.2f} "
         f"| {f'{costs[e.id][1]:.2f}' if counts_time else f'{e.body_flops / 1e6:.1f}'} |"
         for e in front
