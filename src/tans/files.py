@@ -1,6 +1,7 @@
 """Every file that tans writes: whole or not at all. Every file of JSON that it reads: checked.
 
     write_file, replacing   a file, or a whole folder, that takes its place at once
+    read_file               what a file holds that may be anything, and of any size
     sweep                   deletes what writers that died left half done
     Manifest                what a file of JSON says, with a numbered schema and migrations
     cache_dir               where tans keeps what it can make again
@@ -11,12 +12,14 @@ folder that is being replaced is put aside as ``.<name>.<8 hex digits>.old``.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import reprlib
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +32,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tans.errors import TansError
 
+MOST_BYTES = 2**28
+"""Of a file of text that is read."""
+MOST_LETTERS = 400
+"""Of what an error says of a file that is damaged."""
 UNFINISHED = timedelta(hours=1)
 """Age from which an unfinished file is no writer's any more."""
 
@@ -143,6 +150,37 @@ def _sync(path: Path) -> None:
                 os.fsync(file.fileno())
 
 
+# Reading
+
+
+def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Read a file that others may have made: no pipe is waited for, and no device read without end.
+
+    Args:
+        most: bytes that it may hold.
+
+    Raises:
+        OSError: there is no such file, it is none, or it holds more.
+    """
+    if check_file(path).st_size > most:
+        raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
+    return path.read_bytes()
+
+
+def check_file(path: Path) -> os.stat_result:
+    """See that there is a file, for what opens it by itself; what is known of it.
+
+    Raises:
+        OSError: there is none, or it is a folder, a pipe or a device.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "a pipe or a device, and no file", str(path))
+    return found
+
+
 # Manifests
 
 Fields = dict[str, Any]
@@ -203,6 +241,7 @@ class Manifest(BaseModel):
     def damaged(cls, where: object, reason: Exception) -> TansError:
         """The error of a file that is there and does not say what it should."""
         said = "".join(c if c.isprintable() else repr(c)[1:-1] for c in _said(reason))
+        said = said if len(said) <= MOST_LETTERS else f"{said[:MOST_LETTERS]}..."
         return cls.ERROR(f"{where} is damaged ({said}); {cls.REMEDY}")
 
     @classmethod
@@ -254,4 +293,4 @@ def _said(error: Exception) -> str:
         return f"{place}: {first['msg']}{came}".removeprefix(": ")
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is missing"
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

@@ -27,6 +27,10 @@ HELP = """Find the best pretrained network, architecture and weights, for labell
 With --json, standard output is one JSON value. An error is one line on standard error and exit
 code 1."""
 
+NO_MEMORY = (
+    "memory ran out; close other programs, or take fewer images, a smaller network or fewer workers"
+)
+
 OF_BENCH = {
     "tasks": "List, fetch and export packaged datasets (tans-bench).",
     "bench": "Compare methods by experiments (tans-bench).",
@@ -76,6 +80,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (TansError, OSError) as error:
         console.fail(error)
         raise SystemExit(1) from None
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        console.fail(MemoryError(NO_MEMORY))
+        raise SystemExit(1) from None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; of a processor's PyTorch says so in words alone."""
+    words = ("allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def show_version(wanted: bool) -> None:

@@ -13,12 +13,13 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import ConfigDict, Field
+import torch
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
@@ -26,17 +27,21 @@ from torch import Tensor
 
 from tans.errors import InputError
 from tans.export.classifier import Classifier, Prediction, find_files
-from tans.files import Fields, Manifest, sweep, try_folder, write_file
+from tans.files import Fields, Manifest, read_file, sweep, try_folder, write_file
 from tans.networks.families.elastic.specification import SPACES
 from tans.networks.family import build
+from tans.networks.network import Network
 from tans.tasks.check import summary
 from tans.tasks.reading import BYTE, Range, Reading
 from tans.tasks.task import Task
+from tans.temperature import HIGHEST, LOWEST
 from tans.training import FineTuned
 from tans.types import InputSpec, NetworkRef
 
-WEIGHTS = "model.safetensors"
+WEIGHTS: Final = "model.safetensors"
 DESCRIPTION = "model.json"
+HEADER_BYTES = 2**24
+"""Of a file of weights beside its tensors, at most."""
 
 
 def _first_to_second(fields: Fields) -> Fields:
@@ -49,15 +54,37 @@ def _second_to_third(fields: Fields) -> Fields:
     space = fields["architecture"].partition(":")[0]
     family = "elastic" if space in SPACES else space
     spec = InputSpec(int(fields["resolution"]))
-    return {**fields, "network": NetworkRef(family, fields["architecture"], spec)}
+    network = NetworkRef(family, fields["architecture"], spec)
+    return {"temperature": 1.0, **fields, "network": asdict(network)}
 
 
 @dataclass(frozen=True)
 class Weights:
     """Which weights a description is of."""
 
-    file: str
+    file: Literal["model.safetensors"]
     sha256: str
+
+
+def _whole(value: object, kind: type[Any]) -> object:
+    """Fields of a dataclass as they came; one that lacks is damage, and has no default here."""
+    if isinstance(value, Mapping):
+        lacking = [each.name for each in fields(kind) if each.name not in value]
+        if lacking:
+            raise ValueError(f"{', '.join(lacking)} is missing")
+    return value
+
+
+def _whole_network(value: object) -> object:
+    if isinstance(value, Mapping):
+        _whole(value.get("input"), InputSpec)
+    return value
+
+
+def _distinct(classes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(classes)) < len(classes) or not all(name.strip() for name in classes):
+        raise ValueError("expected names, each of them once")
+    return classes
 
 
 class Description(Manifest):
@@ -69,10 +96,10 @@ class Description(Manifest):
     ERROR = InputError
     REMEDY = f"fine-tune again, or restore {DESCRIPTION} and {WEIGHTS} together"
 
-    network: NetworkRef
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    reading: Reading
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    network: Annotated[NetworkRef, BeforeValidator(_whole_network)]
+    classes: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_distinct)]
+    reading: Annotated[Reading, BeforeValidator(lambda value: _whole(value, Reading))]
+    temperature: Annotated[float, Field(ge=LOWEST, le=HIGHEST)]
     weights: Weights
 
 
@@ -130,11 +157,7 @@ def load_finetuned(folder: str | Path) -> Classifier:
     folder = Path(folder).expanduser()
     stored = _read_description(folder)
     try:
-        weights = (folder / WEIGHTS).read_bytes()
-        if hashlib.sha256(weights).hexdigest() != stored.weights.sha256:
-            raise ValueError(f"{WEIGHTS} does not have the hash that {DESCRIPTION} gives")
-        network = build(stored.network, len(stored.classes))
-        network.load_weights(from_bytes(weights))
+        network = _filled(stored, folder / WEIGHTS)
     except (OSError, ValueError, RuntimeError, SafetensorError, InputError) as error:
         raise stored.damaged(f"the fine-tuned network in {folder}", error) from error
     card = json.loads(stored.to_bytes())
@@ -229,6 +252,41 @@ def _preprocessing(input: InputSpec, reading: Reading) -> dict[str, Any]:
     }
 
 
+def _filled(stored: Description, path: Path) -> Network:
+    """The network that a description is of, with its weights.
+
+    Raises:
+        OSError, ValueError, RuntimeError, SafetensorError, InputError: it cannot be.
+    """
+    with torch.device("meta"):  # before memory is asked for: it may be much larger than its file
+        expected = build(stored.network, len(stored.classes)).weights()
+    most = sum(tensor.nbytes for tensor in expected.values()) + HEADER_BYTES
+    content = read_file(path, most)
+    if hashlib.sha256(content).hexdigest() != stored.weights.sha256:
+        raise ValueError(f"{WEIGHTS} does not have the hash that {DESCRIPTION} gives")
+    weights = from_bytes(content)
+    for name in expected.keys() | weights.keys():
+        _check_tensor(name, weights.get(name), expected.get(name))
+    network = build(stored.network, len(stored.classes))
+    network.load_weights(weights)
+    return network
+
+
+def _check_tensor(name: str, given: Tensor | None, expected: Tensor | None) -> None:
+    """Refuse a tensor that is not what a network of the description has under its name.
+
+    Raises:
+        ValueError: it lacks, is too much, of another shape or type, or not finite.
+    """
+    if given is None or expected is None:
+        raise ValueError(f"{name} {'lacks' if given is None else 'is of another network'}")
+    found, wanted = ((t.dtype, tuple(t.shape)) for t in (given, expected))
+    if found != wanted:
+        raise ValueError(f"{name} is {found[0]} {found[1]}; expected {wanted[0]} {wanted[1]}")
+    if not given.isfinite().all():
+        raise ValueError(f"{name} holds values that are not finite")
+
+
 def _each(values: tuple[float, ...]) -> str:
     """One number where all channels have the same, else all of them."""
     numbers = [f"{value:g}" for value in values]
@@ -258,7 +316,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _read_description(folder: Path) -> Description:
     try:
-        data = (folder / DESCRIPTION).read_bytes()
+        data = read_file(folder / DESCRIPTION)
     except OSError as error:
         raise InputError(
             f"no fine-tuned network can be read from {folder}: {error}; expected a folder that "

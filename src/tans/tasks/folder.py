@@ -25,6 +25,8 @@ LEFTOVER_FILES = frozenset(
     | {"zbthumbnail.info"}
 )
 LEFTOVER = "left by other programs, or hidden"
+DEEPEST = 100
+"""Folders in one another."""
 LINKED = "links to what is here already"
 
 
@@ -73,9 +75,15 @@ class Walk:
         Raises:
             TaskError: a folder cannot be listed.
         """
-        return self._read(self.root)
+        return self._read(self.root, DEEPEST)
 
-    def _read(self, folder: Path) -> Folder:
+    def _read(self, folder: Path, deeper: int) -> Folder:
+        """A folder with all in it; ``deeper`` says how many may still lie in one another."""
+        if not deeper:
+            raise TaskError(
+                f"more than {DEEPEST} folders lie in one another below {self.root}; expected "
+                "images in class folders; move them up, or leave the folder out"
+            )
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
             inner = [Path(folder, e.name) for e in entries if _is_folder(e)]
@@ -86,7 +94,7 @@ class Walk:
             ) from error
         files = [Path(folder, e.name) for e in entries if not _is_folder(e)]
         pictures = tuple(file for file in files if self._takes(file))
-        folders = [self._read(path) for path in inner if self._enters(path)]
+        folders = [self._read(path, deeper - 1) for path in inner if self._enters(path)]
         return Folder(folder, pictures, tuple(sorted(folders, key=lambda f: f.name)))
 
     def _takes(self, file: Path) -> bool:
