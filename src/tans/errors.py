@@ -13,6 +13,10 @@ A message says what came, what was expected, and what to do.
 """
 
 
+class TansWarning(UserWarning):
+    """What tans goes on without, and what that costs."""
+
+
 class TansError(Exception):
     """Base of every error that tans raises on purpose."""
 

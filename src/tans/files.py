@@ -1,6 +1,7 @@
 """Every file that tans writes: whole or not at all. Every file of JSON that it reads: checked.
 
     write_file, replacing   a file, or a whole folder, that takes its place at once
+    write_files             files that take their places together
     read_file               what a file holds that may be anything, and of any size
     sweep                   deletes what writers that died left half done
     Manifest                what a file of JSON says, with a numbered schema and migrations
@@ -74,7 +75,7 @@ def replacing(path: Path) -> Iterator[Path]:
         OSError: it cannot be written.
     """
     token = secrets.token_hex(4)
-    fresh, old = (path.with_name(f".{path.name}.{token}.{kind}") for kind in ("tmp", "old"))
+    fresh, old = (_beside(path, token, kind) for kind in ("tmp", "old"))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield fresh
@@ -90,6 +91,42 @@ def replacing(path: Path) -> Iterator[Path]:
     _remove(old)
 
 
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files that belong together, in their order, over those of their names.
+
+    All are written before the first takes its place, which keeps what a full disk does from the
+    ones that are there; and where one cannot take it, the others give theirs back.
+
+    Raises:
+        OSError: one cannot be written; what was there is as it was.
+    """
+    token = secrets.token_hex(4)
+    folder.mkdir(parents=True, exist_ok=True)
+    places = [folder / name for name in files]
+    fresh, old = ([_beside(place, token, kind) for place in places] for kind in ("tmp", "old"))
+    begun: list[int] = []
+    try:
+        for path, data in zip(fresh, files.values(), strict=True):
+            path.write_bytes(data)
+            _sync(path)
+        for index, place in enumerate(places):
+            begun.append(index)
+            if place.exists():
+                place.replace(old[index])
+            fresh[index].replace(place)
+    except BaseException:
+        for index in begun:
+            if old[index].exists():
+                old[index].replace(places[index])
+            elif not fresh[index].exists():
+                _remove(places[index])
+        for path in fresh:
+            _remove(path)
+        raise
+    for path in old:
+        _remove(path)
+
+
 def try_folder(folder: Path) -> None:
     """Write into a folder, which may be missing, and leave everything as it was.
 
@@ -97,14 +134,19 @@ def try_folder(folder: Path) -> None:
         OSError: it cannot be written.
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
     tried = folder / f".tried.{secrets.token_hex(4)}.tmp"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         tried.write_bytes(b"tried")
     finally:
-        tried.unlink(missing_ok=True)
-    for place in missing:
-        place.rmdir()
+        with suppress(OSError):  # such as that of a folder that was not made
+            tried.unlink(missing_ok=True)
+            for place in missing:
+                place.rmdir()
+
+
+def _beside(path: Path, token: str, kind: str) -> Path:
+    return path.with_name(f".{path.name}.{token}.{kind}")
 
 
 def is_unfinished(path: Path) -> bool:

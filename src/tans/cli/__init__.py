@@ -12,6 +12,7 @@ interrupted).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -76,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a failure that a user can meet ends in one line and exit code 1."""
     console.accept_any_text()
     try:
-        app(arguments, prog_name="tans")
+        with warnings.catch_warnings():
+            console.tell_warnings()
+            app(arguments, prog_name="tans")
     except (TansError, OSError) as error:
         console.fail(error)
         raise SystemExit(1) from None

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from tans.errors import InputError
+from tans.errors import InputError, TansWarning
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,6 +104,19 @@ def warn_each(texts: Iterable[str]) -> None:
     """Write warnings to standard error, a line each."""
     for text in texts:
         warn(text)
+
+
+def tell_warnings() -> None:
+    """Write what tans warns of as other warnings are written, without a place in its code."""
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, TansWarning):
+            warn(str(message))
+        else:
+            others(message, category, *place, **more)
+
+    warnings.showwarning = show
 
 
 def accept_any_text() -> None:

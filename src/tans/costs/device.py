@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -19,8 +20,8 @@ import numpy as np
 import torch
 from scipy.optimize import nnls
 
-from tans.errors import TansError
-from tans.files import Manifest, cache_dir, sweep, write_file
+from tans.errors import TansError, TansWarning
+from tans.files import Manifest, cache_dir, read_file, sweep, write_file
 
 TRUSTED_ERROR = 0.15
 """A calibration of a larger error is used once and not kept: the machine was busy with others."""
@@ -73,14 +74,13 @@ def remembered(
     fingerprint = device_fingerprint() | dict(about)
     digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
     name = re.sub(r"[^\w.]+", "-", "-".join(map(str, about.values())))
-    path = cache_dir(kind) / f"{name}-{digest[:12]}.json"
-    found = _read(path, kept)
+    file = f"{name}-{digest[:12]}.json"
+    found = _read(kind, file, kept)
     if found is not None and found.fingerprint == fingerprint and _trusted(found.model):
         return found.model
     model = calibrate()
     if _trusted(model):
-        write_file(path, kept(fingerprint=fingerprint, model=model).to_bytes())
-        sweep(path.parent)
+        _keep(kind, file, kept(fingerprint=fingerprint, model=model).to_bytes())
     return model
 
 
@@ -119,9 +119,25 @@ def _cpu_name() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def _read(path: Path, kept: type[Kept]) -> Kept | None:
+def _read(kind: str, file: str, kept: type[Kept]) -> Kept | None:
     """What a file says; None where there is none, or it is damaged or of another version."""
     try:
-        return kept.parse(path.read_bytes(), path)
-    except (OSError, TansError):
+        path = cache_dir(kind) / file
+        return kept.parse(read_file(path), path)
+    except (OSError, RuntimeError, TansError):
         return None
+
+
+def _keep(kind: str, file: str, data: bytes) -> None:
+    """Write a file of the cache; where it cannot be, tell what that costs."""
+    try:
+        folder = cache_dir(kind)
+        write_file(folder / file, data)
+        sweep(folder)
+    except (OSError, RuntimeError) as error:  # the latter where there is no home
+        warnings.warn(
+            f"what this device takes is measured each time anew, as it cannot be kept: {error}; "
+            "set TANS_CACHE to a folder that can be written",
+            TansWarning,
+            stacklevel=2,
+        )

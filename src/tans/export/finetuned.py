@@ -13,6 +13,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +28,7 @@ from torch import Tensor
 
 from tans.errors import InputError
 from tans.export.classifier import Classifier, Prediction, find_files
-from tans.files import Fields, Manifest, read_file, sweep, try_folder, write_file
+from tans.files import Fields, Manifest, read_file, sweep, try_folder, write_files
 from tans.networks.families.elastic.specification import SPACES
 from tans.networks.family import build
 from tans.networks.network import Network
@@ -123,12 +124,27 @@ def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
     try:
         _write(folder, files)
     except OSError as error:
-        instead = Path(tempfile.mkdtemp(prefix="tans-"))
-        _write(instead, files)
-        raise InputError(
-            f"the network cannot be written to {folder}: {error}; it is in {instead} instead; "
-            "copy it to a disk with room before it is cleared away"
-        ) from error
+        instead = _saved_elsewhere(files)
+        if instead is None:
+            remedy = "no other place can be either; make room, and fine-tune again"
+        else:
+            remedy = (
+                f"it is in {instead} instead; copy it to a disk with room before that is cleared"
+            )
+        raise InputError(f"the network cannot be written to {folder}: {error}; {remedy}") from error
+
+
+def _saved_elsewhere(files: Mapping[str, bytes]) -> Path | None:
+    """Where files could be written after all: for temporary ones, here, or at home."""
+    for parent in (tempfile.gettempdir, Path.cwd, Path.home):
+        with suppress(OSError, RuntimeError):
+            folder = Path(tempfile.mkdtemp(prefix="tans-", dir=parent()))
+            try:
+                write_files(folder, files)
+                return folder
+            except OSError:
+                folder.rmdir()
+    return None
 
 
 def check_writable(folder: str | Path) -> None:
@@ -331,6 +347,5 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    for name, content in files.items():
-        write_file(folder / name, content)
+    write_files(folder, files)
     sweep(folder)
