@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tans import __version__
 from tans.cli import console, use, zoo
-from tans.errors import MissingBenchError, TansError
+from tans.errors import InputError, MissingBenchError, TansError
 from tans.plugins import plugins
 
 HELP = """Find the best pretrained network, architecture and weights, for labelled images.
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a failure that a user can meet ends in one line and exit code 1."""
     console.accept_any_text()
     try:
+        _check_here()
         with warnings.catch_warnings():
             console.tell_warnings()
             app(arguments, prog_name="tans")
@@ -88,6 +90,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         console.fail(MemoryError(NO_MEMORY))
         raise SystemExit(1) from None
+
+
+def _check_here() -> None:
+    """Refuse a working folder that was deleted: libraries of PyTorch end the process in one.
+
+    Raises:
+        InputError: it was.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InputError(
+            f"the folder that tans runs in is not there any more ({error.strerror}); change to "
+            "one that is"
+        ) from error
 
 
 def _is_out_of_memory(error: Exception) -> bool:

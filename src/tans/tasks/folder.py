@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tans.errors import TaskError
 from tans.tasks.decoding import CAMERA_RAW, NO_IMAGE, RAW, image_suffixes, is_picture
-from tans.tasks.findings import Overrides
+from tans.tasks.findings import Overrides, some
 from tans.tasks.layout import Folder, Layout, understand, understand_named
 
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
@@ -150,7 +150,7 @@ def find_images(root: Path, overrides: Overrides | None = None) -> Found:
         layout = understand(tree, overrides.layout)
     if layout.empty:
         raise TaskError(
-            f"{root} has class folders without an image: {', '.join(layout.empty)}; expected "
+            f"{root} has class folders without an image: {some(layout.empty)}; expected "
             "images such as .jpg or .png in each; add some, or remove the folders"
         )
     left_out = {**walk.left_out, **layout.left_out}
