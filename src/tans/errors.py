@@ -46,6 +46,10 @@ def _shown(letter: str) -> str:
     return letter if seen and letter not in _BLANK else letter.encode("unicode_escape").decode()
 
 
+class TansWarning(UserWarning):
+    """What tans goes on without, and what that costs."""
+
+
 class TansError(Exception):
     """Base of every error that tans raises on purpose."""
 

@@ -1,6 +1,8 @@
 """Every file that tans writes: whole or not at all. Every file of JSON that it reads: checked.
 
     write_file, replacing   a file, or a whole folder, that takes its place at once
+    write_files             files that take their places together
+    read_file               what a file holds that may be anything, and of any size
     sweep                   deletes what writers that died left half done
     alone                   one process at a time, until it ends or dies
     Manifest                what a file of JSON says, with a numbered schema and migrations
@@ -14,15 +16,17 @@ lies beside a free lock is a dead writer's. Where a disk or system has no such l
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import reprlib
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -37,6 +41,10 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+MOST_BYTES = 2**28
+"""Of a file of text that is read."""
+MOST_LETTERS = 400
+"""Of what an error says of a file that is damaged."""
 UNFINISHED = timedelta(hours=1)
 """Age from which an unfinished file is no writer's any more, where locks do not tell."""
 CACHE_TAG = "CACHEDIR.TAG"
@@ -109,6 +117,55 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(old)
 
 
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files that belong together, in their order, over those of their names.
+
+    All are written before the first takes its place, which keeps what a full disk does from the
+    ones that are there; and where one cannot take it, the others give theirs back.
+
+    Raises:
+        OSError: one cannot be written; what was there is as it was.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    with ExitStack() as held:
+        places = {folder / name: held.enter_context(_writing(folder / name)) for name in files}
+        begun: list[Path] = []
+        try:
+            for (fresh, _), data in zip(places.values(), files.values(), strict=True):
+                fresh.write_bytes(data)
+                _sync(fresh)
+            for place, (fresh, old) in places.items():
+                begun.append(place)
+                _put_aside(place, old)
+                fresh.replace(place)
+        except BaseException:
+            for place in begun:
+                _give_back(place, *places[place])
+            for fresh, _ in places.values():
+                _remove(fresh)
+            raise
+        for _, old in places.values():
+            _remove(old)
+
+
+def _put_aside(place: Path, old: Path) -> None:
+    """Keep a file, if there is one, under another name too, so that its own is never missing."""
+    if place.exists():
+        try:
+            old.hardlink_to(place)
+        except OSError:  # of a disk that has no links
+            place.replace(old)
+
+
+def _give_back(place: Path, fresh: Path, old: Path) -> None:
+    """Undo that something new took its place."""
+    if old.exists():
+        old.replace(place)
+    elif not fresh.exists():
+        _remove(place)
+
+
 def try_folder(folder: Path) -> None:
     """Write into a folder, which may be missing, and leave everything as it was.
 
@@ -116,14 +173,17 @@ def try_folder(folder: Path) -> None:
         OSError: it cannot be written.
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    with _writing(folder / "tried") as (tried, _):
-        try:
-            tried.write_bytes(b"tried")
-        finally:
-            tried.unlink(missing_ok=True)
-    for place in missing:
-        place.rmdir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _writing(folder / "tried") as (tried, _):
+            try:
+                tried.write_bytes(b"tried")
+            finally:
+                tried.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):  # such as that of a folder that was not made
+            for place in missing:
+                place.rmdir()
 
 
 def is_unfinished(path: Path) -> bool:
@@ -272,6 +332,37 @@ def _sync(path: Path) -> None:
                 os.fsync(file.fileno())
 
 
+# Reading
+
+
+def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
+    """Read a file that others may have made: no pipe is waited for, and no device read without end.
+
+    Args:
+        most: bytes that it may hold.
+
+    Raises:
+        OSError: there is no such file, it is none, or it holds more.
+    """
+    if check_file(path).st_size > most:
+        raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
+    return path.read_bytes()
+
+
+def check_file(path: Path) -> os.stat_result:
+    """See that there is a file, for what opens it by itself; what is known of it.
+
+    Raises:
+        OSError: there is none, or it is a folder, a pipe or a device.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "a pipe or a device, and no file", str(path))
+    return found
+
+
 # Manifests
 
 Fields = dict[str, Any]
@@ -331,7 +422,9 @@ class Manifest(BaseModel):
     @classmethod
     def damaged(cls, where: object, reason: Exception) -> TansError:
         """The error of a file that is there and does not say what it should."""
-        return cls.ERROR(f"{where} is damaged ({visible(_said(reason))}); {cls.REMEDY}")
+        said = visible(_said(reason))
+        said = said if len(said) <= MOST_LETTERS else f"{said[:MOST_LETTERS]}..."
+        return cls.ERROR(f"{where} is damaged ({said}); {cls.REMEDY}")
 
     @classmethod
     def _foreign(cls, where: object, schema: int) -> TansError:
@@ -382,4 +475,4 @@ def _said(error: Exception) -> str:
         return f"{place}: {first['msg']}{came}".removeprefix(": ")
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is missing"
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from tans.errors import InputError
 
+LARGEST_INPUT = 2048
+"""Pixels a side of a network's input, at most: beyond it no memory holds what a layer makes."""
+SCALES = (1e-3, 1e6)
+"""Least and largest deviation that values are divided by."""
 Layer = tuple[int, int]
 """Two numbers of one layer: in elastic spaces kernel size and expand ratio, in spaces of cells an
 operation and the node it reads."""
@@ -60,11 +64,15 @@ class InputSpec:
     """What the difference is divided by."""
 
     def __post_init__(self) -> None:
-        plausible = all(0 <= part <= 255 for part in self.mean) and all(d > 0 for d in self.std)
-        if self.size < 1 or not plausible:
+        least, largest = SCALES
+        plausible = all(0 <= part <= 255 for part in self.mean) and all(
+            least <= deviation <= largest for deviation in self.std
+        )
+        if not 1 <= self.size <= LARGEST_INPUT or not plausible:
             raise InputError(
                 f"an input of {self.size} pixels a side, means {self.mean} and deviations "
-                f"{self.std}; expected at least 1 pixel, means from 0 to 255, deviations above 0"
+                f"{self.std}; expected 1 to {LARGEST_INPUT} pixels, means from 0 to 255, "
+                f"deviations from {least:g} to {largest:g}"
             )
 
 

@@ -493,6 +493,7 @@ def train(
     Raises:
         ZooError: the zoo holds too little to learn from, or cannot be written.
     """
+    zoo.check_writable()
     data = MetaData.from_zoo(zoo)
     retriever = meta.meta_train(data, settings, on_step)
     with alone(zoo.retrieval):

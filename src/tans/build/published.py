@@ -34,6 +34,7 @@ def add_published(zoo: Zoo, names: Sequence[str], sizes: Sequence[int] = ()) -> 
             "with 'tans zoo build', or copy one with 'tans zoo copy'"
         )
     found = [get_published(name) for name in names]
+    zoo.check_writable()
     entries = [
         _entry(zoo, published, size)
         for published in found

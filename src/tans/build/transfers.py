@@ -55,6 +55,7 @@ def measure_transfers(
         workers: processes that measure targets side by side.
         on_progress: told after every probe and every fine-tune.
     """
+    zoo.check_writable()
     work = partial(_measure, zoo.path, settings or TransferSettings())
     side_by_side(work, targets, workers, on_progress)
     zoo.compact()

@@ -13,14 +13,16 @@ SIGTERM).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from tans import __version__
 from tans.cli import console, signals, use, zoo
-from tans.errors import MissingBenchError, TansError
+from tans.errors import InputError, MissingBenchError, TansError
 from tans.plugins import plugins
 
 HELP = """Find the best pretrained network, architecture and weights, for labelled images.
@@ -32,6 +34,9 @@ WRONG_USAGE, READER_GONE = 2, 141
 """Exit codes; the second is what a shell says of a program that a closed pipe has ended."""
 UsageError: Any = typer.BadParameter.__mro__[1]
 """Of Click, which Typer does not name."""
+NO_MEMORY = (
+    "memory ran out; close other programs, or take fewer images, a smaller network or fewer workers"
+)
 
 OF_BENCH = {
     "tasks": "List, fetch and export packaged datasets (tans-bench).",
@@ -79,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.open_streams()
     with signals.terminable():
         try:
+            _check_here()
             code = _run(arguments)
             console.finish()
         except console.ReaderGoneError:
@@ -86,13 +92,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except (TansError, OSError) as error:
             console.fail(error)
             code = 1
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            console.fail(MemoryError(NO_MEMORY))
+            code = 1
         raise SystemExit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     """Exit code of a command; what Typer says of wrong usage would take names for markup."""
     try:
-        return app(arguments, prog_name="tans", standalone_mode=False) or 0
+        with warnings.catch_warnings():
+            console.tell_warnings()
+            return app(arguments, prog_name="tans", standalone_mode=False) or 0
     except typer.Abort:
         console.fail("aborted")
         return 1
@@ -101,6 +114,27 @@ def _run(arguments: Sequence[str] | None) -> int:
             command = error.ctx.command_path if error.ctx else "tans"
             console.fail(f"{error.format_message()} See '{command} --help'.")
         return WRONG_USAGE
+
+
+def _check_here() -> None:
+    """Refuse a working folder that was deleted: libraries of PyTorch end the process in one.
+
+    Raises:
+        InputError: it was.
+    """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InputError(
+            f"the folder that tans runs in is not there any more ({error.strerror}); change to "
+            "one that is"
+        ) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; of a processor's PyTorch says so in words alone."""
+    words = ("allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def show_version(wanted: bool) -> None:

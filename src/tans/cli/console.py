@@ -13,6 +13,7 @@ import math
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
@@ -33,7 +34,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tans.cli.signals import received
-from tans.errors import InputError, visible
+from tans.errors import InputError, TansWarning, visible
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,6 +110,19 @@ def warn_each(texts: Iterable[str]) -> None:
     """Write warnings to standard error, a line each."""
     for text in texts:
         warn(text)
+
+
+def tell_warnings() -> None:
+    """Write what tans warns of as other warnings are written, without a place in its code."""
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, TansWarning):
+            warn(str(message))
+        else:
+            others(message, category, *place, **more)
+
+    warnings.showwarning = show
 
 
 class ReaderGoneError(Exception):

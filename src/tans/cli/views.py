@@ -33,6 +33,8 @@ NAMED = 8
 """Classes that a line names before it only counts."""
 SHOWN_CLASSES = 30
 """Classes of which a check shows pictures."""
+COUNTED_CLASSES = 200
+"""Classes whose images a check counts in a table."""
 SAMPLES = 6
 """Pictures of each class."""
 DRAWN = 14
@@ -79,7 +81,12 @@ def show_check(task: Task) -> None:
         for name, row in zip(task.classes, table.tolist(), strict=True)
     ]
     columns = ("class", ">train", ">validation", ">test", ">images")
-    console.show_table(f"{task.name}: {len(task):,} images", columns, rows)
+    console.show_table(f"{task.name}: {len(task):,} images", columns, rows[:COUNTED_CLASSES])
+    if len(rows) > COUNTED_CLASSES:
+        console.say(
+            f"These are the first; {len(rows) - COUNTED_CLASSES} more classes are in what --json "
+            "or --output writes."
+        )
     if task.found.layout:
         console.say(f"Taken for {task.found.layout}.")
     for index, name in enumerate(task.classes[:SHOWN_CLASSES]):

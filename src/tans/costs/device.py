@@ -11,7 +11,9 @@ import json
 import os
 import platform
 import re
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -19,8 +21,8 @@ import numpy as np
 import torch
 from scipy.optimize import nnls
 
-from tans.errors import TansError
-from tans.files import Manifest, alone, cache_dir, write_file
+from tans.errors import TansError, TansWarning
+from tans.files import Manifest, alone, cache_dir, read_file, write_file
 
 TRUSTED_ERROR = 0.15
 """A calibration of a larger error is used once and not kept: the machine was busy with others."""
@@ -73,15 +75,17 @@ def remembered(
     fingerprint = device_fingerprint() | dict(about)
     digest = hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
     name = re.sub(r"[^\w.]+", "-", "-".join(map(str, about.values())))
-    path = cache_dir(kind) / f"{name}-{digest[:12]}.json"
-    if (known := _known(path, kept, fingerprint)) is not None:
+    file = f"{name}-{digest[:12]}.json"
+    if (known := _known(kind, file, kept, fingerprint)) is not None:
         return known
-    with alone(path):  # two that measure at once would disturb each other
-        if (known := _known(path, kept, fingerprint)) is not None:
+    with ExitStack() as held:  # two that measure at once would disturb each other
+        with suppress(OSError, RuntimeError):  # what cannot be kept is no use to the other
+            held.enter_context(alone(cache_dir(kind) / file))
+        if (known := _known(kind, file, kept, fingerprint)) is not None:
             return known
         model = calibrate()
         if _trusted(model):
-            write_file(path, kept(fingerprint=fingerprint, model=model).to_bytes())
+            _keep(kind, file, kept(fingerprint=fingerprint, model=model).to_bytes())
     return model
 
 
@@ -120,10 +124,26 @@ def _cpu_name() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def _known(path: Path, kept: type[Kept], fingerprint: Mapping[str, str | int]) -> Any | None:
+def _known(
+    kind: str, file: str, kept: type[Kept], fingerprint: Mapping[str, str | int]
+) -> Any | None:
     """The calibration in a file; None where there is none of this device that can be trusted."""
     try:
-        found = kept.parse(path.read_bytes(), path)
-    except (OSError, TansError):
+        path = cache_dir(kind) / file
+        found = kept.parse(read_file(path), path)
+    except (OSError, RuntimeError, TansError):
         return None
     return found.model if found.fingerprint == fingerprint and _trusted(found.model) else None
+
+
+def _keep(kind: str, file: str, data: bytes) -> None:
+    """Write a file of the cache; where it cannot be, tell what that costs."""
+    try:
+        write_file(cache_dir(kind) / file, data)
+    except (OSError, RuntimeError) as error:  # the latter where there is no home
+        warnings.warn(
+            f"what this device takes is measured each time anew, as it cannot be kept: {error}; "
+            "set TANS_CACHE to a folder that can be written",
+            TansWarning,
+            stacklevel=2,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -25,6 +26,8 @@ from tans.training import device, predict
 BATCH = 256
 """Images decoded and classified at a time."""
 EMPTY_FOLDER = "a folder that holds no images"
+
+NO_NUMBER = "the network gives no number for it, so its weights are of no use; fine-tune again"
 
 Item = str | Path | Image.Image | NDArray[Any]
 """A file, an image in memory, or an array (h, w), (h, w, 3) or (h, w, 4)."""
@@ -122,10 +125,11 @@ class Classifier:
                 render(index, _in_memory(item))
         kept = [index for index in range(len(items)) if index not in errors]
         ranked = dict(zip(kept, self._ranked(images[kept], top), strict=True))
+        errors |= {index: NO_NUMBER for index, labels in ranked.items() if not _finite(labels)}
         return [
-            Prediction(paths.get(index), *ranked[index][0], None, ranked[index])
-            if index in ranked
-            else Prediction(paths.get(index), None, None, errors[index])
+            Prediction(paths.get(index), None, None, errors[index])
+            if index in errors
+            else Prediction(paths.get(index), *ranked[index][0], None, ranked[index])
             for index in range(len(items))
         ]
 
@@ -160,6 +164,10 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Path], dict[str, tuple
         for why, left in others.items():
             left_out[why] = left_out.get(why, ()) + tuple(map(str, left))
     return files, left_out
+
+
+def _finite(ranked: Iterable[tuple[str, float]]) -> bool:
+    return all(math.isfinite(share) for _, share in ranked)
 
 
 def _why(path: Path, error: UnreadableError) -> str:

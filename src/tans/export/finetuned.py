@@ -14,12 +14,13 @@ import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import ConfigDict, Field
+import torch
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
@@ -27,17 +28,30 @@ from torch import Tensor
 
 from tans.errors import InputError
 from tans.export.classifier import Classifier, Prediction, find_files
-from tans.files import Fields, Manifest, alone, replacing, try_folder, write_file
+from tans.files import (
+    Fields,
+    Manifest,
+    alone,
+    check_file,
+    read_file,
+    try_folder,
+    write_file,
+    write_files,
+)
 from tans.networks.families.elastic.specification import SPACES
 from tans.networks.family import build
+from tans.networks.network import Network
 from tans.tasks.check import summary
 from tans.tasks.reading import BYTE, Range, Reading
 from tans.tasks.task import Task
+from tans.temperature import HIGHEST, LOWEST
 from tans.training import FineTuned
 from tans.types import InputSpec, NetworkRef
 
-WEIGHTS = "model.safetensors"
+WEIGHTS: Final = "model.safetensors"
 DESCRIPTION = "model.json"
+HEADER_BYTES = 2**24
+"""Of a file of weights beside its tensors, at most."""
 
 
 def _first_to_second(fields: Fields) -> Fields:
@@ -50,15 +64,37 @@ def _second_to_third(fields: Fields) -> Fields:
     space = fields["architecture"].partition(":")[0]
     family = "elastic" if space in SPACES else space
     spec = InputSpec(int(fields["resolution"]))
-    return {**fields, "network": NetworkRef(family, fields["architecture"], spec)}
+    network = NetworkRef(family, fields["architecture"], spec)
+    return {"temperature": 1.0, **fields, "network": asdict(network)}
 
 
 @dataclass(frozen=True)
 class Weights:
     """Which weights a description is of."""
 
-    file: str
+    file: Literal["model.safetensors"]
     sha256: str
+
+
+def _whole(value: object, kind: type[Any]) -> object:
+    """Fields of a dataclass as they came; one that lacks is damage, and has no default here."""
+    if isinstance(value, Mapping):
+        lacking = [each.name for each in fields(kind) if each.name not in value]
+        if lacking:
+            raise ValueError(f"{', '.join(lacking)} is missing")
+    return value
+
+
+def _whole_network(value: object) -> object:
+    if isinstance(value, Mapping):
+        _whole(value.get("input"), InputSpec)
+    return value
+
+
+def _distinct(classes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(classes)) < len(classes) or not all(name.strip() for name in classes):
+        raise ValueError("expected names, each of them once")
+    return classes
 
 
 class Description(Manifest):
@@ -70,10 +106,10 @@ class Description(Manifest):
     ERROR = InputError
     REMEDY = f"fine-tune again, or restore {DESCRIPTION} and {WEIGHTS} together"
 
-    network: NetworkRef
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
-    reading: Reading
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    network: Annotated[NetworkRef, BeforeValidator(_whole_network)]
+    classes: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(_distinct)]
+    reading: Annotated[Reading, BeforeValidator(lambda value: _whole(value, Reading))]
+    temperature: Annotated[float, Field(ge=LOWEST, le=HIGHEST)]
     weights: Weights
 
 
@@ -93,16 +129,31 @@ def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
     weights = to_bytes(state)
     card = _describe(tuned, task)
     card["weights"] = Weights(WEIGHTS, hashlib.sha256(weights).hexdigest())
-    description = Description(**card).to_bytes()
+    files = {WEIGHTS: weights, DESCRIPTION: Description(**card).to_bytes()}  # that last
     try:
-        _write(folder, weights, description)
+        _write(folder, files)
     except OSError as error:
-        instead = Path(tempfile.mkdtemp(prefix="tans-"))
-        _write(instead, weights, description)
-        raise InputError(
-            f"the network cannot be written to {folder}: {error}; it is in {instead} instead; "
-            "copy it to a disk with room before it is cleared away"
-        ) from error
+        instead = _saved_elsewhere(files)
+        if instead is None:
+            remedy = "no other place can be either; make room, and fine-tune again"
+        else:
+            remedy = (
+                f"it is in {instead} instead; copy it to a disk with room before that is cleared"
+            )
+        raise InputError(f"the network cannot be written to {folder}: {error}; {remedy}") from error
+
+
+def _saved_elsewhere(files: Mapping[str, bytes]) -> Path | None:
+    """Where files could be written after all: for temporary ones, here, or at home."""
+    for parent in (tempfile.gettempdir, Path.cwd, Path.home):
+        with suppress(OSError, RuntimeError):
+            folder = Path(tempfile.mkdtemp(prefix="tans-", dir=parent()))
+            try:
+                _write(folder, files)
+                return folder
+            except OSError:
+                folder.rmdir()
+    return None
 
 
 def check_writable(folder: str | Path) -> None:
@@ -131,14 +182,12 @@ def load_finetuned(folder: str | Path) -> Classifier:
     folder = Path(folder).expanduser()
     stored = _read_description(folder)
     try:
-        weights = (folder / WEIGHTS).read_bytes()
-        digest = hashlib.sha256(weights).hexdigest()
+        check_file(folder / WEIGHTS)
+        with (folder / WEIGHTS).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != stored.weights.sha256:
             stored = _unfinished(folder, digest) or stored
-        if digest != stored.weights.sha256:
-            raise ValueError(f"{WEIGHTS} does not have the hash that {DESCRIPTION} gives")
-        network = build(stored.network, len(stored.classes))
-        network.load_weights(from_bytes(weights))
+        network = _filled(stored, folder / WEIGHTS)
     except (OSError, ValueError, RuntimeError, SafetensorError, InputError) as error:
         raise stored.damaged(f"the fine-tuned network in {folder}", error) from error
     card = json.loads(stored.to_bytes())
@@ -233,6 +282,41 @@ def _preprocessing(input: InputSpec, reading: Reading) -> dict[str, Any]:
     }
 
 
+def _filled(stored: Description, path: Path) -> Network:
+    """The network that a description is of, with its weights.
+
+    Raises:
+        OSError, ValueError, RuntimeError, SafetensorError, InputError: it cannot be.
+    """
+    with torch.device("meta"):  # before memory is asked for: it may be much larger than its file
+        expected = build(stored.network, len(stored.classes)).weights()
+    most = sum(tensor.nbytes for tensor in expected.values()) + HEADER_BYTES
+    content = read_file(path, most)
+    if hashlib.sha256(content).hexdigest() != stored.weights.sha256:
+        raise ValueError(f"{WEIGHTS} does not have the hash that {DESCRIPTION} gives")
+    weights = from_bytes(content)
+    for name in expected.keys() | weights.keys():
+        _check_tensor(name, weights.get(name), expected.get(name))
+    network = build(stored.network, len(stored.classes))
+    network.load_weights(weights)
+    return network
+
+
+def _check_tensor(name: str, given: Tensor | None, expected: Tensor | None) -> None:
+    """Refuse a tensor that is not what a network of the description has under its name.
+
+    Raises:
+        ValueError: it lacks, is too much, of another shape or type, or not finite.
+    """
+    if given is None or expected is None:
+        raise ValueError(f"{name} {'lacks' if given is None else 'is of another network'}")
+    found, wanted = ((t.dtype, tuple(t.shape)) for t in (given, expected))
+    if found != wanted:
+        raise ValueError(f"{name} is {found[0]} {found[1]}; expected {wanted[0]} {wanted[1]}")
+    if not given.isfinite().all():
+        raise ValueError(f"{name} holds values that are not finite")
+
+
 def _each(values: tuple[float, ...]) -> str:
     """One number where all channels have the same, else all of them."""
     numbers = [f"{value:g}" for value in values]
@@ -262,7 +346,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _read_description(folder: Path) -> Description:
     try:
-        data = (folder / DESCRIPTION).read_bytes()
+        data = read_file(folder / DESCRIPTION)
     except OSError as error:
         raise InputError(
             f"no fine-tuned network can be read from {folder}: {error}; expected a folder that "
@@ -298,16 +382,11 @@ def _unfinished(folder: Path, digest: str) -> Description | None:
     return None
 
 
-def _write(folder: Path, weights: bytes, description: bytes) -> None:
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write both files, of which the description takes its place last and at once.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    with (
-        alone(folder / DESCRIPTION),
-        replacing(folder / DESCRIPTION) as last,
-        replacing(folder / WEIGHTS) as first,
-    ):
-        last.write_bytes(description)
-        first.write_bytes(weights)
+    with alone(folder / DESCRIPTION):
+        write_files(folder, files)

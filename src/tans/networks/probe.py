@@ -21,6 +21,10 @@ ROUNDS = 30
 """Of the fixed-point iteration for the two precisions of a label's evidence."""
 HEAD_PENALTY = 0.1
 """Weight of the squared length of a head's weights, against the mean loss of an image."""
+HISTORY, LEAST_HISTORY = 100, 5
+"""Steps that the fit of a head looks back on, at most, and at least."""
+HISTORY_BYTES = 2**29
+"""That these steps may take, which they do from some hundred classes on."""
 HEAD_STEPS = 60
 LEAST_SPREAD = 0.1
 """Of a feature that a head is fitted to, as a share of the mean; what varies less counts less."""
@@ -73,8 +77,12 @@ def linear_head(
     standard = ((features - mean) / deviation).double()  # (n, f)
     weight = torch.zeros(classes, standard.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
+    steps_kept = HISTORY_BYTES // (2 * (weight.nbytes + bias.nbytes))
     optimiser = torch.optim.LBFGS(
-        [weight, bias], max_iter=HEAD_STEPS, line_search_fn="strong_wolfe"
+        [weight, bias],
+        max_iter=HEAD_STEPS,
+        history_size=min(HISTORY, max(LEAST_HISTORY, steps_kept)),
+        line_search_fn="strong_wolfe",
     )
 
     counts = None if class_weights is None else class_weights.double()  # (classes,)

@@ -29,6 +29,8 @@ Samples = NDArray[Any]
 DETAIL = 448
 """Pixels of the shorter side that decoding keeps at least, where a picture has them: twice the
 largest resolution of a shipped network, which leaves the antialiasing to the resize."""
+LONGEST = 2**20
+"""Pixels of the longer side, at most: Pillow keeps every line by itself."""
 UNDECODABLE = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 """Formats that Pillow names but cannot decode by itself (EPS would start Ghostscript)."""
 SIGNED = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "AVIF", "HEIF", "MPO")
@@ -43,12 +45,13 @@ TIFF = (b"II*\0", b"MM\0*")
 """First bytes of such a file; Pillow does not know all kinds, such as floats of 64 bits."""
 
 DAMAGED, MISSING, EMPTY = "damaged", "missing", "empty"
+FORBIDDEN = "without the right to read it"
 TOO_LARGE = "too large"
 NO_HEIF = "HEIC, which needs: pip install 'tans[heif]'"
 NO_AVIF = "AVIF, which needs: pip install --upgrade pillow"
 CAMERA_RAW = "camera raw"
 NO_IMAGE = "not an image"
-FAILED = frozenset({DAMAGED, MISSING, EMPTY, TOO_LARGE, NO_HEIF, NO_AVIF})
+FAILED = frozenset({DAMAGED, MISSING, EMPTY, FORBIDDEN, TOO_LARGE, NO_HEIF, NO_AVIF})
 """Why a file that should be an image is left out; what is no image at all is not among them."""
 
 ORIENTATION = 0x0112
@@ -131,10 +134,10 @@ def decode(path: Path, detail: int = DETAIL) -> Picture:
         raise UnreadableError(CAMERA_RAW, "store it as TIFF or JPEG")
     try:
         with _opened(path, _formats(path)) as image:
-            # Pillow itself only warns below twice the limit
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
-                raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+            _check_size(image)
             return _read(path, image, detail)
+    except UnreadableError:
+        raise
     except UnidentifiedImageError as error:
         raise _unidentified(path) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -142,8 +145,25 @@ def decode(path: Path, detail: int = DETAIL) -> Picture:
         raise UnreadableError(
             TOO_LARGE, f"more than {limit}; allow it with --max-pixels, or store it smaller"
         ) from error
+    except PermissionError as error:
+        raise UnreadableError(FORBIDDEN, "make it readable") from error
     except Exception as error:  # Pillow's decoders raise almost anything on damaged files
         raise UnreadableError(DAMAGED, str(error) or type(error).__name__) from error
+
+
+def _check_size(image: Image.Image) -> None:
+    """Refuse what would take more memory than it is worth.
+
+    Raises:
+        DecompressionBombError: it has more pixels than are allowed.
+        UnreadableError: a side of it is too long.
+    """
+    if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+        # Pillow itself only warns below twice the limit
+        raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+    if max(image.size) > LONGEST:
+        shape = f"{image.width} x {image.height} pixels"
+        raise UnreadableError(TOO_LARGE, f"{shape}, and at most {LONGEST:,} a side; cut it")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ from tans.tasks.reading import Range, Reading
 
 NAMED = 5
 """Files, groups or columns that a sentence names before it only counts."""
+LETTERS = 300
+"""Of a name in a sentence."""
 Keys = tuple[str, ...]
 
 
@@ -81,7 +83,11 @@ class Findings:
 def some(names: Sequence[str], count: int = NAMED) -> str:
     """The first few names, and how many more there are."""
     more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+    return ", ".join(map(_shortened, names[:count])) + more
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LETTERS else f"{name[:LETTERS]}..."
 
 
 def counted(count: int, one: str, several: str | None = None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tans.errors import TaskError
 from tans.tasks.decoding import CAMERA_RAW, NO_IMAGE, RAW, image_suffixes, is_picture
-from tans.tasks.findings import Overrides
+from tans.tasks.findings import Overrides, some
 from tans.tasks.layout import Folder, Layout, understand, understand_named
 from tans.tasks.outputs import WRITTEN, is_output, is_output_folder
 
@@ -26,6 +26,8 @@ LEFTOVER_FILES = frozenset(
     | {"zbthumbnail.info"}
 )
 LEFTOVER = "left by other programs, or hidden"
+DEEPEST = 100
+"""Folders in one another."""
 LINKED = "links to what is here already"
 
 
@@ -74,9 +76,15 @@ class Walk:
         Raises:
             TaskError: a folder cannot be listed.
         """
-        return self._read(self.root)
+        return self._read(self.root, DEEPEST)
 
-    def _read(self, folder: Path) -> Folder:
+    def _read(self, folder: Path, deeper: int) -> Folder:
+        """A folder with all in it; ``deeper`` says how many may still lie in one another."""
+        if not deeper:
+            raise TaskError(
+                f"more than {DEEPEST} folders lie in one another below {self.root}; expected "
+                "images in class folders; move them up, or leave the folder out"
+            )
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
             inner = [Path(folder, e.name) for e in entries if _is_folder(e)]
@@ -87,7 +95,7 @@ class Walk:
             ) from error
         files = [Path(folder, e.name) for e in entries if not _is_folder(e)]
         pictures = tuple(file for file in files if self._takes(file))
-        read = [self._read(path) for path in inner if self._enters(path)]
+        read = [self._read(path, deeper - 1) for path in inner if self._enters(path)]
         folders = [each for each in read if not self._is_written(each)]
         return Folder(folder, pictures, tuple(sorted(folders, key=lambda f: f.name)))
 
@@ -156,7 +164,7 @@ def find_images(root: Path, overrides: Overrides | None = None) -> Found:
         layout = understand(tree, overrides.layout)
     if layout.empty:
         raise TaskError(
-            f"{root} has class folders without an image: {', '.join(layout.empty)}; expected "
+            f"{root} has class folders without an image: {some(layout.empty)}; expected "
             "images such as .jpg or .png in each; add some, or remove the folders"
         )
     left_out = {**walk.left_out, **layout.left_out}

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tans.errors import TaskError
-from tans.tasks.findings import Overrides, counted
+from tans.tasks.findings import Overrides, counted, some
 from tans.tasks.folder import Found, Record, legible, refuse_file
 from tans.tasks.labels import check_written
 from tans.tasks.layout import as_splits
@@ -28,8 +28,12 @@ COLUMNS = {
     "is_valid": ("is_valid", "is_val"),
 }
 """Names that a column may have, in lower case, by what it tells; the first is the proper one."""
+LONGEST_PATH, LONGEST_LABEL = 4096, 255
+"""Letters, at most: no disk holds longer ones as names of files and of folders."""
 LAST_RESORT = ("name", "image_id", "id")
 """Names of a column of paths, where there is no better one."""
+COLUMNS_NAMED = 20
+"""Columns that a message names before it only counts."""
 YES = {"true": True, "1": True, "1.0": True, "yes": True}
 NO = {"false": False, "0": False, "0.0": False, "no": False, "": False}
 
@@ -63,6 +67,8 @@ def read_table(path: Path, root: Path, overrides: Overrides | None = None) -> Fo
     rows, unknown = _read(path)
     if not rows:
         raise TaskError(f"{path} has no rows; expected one for each image, with path and label")
+    for row in rows:
+        _check_length(path, row, "label", LONGEST_LABEL)
     labels = [(row.place, legible(row.get("label"))) for row in rows]
     check_written(str(path), labels, overrides.labels_as_is)
     splits = _splits(path, rows)
@@ -108,7 +114,7 @@ def _meaning(path: Path, names: Sequence[str]) -> dict[str, str]:
             found = [what]
         if len(found) > 1:
             raise TaskError(
-                f"{path} has the columns {', '.join(found)}, which all may tell the {what}; "
+                f"{path} has the columns {some(found)}, which all may tell the {what}; "
                 f"expected each once; name the right one {what}"
             )
         if found:
@@ -118,7 +124,7 @@ def _meaning(path: Path, names: Sequence[str]) -> dict[str, str]:
         meaning["path"] = poor[0]
     if not {"path", "label"} <= meaning.keys():
         raise TaskError(
-            f"{path} has the columns {', '.join(names) or 'none'}; expected path (or "
+            f"{path} has the columns {some(names, COLUMNS_NAMED) or 'none'}; expected path (or "
             f"{', '.join(COLUMNS['path'][1:3])}, ...), label (or "
             f"{', '.join(COLUMNS['label'][2:3])}, target, ...) and, if wanted, group and split, "
             f"each once, named in the first line{_meant(names)}"
@@ -130,12 +136,13 @@ def _told_unknown(names: Sequence[str]) -> str:
     if len(names) == 1:
         told = f"the column {names[0]} means nothing to tans and is not used"
     else:
-        told = f"the columns {', '.join(names)} mean nothing to tans and are not used"
+        told = f"the columns {some(names, COLUMNS_NAMED)} mean nothing to tans and are not used"
     return told + _meant(names)
 
 
 def _meant(names: Sequence[str]) -> str:
     """Proper names that columns come near to."""
+    names = names[:COLUMNS_NAMED]
     known = {name for all_names in COLUMNS.values() for name in all_names}
     guesses = {n: get_close_matches(n, list(COLUMNS), 1) for n in names if n not in known}
     meant = [f"{near[0]} instead of {name}" for name, near in guesses.items() if near]
@@ -147,19 +154,27 @@ def _key(path: Path, row: _Row, root: Path) -> str:
     key = row.cells["path"]
     if not key.strip():
         raise TaskError(f"{path}, {row.place} has no path; expected one; fill in or remove the row")
+    _check_length(path, row, "path", LONGEST_PATH)
     slashes = key.replace("\\", "/")  # instead of what Windows writes
     ways = [key, slashes, slashes.strip()]
     # a disk may hold an accent apart from its letter, where the table has one character
     ways += [unicodedata.normalize(form, slashes.strip()) for form in ("NFC", "NFD")]
-    found = next((way for way in ways if _exists(root / way)), slashes)
+    # as text, as a table may have a million rows
+    found = next((w for w in dict.fromkeys(ways) if os.path.exists(f"{root}/{w}")), slashes)  # noqa: PTH110
     return Path(os.path.normpath(found)).as_posix()
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # the name is too long
-        return False
+def _check_length(path: Path, row: _Row, column: str, most: int) -> None:
+    """Refuse a cell that is longer than what it tells can be.
+
+    Raises:
+        TaskError: it is.
+    """
+    if len(row.cells[column]) > most:
+        raise TaskError(
+            f"{path}, {row.place} has a {column} of {len(row.cells[column]):,} letters; expected "
+            f"at most {most:,}; shorten it, or look for a quote that is not closed"
+        )
 
 
 def _group(row: _Row, key: str) -> str | None:

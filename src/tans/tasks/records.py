@@ -169,11 +169,10 @@ def _joined(*parts: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]
 
 
 def _by_kind(failures: Mapping[str, Exception]) -> dict[str, tuple[str, ...]]:
-    kinds: dict[str, tuple[str, ...]] = {}
+    kinds: dict[str, list[str]] = {}
     for key, error in failures.items():
-        kind = getattr(error, "kind", str(error))
-        kinds[kind] = (*kinds.get(kind, ()), key)
-    return kinds
+        kinds.setdefault(getattr(error, "kind", str(error)), []).append(key)
+    return {kind: tuple(keys) for kind, keys in kinds.items()}
 
 
 def _told_ranges(opened: Opened, overrides: Overrides) -> list[str]:

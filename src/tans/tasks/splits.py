@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tans.errors import TaskError
+from tans.tasks.findings import some
 
 SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = range(3)
@@ -117,7 +118,9 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
             "add images of another class, or give the folder that holds the class folders"
         )
     if len(set(classes)) < len(classes):
-        raise TaskError(f"task {name!r} names a class twice in {list(classes)}; expected once each")
+        raise TaskError(
+            f"task {name!r} names a class twice in {some(sorted(classes))}; expected once each"
+        )
 
 
 def check_labels(name: str, labels: Tensor, classes: Sequence[str]) -> None:
@@ -141,7 +144,7 @@ def check_labels(name: str, labels: Tensor, classes: Sequence[str]) -> None:
     few = [f"{c} ({n})" for c, n in zip(classes, counts, strict=True) if n < 2]
     if few:
         raise TaskError(
-            f"these classes of task {name!r} have fewer than 2 readable images: {', '.join(few)}; "
+            f"these classes of task {name!r} have fewer than 2 readable images: {some(few)}; "
             "add images to them, or leave them out"
         )
 
@@ -164,7 +167,7 @@ def check_splits(name: str, labels: Tensor, splits: Tensor, classes: Sequence[st
     absent = [label for index, label in enumerate(classes) if index not in trained]
     if absent:
         raise TaskError(
-            f"these classes of task {name!r} have no training image: {', '.join(absent)}; "
+            f"these classes of task {name!r} have no training image: {some(absent)}; "
             "move some of their images to train, or leave the classes out"
         )
 

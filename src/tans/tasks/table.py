@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tans.errors import InputError
+from tans.files import read_file
 
 BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -30,7 +31,7 @@ def read_rows(path: Path, failure: type[InputError]) -> Iterator[tuple[int, list
         InputError: as ``failure``; the file cannot be read, or is not CSV.
     """
     try:
-        text = _decoded(path.read_bytes())
+        text = _decoded(read_file(path))
     except OSError as error:
         raise failure(
             f"{path} cannot be read ({error.strerror}); expected a CSV file that can be read"

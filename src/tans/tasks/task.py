@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tans.errors import InputError, TaskError
-from tans.files import Fields, Manifest, replacing, write_file
+from tans.files import Fields, Manifest, check_file, read_file, replacing, write_file
 from tans.tasks.copies import keep_together
 from tans.tasks.decoding import DAMAGED
 from tans.tasks.findings import Findings, Overrides
@@ -323,6 +323,7 @@ class Task:
         folder = Path(folder).expanduser()
         stored = _read_stored(folder)
         try:
+            check_file(folder / IMAGES)
             tensors = load_file(folder / IMAGES)
             if len(tensors["images"]) != len(tensors["labels"]):
                 raise TaskError(f"{len(tensors['images'])} images, {len(tensors['labels'])} labels")
@@ -336,7 +337,10 @@ class Task:
                 stored.groups,
                 stored.found,
             )
-        except (OSError, SafetensorError, LookupError, TypeError, ValueError, InputError) as error:
+        except (
+            *(OSError, MemoryError, SafetensorError, LookupError, TypeError, ValueError),
+            InputError,
+        ) as error:
             raise stored.damaged(f"the saved task in {folder}", error) from error
 
     @classmethod
@@ -381,7 +385,7 @@ class _Stored(Manifest):
 
 def _read_stored(folder: Path) -> _Stored:
     try:
-        data = (folder / DESCRIPTION).read_bytes()
+        data = read_file(folder / DESCRIPTION)
     except OSError as error:
         raise TaskError(
             f"no saved task can be read from {folder}: {error}; expected a folder written by "

@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
+from tans.files import is_unfinished
 from tans.zoo.manifest import KEY
-from tans.zoo.rows import ZooTask
+from tans.zoo.rows import KEYS, ZooTask
+from tans.zoo.tables import Tables
 from tans.zoo.zoo import CALIBRATOR, IMAGENET, Zoo
 
 
@@ -69,7 +71,7 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
 
 
 def _refuse_foreign(folder: Path, zoo: Zoo, kept: Sequence[ZooTask]) -> None:
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_dir() or _is_begun(folder):
         return
     found = Zoo.open(folder) if (folder / KEY).exists() else None
     if (
@@ -81,6 +83,15 @@ def _refuse_foreign(folder: Path, zoo: Zoo, kept: Sequence[ZooTask]) -> None:
             f"{folder} is in use and holds other things than copies of {len(kept)} tasks of "
             f"{zoo.path}; choose a new or empty folder"
         )
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a folder holds no more than a zoo's empty tables, which are made before all else."""
+    names = {path.name for path in folder.iterdir() if not is_unfinished(path)}
+    tables = Tables(folder)
+    return names <= {f"{name}.lance" for name in KEYS} and not any(
+        tables.has(name) and tables.read(name).num_rows for name in KEYS
+    )
 
 
 def _farthest_points(points: Tensor, count: int) -> list[int]:

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
-from tans.files import alone
+from tans.files import alone, try_folder
 from tans.networks.family import describe
 from tans.networks.network import Network, Weights
 from tans.types import NetworkRef, Transfer, ZooEntry
@@ -294,6 +294,20 @@ class Zoo:
         return {name: tensor.clone() for name, tensor in self._states.get(digest).items()}
 
     # Writing
+
+    def check_writable(self) -> None:
+        """Try to write into its folder before anyone waits, and leave it as it was.
+
+        Raises:
+            ZooError: it cannot be written.
+        """
+        try:
+            try_folder(self.retrieval)
+        except OSError as error:
+            raise ZooError(
+                f"the zoo in {self.path} cannot be written: {error}; make room or give rights, or "
+                "make a copy with 'tans zoo copy' and give that with --zoo"
+            ) from error
 
     def add_weights(self, state: Weights, base: str | None) -> str:
         """Store weights, whole or as their difference from those of hash ``base``; their hash.
