@@ -162,6 +162,7 @@ def _give_back(place: Path, fresh: Path, old: Path) -> None:
     """Undo that something new took its place."""
     if old.exists():
         old.replace(place)
+        _remove(old)  # a rename to another name of the same file leaves both
     elif not fresh.exists():
         _remove(place)
 
