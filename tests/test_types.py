@@ -44,5 +44,5 @@ def test_a_network_is_named_by_family_name_and_size() -> None:
     ],
 )
 def test_an_input_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(InputError, match="at least 1 pixel, means from 0 to 255, deviations above"):
+    with pytest.raises(InputError, match="1 to 4096 pixels, means from 0 to 255, deviations above"):
         InputSpec(**{"size": 32, **wrong})  # type: ignore[arg-type]

@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
+from tans.zoo.blobs import LocalBlobs
 from tans.zoo.manifest import KEY
 from tans.zoo.rows import ZooTask
+from tans.zoo.seals import Seals
 from tans.zoo.zoo import CALIBRATOR, IMAGENET, Zoo
 
 
@@ -54,6 +56,7 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
     """
     kept = [zoo.task(name) for name in dict.fromkeys([IMAGENET, *tasks])]
     zoo.base_state()  # refuses a zoo without a base, before anything is written
+    calibrator = _calibrator(zoo)
     _refuse_foreign(Path(path), zoo, kept)
     copy = Zoo.create(path)
     copy.copy_base(zoo)
@@ -61,11 +64,15 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
         copy.copy_task(zoo, task.name)
     ids = {entry.id for entry in copy.entries(vectors=False)}
     copy.add_transfers([transfer for transfer in zoo.transfers() if transfer.source in ids])
-    calibrator = f"{zoo.retrieval.name}/{CALIBRATOR}"
-    if zoo.blobs.exists(calibrator):
-        copy.blobs.put(calibrator, zoo.blobs.get(calibrator))
+    if calibrator is not None:
+        Seals(LocalBlobs(copy.retrieval)).put(CALIBRATOR, calibrator)
     copy.compact()
     return copy
+
+
+def _calibrator(zoo: Zoo) -> bytes | None:
+    seals = Seals(LocalBlobs(zoo.retrieval))
+    return seals.get(CALIBRATOR) if seals.exists(CALIBRATOR) else None
 
 
 def _refuse_foreign(folder: Path, zoo: Zoo, kept: Sequence[ZooTask]) -> None:

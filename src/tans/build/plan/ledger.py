@@ -78,7 +78,7 @@ def write_report(
         _section(f"{task}\n\n{len(front)} of {len(entries[task])} networks.", front, costs, costing)
         for task, (front, _) in found.items()
     ]
-    zoo.blobs.put(REPORT, ("\n\n".join([head, *sections]) + "\n").encode())
+    zoo.seals.put(REPORT, ("\n\n".join([head, *sections]) + "\n").encode())
 
 
 def _counted(costing: Costing) -> str:
