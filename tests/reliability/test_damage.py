@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tans.workflow import verify
+from tans.zoo.blobs import LocalBlobs
 from tans.zoo.rows import KEYS
+from tans.zoo.seals import Seals
 from tans.zoo.zoo import Zoo
 from tests.reliability.counting import Trials
 from tests.reliability.whole_zoo import (  # noqa: F401 - fixtures
@@ -33,7 +35,7 @@ KINDS = (
     r"construction\.(json|md)",
     r"(retrieval/)?seals/\w+\.sha256",
 )
-SEARCHED = r"zoo\.json|(weights|sheets)/.*|(entries|tasks)\.lance/.*|retrieval/.*|seals/.*"
+SEARCHED = r"zoo\.json|weights/.*|(entries|tasks)\.lance/.*|retrieval/.*|seals/.*"
 TUNED = r"zoo\.json|(entries|tasks)\.lance/.*|seals/.*"
 """What a fine-tune of a named network reads whichever it is; its weights and sheet it reads too."""
 NOT_NEEDED = r".*(_transactions/.*|_hint\.json)"
@@ -116,8 +118,19 @@ def verified(folder: Path, trials: Trials, change: Callable[[bytes], bytes] | No
 @pytest.mark.long
 def test_verify_finds_flipped_bytes(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
     """A bit is flipped in a file: `tans zoo verify` finds it"""
-    for position in (0.3, 1.0):
-        verified(broken_zoo, trials, flipped(position))
+    verified(broken_zoo, trials, flipped(0.5))
+
+
+def test_a_flipped_bit_is_seen_wherever_it_is(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
+    """A bit is flipped at the start, the end, or between: its file is not sound"""
+    for folder in (broken_zoo, broken_zoo / "retrieval"):
+        seals = Seals(LocalBlobs(folder))
+        sealed = seals.all()
+        for key in sealed:
+            assert seals.is_sound(key, sealed)
+            for position in (0.0, 0.1, 0.25, 0.75, 0.9, 1.0):
+                with trials.trial((key, position)), damaged(folder / key, flipped(position)):
+                    assert not seals.is_sound(key, sealed)
 
 
 @pytest.mark.long

@@ -433,8 +433,7 @@ def test_links_that_lead_out(
             with trials.trial((name, inside)):
                 restored(broken_zoo, whole_zoo.path)
                 kept = (broken_zoo if inside else broken_zoo.parent) / "elsewhere"
-                if kept.is_dir():
-                    shutil.rmtree(kept)
+                shutil.rmtree(kept) if kept.is_dir() else kept.unlink(missing_ok=True)
                 (broken_zoo / name).rename(kept)
                 (broken_zoo / name).symlink_to(kept)
                 if inside and not name.startswith(("retrieval", "seals")):

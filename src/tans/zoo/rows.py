@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import repeat
@@ -274,31 +274,23 @@ def _stored(rows: pa.Table, read: Callable[[pa.Table], list[Noun]], where: objec
 
 
 def _tasks(rows: pa.Table) -> list[ZooTask]:
-    found = [{**row, "card": _json(row["card"])} for row in rows.to_pylist()]
-    return _checked(ZooTask, "tasks", found)
+    found = ({**row, "card": _json(row["card"])} for row in rows.to_pylist())
+    return _checked(ZooTask, "tasks", rows, found)
 
 
 def _transfers(rows: pa.Table) -> list[Transfer]:
-    return _checked(Transfer, "transfers", rows.to_pylist())
+    return _checked(Transfer, "transfers", rows, rows.to_pylist())
 
 
 def _log(name: str, rows: pa.Table) -> list[Any]:
-    return _checked(StepCost if name == "costs" else LedgerLine, name, rows.to_pylist())
+    return _checked(StepCost if name == "costs" else LedgerLine, name, rows, rows.to_pylist())
 
 
 def _entries(rows: pa.Table) -> list[ZooEntry]:
-    vectors = {name: _to_tuples(rows, name) for name in VECTORS}
-    plain = rows.select([name for name in rows.column_names if name not in VECTORS]).to_pylist()
-    for row, *parts in zip(plain, *vectors.values(), strict=True):
-        scale = {name: row.pop(name) for name in ("size", "mean", "std")}
-        row["ref"] = {"family": row.pop("family"), "name": row.pop("name"), "input": scale}
-        row |= zip(VECTORS, parts, strict=True)
-    entries = _checked(ZooEntry, "entries", plain)
-    for row, entry in zip(plain, entries, strict=True):
-        if row["task"] != entry.task:
-            raise ValueError(
-                f"row {entry.id!r}, column task: {row['task']!r} is not the first of the origins"
-            )
+    entries = _checked(ZooEntry, "entries", rows, _entry_rows(rows))
+    for task, entry in zip(rows["task"].to_pylist(), entries, strict=True):
+        if task != entry.task:
+            raise ValueError(f"row {entry.id!r}, column task: {task!r} is not the first origin")
         if entry.similarities is not None and len(entry.similarities) != PAIRS:
             raise ValueError(
                 f"row {entry.id!r}, column similarities: {len(entry.similarities)} numbers; "
@@ -307,24 +299,42 @@ def _entries(rows: pa.Table) -> list[ZooEntry]:
     return entries
 
 
+def _entry_rows(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    """Fields of each entry, one at a time: many of them at once would keep Python's collector
+    busy."""
+    plain = [name for name in rows.column_names if name not in VECTORS]
+    columns = [rows[name].to_pylist() for name in plain]
+    columns += [_to_tuples(rows, name) for name in VECTORS]
+    for values in zip(*columns, strict=True):
+        row = dict(zip([*plain, *VECTORS], values, strict=True))
+        scale = {name: row.pop(name) for name in ("size", "mean", "std")}
+        row["ref"] = {"family": row.pop("family"), "name": row.pop("name"), "input": scale}
+        yield row
+
+
 @cache
 def _model(noun: type[Noun]) -> TypeAdapter[list[Noun]]:
     return TypeAdapter(list[noun])  # type: ignore[valid-type]
 
 
-def _checked(noun: type[Noun], name: str, rows: Sequence[Mapping[str, Any]]) -> list[Noun]:
+def _checked(
+    noun: type[Noun], name: str, rows: pa.Table, fields: Iterable[Mapping[str, Any]]
+) -> list[Noun]:
     """Rows of a table as its nouns.
+
+    Args:
+        fields: of each row.
 
     Raises:
         ValueError: one is none; says which, and which column.
     """
     try:
-        return _model(noun).validate_python(rows)  # type: ignore[arg-type]
+        return _model(noun).validate_python(fields)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     row, *place = first["loc"]
     column = ".".join(map(str, place)).removeprefix("ref.").removeprefix("input.")
-    key = ", ".join(reprlib.repr(rows[int(row)][part]) for part in KEYS[name])
+    key = ", ".join(reprlib.repr(rows[part][int(row)].as_py()) for part in KEYS[name])
     raise ValueError(
         f"row {key}, column {column}: {first['msg']}, and not {reprlib.repr(first['input'])}"
     )

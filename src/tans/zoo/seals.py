@@ -69,6 +69,16 @@ class Seals:
         """
         return self._digest(key) in {None, *sealed[key]} if key in sealed else True
 
+    def seal(self, keys: Iterable[str]) -> None:
+        """Seal those files that are there and not sealed yet.
+
+        Raises:
+            ZooError: one cannot be read, or the seals cannot be written.
+        """
+        sealed = self.all()
+        digests = {key: self._digest(key) for key in keys if key not in sealed}
+        self._add({(key, digest) for key, digest in digests.items() if digest is not None})
+
     def rewrite(self, keep: Callable[[str], bool]) -> None:
         """Leave one file of seals, of those keys that are to be kept."""
         files = self._files()
@@ -127,16 +137,6 @@ class Seals:
         """Keys of those files of a table that are written once."""
         found = self._blobs.list(f"{table}.lance/")
         return [key for key in found if not key.endswith(".json") and not _is_unfinished(key)]
-
-    def seal(self, table: str) -> None:
-        """Seal the files of a table that are not sealed yet.
-
-        Raises:
-            ZooError: one cannot be read, or the seals cannot be written.
-        """
-        sealed = self.all()
-        digests = {key: self._digest(key) for key in self.files(table) if key not in sealed}
-        self._add({(key, digest) for key, digest in digests.items() if digest is not None})
 
     def check(self, table: str, folders: Iterable[str] = CHECKED) -> None:
         """Refuse a table of which a file is damaged, or the newest manifest was lost.

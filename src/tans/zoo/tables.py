@@ -51,7 +51,7 @@ class Tables:
         for name, schema in schemas.items():
             self._seals.check(name)
             database.create_table(name, schema=schema, exist_ok=True)
-            self._seals.seal(name)
+            self._seals.seal(self._seals.files(name))
 
     def has(self, name: str) -> bool:
         """Whether there is such a table.
@@ -168,7 +168,7 @@ class Tables:
         for attempt in range(ATTEMPTS):
             try:
                 change(self._table(name))
-                self._seals.seal(name)
+                self._seals.seal(self._seals.files(name))
                 return
             except FAILURES as error:
                 failure = error

@@ -441,11 +441,14 @@ class Zoo:
     def compact(self) -> None:
         """Leave few files: merge each table's fragments, drop old versions and unfinished files.
 
+        What has no seal gets one, as in zoos of older versions of tans.
+
         What is younger than an hour and unfinished may be another writer's, and stays.
 
         Raises:
             ZooError: a table is damaged; it is left as it is.
         """
+        self.seals.seal([KEY])
         self._tables.compact()
         self.blobs.sweep()
 
