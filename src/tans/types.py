@@ -1,8 +1,15 @@
-"""The shared nouns: frozen, without behaviour beyond their own text form."""
+"""The shared nouns: frozen, without behaviour beyond their own text form.
+
+What their annotations say of a value beyond its type holds for what is stored: whoever reads or
+writes them checks it with pydantic.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
 
 from tans.errors import InputError
 
@@ -10,6 +17,17 @@ LARGEST_INPUT = 2048
 """Pixels a side of a network's input, at most: beyond it no memory holds what a layer makes."""
 SCALES = (1e-3, 1e6)
 """Least and largest deviation that values are divided by."""
+
+Name = Annotated[str, Field(min_length=1)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of a content."""
+Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+Seconds = Annotated[FiniteFloat, Field(ge=0)]
+Vector = tuple[FiniteFloat, ...]
+Value = Annotated[FiniteFloat, Field(ge=0, le=255)]
+"""Of a pixel, in one colour."""
+Spread = Annotated[FiniteFloat, Field(ge=SCALES[0], le=SCALES[1])]
+
 Layer = tuple[int, int]
 """Two numbers of one layer: in elastic spaces kernel size and expand ratio, in spaces of cells an
 operation and the node it reads."""
@@ -56,11 +74,11 @@ class Architecture:
 class InputSpec:
     """What a network takes: the whole image, stretched to a square, with its values scaled."""
 
-    size: int
+    size: Annotated[int, Field(ge=1, le=LARGEST_INPUT)]
     """Pixels a side."""
-    mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
+    mean: tuple[Value, Value, Value] = (127.0, 127.0, 127.0)
     """Of red, green and blue, from 0 to 255; subtracted first."""
-    std: tuple[float, float, float] = (128.0, 128.0, 128.0)
+    std: tuple[Spread, Spread, Spread] = (128.0, 128.0, 128.0)
     """What the difference is divided by."""
 
     def __post_init__(self) -> None:
@@ -80,9 +98,9 @@ class InputSpec:
 class NetworkRef:
     """Which network it is, without its weights: all that it takes to build it."""
 
-    family: str
+    family: Name
     """Name of the family that builds it, such as ``elastic`` or ``timm``."""
-    name: str
+    name: Name
     """Of the network in its family: of an elastic one its architecture as text."""
     input: InputSpec
 
@@ -128,33 +146,33 @@ class Constraints:
 class ZooEntry:
     """A trained network in a zoo: which it is, its weights, and what was measured of it."""
 
-    id: str
+    id: Name
     """Its first origin and the first 8 hex digits of a hash of weights, name and input size."""
     ref: NetworkRef
-    weights: str
+    weights: Digest
     """SHA-256 of the weights file that holds it (shared by the subnets of one supernet)."""
-    origins: tuple[str, ...]
+    origins: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Source tasks that the weights were trained on, the one that it speaks for first."""
     licence: str
     """Licence of the weights, as an SPDX expression where there is one."""
-    width: int
+    width: PositiveInt
     """Of its features."""
-    body_params: int
+    body_params: PositiveInt
     """Without a head."""
-    body_flops: int
+    body_flops: PositiveInt
     """Multiply-adds of the body for one image of its input's size, without a head."""
-    val_accuracy: float | None
+    val_accuracy: Share | None
     """On its source task's validation split, in [0, 1]; None where there are no images."""
-    accuracy: float | None
+    accuracy: Share | None
     """On its source task's test split, in [0, 1]; None where there are no images."""
-    similarities: tuple[float, ...] | None = None
+    similarities: Vector | None = None
     """Cosine similarities among its features for the reference images, upper triangle."""
-    topology: tuple[float, ...] | None = None
+    topology: Vector | None = None
     """Topology vector of the architecture, masked; None in a family that has none."""
-    functional: tuple[float, ...] | None = None
+    functional: Vector | None = None
     """Features for the fixed Gaussian noise (the paper's functional embedding); None where the
     width is another than the zoo's base has."""
-    place: str | None = None
+    place: Annotated[str, Field(pattern="^package:[^/]+/.")] | None = None
     """Where weights lie that are referenced and not stored, such as ``package:NAME/PATH``."""
 
     @property
@@ -177,17 +195,17 @@ class ZooEntry:
 class Transfer:
     """A measured fine-tuning of a stored network on another task."""
 
-    source: str
+    source: Name
     """Entry id."""
-    target: str
+    target: Name
     """Task name."""
-    epochs: int
-    images: int
+    epochs: NonNegativeInt
+    images: NonNegativeInt
     """Training images used."""
-    accuracy: float
+    accuracy: Share
     """Test accuracy on the target, in [0, 1]."""
     seed: int
-    seconds: float
+    seconds: Seconds
     """Wall-clock time of the fine-tune."""
 
 

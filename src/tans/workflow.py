@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path
 
 from tans.build import cluster, engine
+from tans.build.costing import costing_files
 from tans.build.crew import BuildProgress, Crew, Here
 from tans.build.forecast import Forecast, expected_work
 from tans.build.plan.construct import Budget
+from tans.build.plan.ledger import REPORT as CONSTRUCTION
 from tans.build.settings import BuildSettings, Choice
 from tans.errors import InputError
 from tans.export.finetuned import check_writable, complete, save_finetuned
@@ -26,6 +28,7 @@ from tans.meta.data import MetaData
 from tans.meta.evaluate import evaluate_retrieval
 from tans.meta.metrics import Retrieval
 from tans.meta.presets import MetaSettings
+from tans.meta.retriever import Retriever, files_of
 from tans.networks.families.elastic.family import ELASTIC
 from tans.report import Run, write_report
 from tans.search import SearchResult, search
@@ -37,7 +40,8 @@ from tans.training import Epoch, FineTuned, Recipe, finetune
 from tans.types import Constraints, ZooEntry
 from tans.zoo.copy import copy_tasks, diverse_tasks
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import IMAGENET, Zoo
+from tans.zoo.verify import VerifyReport, verify_zoo
+from tans.zoo.zoo import CALIBRATOR, IMAGENET, Zoo
 
 BEST_MATCH = "Best match"
 """What a report calls the network that a search proposed."""
@@ -501,6 +505,29 @@ def train(
         retriever.save(zoo.retrieval)
         calibrator = calibrate_zoo(zoo)
     return Trained(evaluate_retrieval(retriever, data), calibrator)
+
+
+def verify(zoo: Zoo, on_progress: Callable[[int, int], None] | None = None) -> VerifyReport:
+    """Check every file of a zoo, of its retrieval model and of its construction, and run all.
+
+    Args:
+        on_progress: called with the number of checks done and their total.
+    """
+    parts = {
+        "retrieval/": lambda: _retrieval_files(zoo),
+        "construction.": lambda: [*costing_files(zoo.path), CONSTRUCTION],
+    }
+    return verify_zoo(zoo, on_progress, parts)
+
+
+def _retrieval_files(zoo: Zoo) -> list[str]:
+    """Keys of what `train` left, which is read."""
+    folder, found = zoo.retrieval, files_of(zoo.retrieval)
+    if found:
+        Retriever.load(folder)
+    if Calibrator.load(folder) is not None:
+        found.append(CALIBRATOR)
+    return [f"{folder.name}/{key}" for key in found]
 
 
 def _datasets(folder: Path, tell: Callable[[str], None] | None) -> list[Path]:

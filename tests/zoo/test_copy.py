@@ -146,4 +146,4 @@ def test_the_judge_comes_with_a_copy(small_zoo: Zoo, tmp_path: Path) -> None:
     (whole.retrieval / CALIBRATOR).write_text("fitted to many trials")
     copied = copy_tasks(whole, tmp_path / "copy", ["red"])
     assert (copied.retrieval / CALIBRATOR).read_text() == "fitted to many trials"
-    assert [path.name for path in copied.retrieval.iterdir()] == [CALIBRATOR]
+    assert sorted(path.name for path in copied.retrieval.iterdir()) == [CALIBRATOR, "seals"]

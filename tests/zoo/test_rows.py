@@ -34,7 +34,7 @@ ENTRY = make_entry("0" * 64, ref_of(SPACE.smallest, 32))
     mean=st.tuples(*[st.floats(0, 255)] * 3),
     origins=st.lists(st.text(min_size=1), min_size=1, max_size=3).map(tuple),
     accuracy=st.none() | st.floats(0, 1),
-    place=st.none() | st.text(),
+    place=st.none() | st.text(min_size=1).map("package:weights/{}".format),
 )
 def test_entries_come_back(
     name: str,
@@ -68,7 +68,7 @@ def test_numbers_that_float16_cannot_hold_are_refused(name: str, value: float) -
 
 
 def test_similarities_are_as_many_as_pairs_of_reference_images() -> None:
-    with pytest.raises(ZooError, match="similarities has 3 numbers; expected 496"):
+    with pytest.raises(ZooError, match="similarities: 3 numbers; expected 496"):
         from_entries([replace(ENTRY, similarities=(0.1, 0.2, 0.3))])
 
 

@@ -28,6 +28,7 @@ from tans.networks.families.elastic.specification import FAMILY
 from tans.networks.family import WORKLOAD
 from tans.types import Costs, NetworkRef
 from tans.zoo.blobs import LocalBlobs
+from tans.zoo.seals import Seals
 from tans.zoo.weights import RESTORE
 
 LATENCY: Literal["latency"] = "latency"
@@ -139,18 +140,31 @@ def fixed_costing(folder: Path, space: str, resolution: int, counted: str | None
     """
     if counted is not None:
         check_counted(counted)
-    blobs = LocalBlobs(folder)
+    seals = Seals(LocalBlobs(folder))
     with alone(folder / FILE):
-        if not blobs.exists(FILE):
+        if not seals.exists(FILE):
             begun = _begin(space, resolution, counted or COUNTED[0])
-            blobs.put(FILE, begun.to_bytes())
-    found = Costing(Construction.parse(blobs.get(FILE), f"{blobs}/{FILE}").latency)
+            seals.put(FILE, begun.to_bytes())
+    found = Costing(Construction.parse(seals.get(FILE), f"{folder}/{FILE}").latency)
     if counted not in (None, found.name):
         raise ZooError(
             f"the build in {folder} counts {found.name} since it began, and {counted} was asked "
             f"for; go on with {found.name}, or build in another folder"
         )
     return found
+
+
+def costing_files(folder: Path) -> list[str]:
+    """The file that says what the build in a zoo's folder counts, if it counts.
+
+    Raises:
+        ZooError: it is damaged, or was lost.
+    """
+    seals = Seals(LocalBlobs(folder))
+    if not seals.exists(FILE):
+        return []
+    Construction.parse(seals.get(FILE), f"{folder}/{FILE}")
+    return [FILE]
 
 
 def _begin(space: str, resolution: int, counted: str) -> Construction:

@@ -49,8 +49,8 @@ def zoo_list(task: SourceTask = None, zoo: ZooPath = None, as_json: Json = False
     from tans.zoo.zoo import Zoo
 
     opened = Zoo.open(zoo)
-    names = [opened.task(task).name] if task else [stored.name for stored in opened.tasks()]
-    entries = [e for e in opened.entries(vectors=False) if e.task in names]
+    entries = opened.entries(vectors=False, task=opened.task(task).name if task else None)
+    opened.check_tasks(entries)
     if as_json:
         console.emit({"entries": list(views.describe_entries(opened, entries))})
     elif task:
@@ -173,11 +173,11 @@ def zoo_transfers(
 @app.command("verify")
 def zoo_verify(zoo: ZooPath = None, as_json: Json = False) -> None:
     """Check every hash of a zoo, and load and run every network; exit code 1 if any fails."""
-    from tans.zoo.verify import verify_zoo
+    from tans.workflow import verify
     from tans.zoo.zoo import Zoo
 
     with console.progress("verify") as advance:
-        report = verify_zoo(Zoo.open(zoo), lambda done, total: advance(done, total, ""))
+        report = verify(Zoo.open(zoo), lambda done, total: advance(done, total, ""))
     if as_json:
         console.emit({"ok": report.ok, **asdict(report)})
     else:
@@ -185,7 +185,8 @@ def zoo_verify(zoo: ZooPath = None, as_json: Json = False) -> None:
             console.say(problem)
         console.say(
             f"{report.files} files, {report.networks} sound networks, "
-            f"{len(report.problems)} problems, {len(report.unused)} unused files"
+            f"{len(report.problems)} problems, {len(report.unused)} unused files, "
+            f"{len(report.unsealed)} files without a seal"
         )
     if not report.ok:
         raise typer.Exit(1)

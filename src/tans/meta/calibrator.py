@@ -27,6 +27,7 @@ from tans.meta.evidence import COLUMNS, evidence, logit
 from tans.training import Recipe
 from tans.types import Transfer
 from tans.zoo.blobs import Blobs, as_blobs
+from tans.zoo.seals import Seals
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import CALIBRATOR, Zoo
 
@@ -116,19 +117,20 @@ class Calibrator:
         Raises:
             ZooError: it cannot be written.
         """
-        as_blobs(place).put(FILE, _Stored(columns=COLUMNS, **asdict(self)).to_bytes())
+        _seals(place).put(FILE, _Stored(columns=COLUMNS, **asdict(self)).to_bytes())
 
     @classmethod
     def load(cls, place: str | Path | Blobs) -> Calibrator | None:
-        """Inverse of ``save``; None where there is none.
+        """Inverse of ``save``; None where there never was one.
 
         Raises:
-            ZooError: it is damaged, or of another schema.
+            ZooError: it is damaged, of another schema, or was lost.
         """
         blobs = as_blobs(place)
-        if not blobs.exists(FILE):
+        seals = _seals(blobs)
+        if not seals.exists(FILE):
             return None
-        stored = _Stored.parse(blobs.get(FILE), f"{blobs}/{FILE}")
+        stored = _Stored.parse(seals.get(FILE), f"{blobs}/{FILE}")
         return cls(**stored.model_dump(exclude={"columns"}))
 
     def _odds(self, evidence: Tensor) -> Tensor:
@@ -179,11 +181,15 @@ def calibrate_zoo(zoo: Zoo) -> Calibrator | None:
     if stored is not None and stored.trials > len(trials.accuracy):
         return stored
     if len(set(trials.families)) < FEWEST_FAMILIES:
-        as_blobs(zoo.retrieval).delete(FILE)
+        _seals(zoo.retrieval).delete(FILE)
         return None
     calibrator = fit_calibrator(trials)
     calibrator.save(zoo.retrieval)
     return calibrator
+
+
+def _seals(place: str | Path | Blobs) -> Seals:
+    return Seals(as_blobs(place), _Stored.REMEDY)
 
 
 def fit_calibrator(trials: Trials) -> Calibrator:

@@ -92,8 +92,10 @@ class MetaData:
 
         Raises:
             InputError: the zoo has no networks, or none whose task has images.
+            ZooError: the zoo is damaged, or lacks the task of a network.
         """
         tasks, entries = zoo.tasks(), zoo.entries(vectors=False)
+        zoo.check_tasks(entries)
         names = {task.name: i for i, task in enumerate(tasks)}
         ids = {entry.id: i for i, entry in enumerate(entries)}
         features, labels, image_tasks = _read_features(zoo, [task.name for task in tasks])

@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
@@ -20,7 +21,9 @@ from tans.files import Manifest
 from tans.meta.encoders import ModelEncoder, QueryEncoder
 from tans.meta.predictor import Predictor
 from tans.meta.presets import MetaSettings
+from tans.types import Name
 from tans.zoo.blobs import Blobs, as_blobs
+from tans.zoo.seals import Seals
 
 MANIFEST = "retriever.json"
 DIGITS = 16
@@ -105,7 +108,7 @@ class Retriever:
         """Write it to a folder or other store: two safetensors and a JSON that names them.
 
         They are named by content and the JSON is replaced last and at once, so there is the old or
-        the new, never a mix.
+        the new, never a mix. The JSON is sealed.
 
         Raises:
             ZooError: it cannot be written.
@@ -123,7 +126,7 @@ class Retriever:
             files=_Names(weights, models),
             entries=self.entries,
         )
-        blobs.put(MANIFEST, stored.to_bytes())
+        _seals(blobs).put(MANIFEST, stored.to_bytes())
         for key in {*blobs.list("weights-"), *blobs.list("models-")} - {weights, models}:
             blobs.delete(key)
 
@@ -135,17 +138,19 @@ class Retriever:
             ZooError: nothing is there, or it is damaged or of another schema.
         """
         blobs = as_blobs(place)
-        stored = _stored(blobs)
+        stored = _read_manifest(blobs)
         try:
             return cls._of(blobs, stored)
         except ZooError:
-            if (newer := _stored(blobs)) == stored:
+            if (newer := _read_manifest(blobs)) == stored:
                 raise
         return cls._of(blobs, newer)  # it was replaced, and then its files deleted
 
     @classmethod
     def _of(cls, blobs: Blobs, stored: _Stored) -> Retriever:
+        state, models = (_get(blobs, key) for key in (stored.files.weights, stored.files.models))
         try:
+            _check_sizes(stored, state)
             retriever = cls(
                 members=tuple(
                     build(stored.settings, stored.features, stored.parts)
@@ -154,27 +159,40 @@ class Retriever:
                 settings=stored.settings,
                 data_hash=stored.data_hash,
                 entries=stored.entries,
-                matrix=_get(blobs, stored.files.models)["matrix"],
+                matrix=models["matrix"],
             )
-            state = _get(blobs, stored.files.weights)
             nn.ModuleList(retriever.members).load_state_dict(state)
-        except (KeyError, RuntimeError, InputError) as error:
+        except (LookupError, RuntimeError, TypeError, ValueError, InputError) as error:
             raise stored.damaged(f"the retriever in {blobs}", error) from error
-        if retriever.matrix.shape != (len(retriever.entries), retriever.width):
+        found, expected = retriever.matrix, (len(retriever.entries), retriever.width)
+        if found.shape != expected or found.dtype != torch.float32:
             raise ZooError(
                 f"the retriever in {blobs} names {len(retriever.entries)} networks and embeds "
-                f"{tuple(retriever.matrix.shape)}; {stored.REMEDY}"
+                f"{tuple(found.shape)} as {found.dtype}; {stored.REMEDY}"
             )
         return retriever
+
+
+def files_of(place: str | Path | Blobs) -> list[str]:
+    """Keys of the files that a stored retriever is made of; none where there is none.
+
+    Raises:
+        ZooError: what names them is damaged.
+    """
+    blobs = as_blobs(place)
+    if not _seals(blobs).exists(MANIFEST):
+        return []
+    files = _read_manifest(blobs).files
+    return [MANIFEST, files.weights, files.models]
 
 
 @dataclass(frozen=True)
 class _Names:
     """Of the files beside the manifest, each with a hash of its content."""
 
-    weights: str
+    weights: Annotated[str, Field(pattern=r"^weights-[0-9a-f]{16}\.safetensors$")]
     """The members' weights."""
-    models: str
+    models: Annotated[str, Field(pattern=r"^models-[0-9a-f]{16}\.safetensors$")]
     """The matrix of embeddings."""
 
 
@@ -189,16 +207,37 @@ class _Stored(Manifest):
     data_hash: str
     features: PositiveInt
     """Width of a query's features."""
-    parts: dict[str, PositiveInt]
+    parts: dict[Name, PositiveInt]
     """Width of each part of a network's description."""
     files: _Names
     entries: tuple[str, ...]
 
 
-def _stored(blobs: Blobs) -> _Stored:
-    if not blobs.exists(MANIFEST):
+def _seals(blobs: Blobs) -> Seals:
+    return Seals(blobs, _Stored.REMEDY)
+
+
+def _read_manifest(blobs: Blobs) -> _Stored:
+    seals = _seals(blobs)
+    if not seals.exists(MANIFEST):
         raise ZooError(f"no retriever in {blobs}; train one with `tans train`")
-    return _Stored.parse(blobs.get(MANIFEST), f"{blobs}/{MANIFEST}")
+    return _Stored.parse(seals.get(MANIFEST), f"{blobs}/{MANIFEST}")
+
+
+def _check_sizes(stored: _Stored, state: Mapping[str, Tensor]) -> None:
+    """Refuse settings of more values than are stored, before memory is taken for them.
+
+    Raises:
+        ValueError: they are.
+    """
+    with torch.device("meta"):
+        member = build(stored.settings, stored.features, stored.parts)
+    one = sum(tensor.numel() for tensor in member.state_dict().values())
+    values = sum(tensor.numel() for tensor in state.values())
+    if stored.settings.members * one != values:
+        raise ValueError(
+            f"{stored.settings.members} members of {one} values each are said, {values} are stored"
+        )
 
 
 def build(settings: MetaSettings, features: int, parts: Mapping[str, int]) -> Member:
@@ -253,6 +292,10 @@ def _get(blobs: Blobs, key: str) -> dict[str, Tensor]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest[:DIGITS] not in path.name:
             raise ZooError(f"{path} has changed since it was written; {_Stored.REMEDY}")
-        return load_file(path)
+        tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ZooError(f"cannot read {path}: {error}; {_Stored.REMEDY}") from error
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ZooError(f"{path} holds what is no finite number in {name}; {_Stored.REMEDY}")
+    return tensors

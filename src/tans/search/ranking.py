@@ -117,13 +117,14 @@ def search(
     Raises:
         InputError: a limit or ``top`` is not positive, or ``look`` is negative.
         LimitError: no stored network fits; names the nearest limit that one would.
-        ZooError: the zoo holds no retrieval model.
+        ZooError: the zoo holds no retrieval model, or what is read of it is damaged.
     """
     if top < 1 or look < 0:
         raise InputError(f"top is {top} and look {look}; expected at least 1 and at least 0")
     limits = Constraints(max_params, max_flops, max_latency_ms, max_minutes)
     retriever, calibrator = Retriever.load(zoo.retrieval), Calibrator.load(zoo.retrieval)
     entries = zoo.entries(vectors=False)
+    zoo.check_tasks(entries)
     models = _embeddings(retriever, zoo, entries)  # (N, d)
     network = zoo.query_network()
     costs, error = costs_of(entries, task, limits)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -25,8 +26,8 @@ class Blobs(Protocol):
     """A store of content by key, such as ``zoo.json`` or ``sheets/<hash>.webp``.
 
     A key is names with ``/`` between them, of which none is empty, ``.`` or ``..``. As text, a
-    store is where it lies. Every method raises a ``ZooError`` for what is no key, or when the
-    store cannot be reached.
+    store is where it lies. Every method raises a ``ZooError`` for what is no key or leads out of
+    the store, or when the store cannot be reached.
     """
 
     def get(self, key: str) -> bytes:
@@ -69,12 +70,16 @@ class Blobs(Protocol):
 class LocalBlobs:
     """``Blobs`` in a folder, a file for each key.
 
+    Symbolic links may lead from one place in the folder to another. What leads out of it is
+    refused: a zoo of somebody else must not have other files read, or written over.
+
     Args:
         root: the folder; the first ``put`` makes it.
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+        self._real_root = f"{os.path.realpath(root)}{os.sep}"
 
     def __str__(self) -> str:
         return str(self.root)
@@ -87,31 +92,30 @@ class LocalBlobs:
             raise ZooError(f"cannot read {path}: {error}; {RESTORE}") from error
 
     def put(self, key: str, data: bytes) -> None:
-        path = self._path(key)
+        path = self.place(key)
         try:
             write_file(path, data)
         except OSError as error:
             raise ZooError(f"cannot write {path}: {error}; check the disk and rights") from error
 
     def exists(self, key: str) -> bool:
-        return os.path.isfile(self._path(key))  # noqa: PTH113 - False where rights are missing
+        return os.path.isfile(self.place(key))  # noqa: PTH113 - False where rights are missing
 
     def list(self, prefix: str = "") -> builtins.list[str]:
         folder = prefix.rpartition("/")[0]
-        within = self._path(folder) if folder else self.root
-        found = (p.relative_to(self.root).as_posix() for p in self._files(within))
-        return sorted(key for key in found if key.startswith(prefix))
+        within = self.place(folder) if folder else self.root
+        return sorted(key for key in self._keys(within) if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
-        path = self._path(key)
+        path = self.place(key)
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise ZooError(f"cannot delete {path}: {error}; check its rights") from error
 
     def local(self, key: str) -> Path:
-        path = self._path(key)
-        if not self.exists(key):
+        path = self.place(key)
+        if not os.path.isfile(path):  # noqa: PTH113 - False where rights are missing
             raise ZooError(f"{path} is missing; {RESTORE}")
         return path
 
@@ -120,17 +124,33 @@ class LocalBlobs:
         for folder, _, _ in os.walk(self.root):
             sweep(Path(folder))
 
-    def _path(self, key: str) -> Path:
+    def place(self, key: str) -> Path:
+        """Where a key lies, or would.
+
+        Raises:
+            ZooError: it is no key, or it leads out of the folder.
+        """
         parts = key.split("/")
         if not all(parts) or {".", ".."} & set(parts) or set("\\:\0") & set(key):
             raise ZooError(
                 f"{key!r} is no name of a file in {self.root}; expected names with / between "
                 f"them that stay below it; {RESTORE}"
             )
-        return self.root.joinpath(*parts)
+        path = self.root.joinpath(*parts)
+        real = os.path.realpath(path)
+        if not real.startswith(self._real_root):
+            raise ZooError(
+                f"{path} is a link that leads out of {self.root}, to {real}; expected the file "
+                "itself: copy the folder with its links followed, as 'cp -rL' does"
+            )
+        return path
 
-    def _files(self, folder: Path) -> builtins.list[Path]:
-        return [p for p in folder.rglob("*") if p.is_file() and not is_unfinished(p)]
+    def _keys(self, folder: Path) -> Iterator[str]:
+        for within, _, names in os.walk(folder):
+            above = Path(within).relative_to(self.root).as_posix()
+            for name in names:
+                if not is_unfinished(Path(name)):
+                    yield name if above == "." else f"{above}/{name}"
 
 
 def as_blobs(place: str | Path | Blobs) -> Blobs:
@@ -171,9 +191,12 @@ class Files:
         """
         data = self.blobs.get(_key(kind, digest))
         if hashlib.sha256(data).hexdigest() != digest:
-            where = f"{self.blobs}/{_key(kind, digest)}"
-            raise damaged(where, "its content does not match its name")
+            raise damaged(self.where(kind, digest), "its content does not match its name")
         return data
+
+    def where(self, kind: str, digest: str) -> str:
+        """Place of content of that hash, as messages say it."""
+        return f"{self.blobs}/{_key(kind, digest)}"
 
     def require(self, kind: str, digest: str) -> None:
         """Make sure that content is there, without reading it.
@@ -182,9 +205,7 @@ class Files:
             ZooError: it is missing.
         """
         if not self.blobs.exists(_key(kind, digest)):
-            raise ZooError(
-                f"{self.blobs}/{_key(kind, digest)} is missing; store it before its rows"
-            )
+            raise ZooError(f"{self.where(kind, digest)} is missing; store it before its rows")
 
 
 def name_of(key: str) -> tuple[str, str]:

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from tans.errors import InputError, ZooError
 from tans.files import is_unfinished
+from tans.zoo.blobs import LocalBlobs
 from tans.zoo.manifest import KEY
 from tans.zoo.rows import KEYS, ZooTask
+from tans.zoo.seals import FOLDER, Seals
 from tans.zoo.tables import Tables
 from tans.zoo.zoo import CALIBRATOR, IMAGENET, Zoo
 
@@ -56,6 +58,7 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
     """
     kept = [zoo.task(name) for name in dict.fromkeys([IMAGENET, *tasks])]
     zoo.base_state()  # refuses a zoo without a base, before anything is written
+    calibrator = _calibrator(zoo)
     _refuse_foreign(Path(path), zoo, kept)
     copy = Zoo.create(path)
     copy.copy_base(zoo)
@@ -63,11 +66,15 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
         copy.copy_task(zoo, task.name)
     ids = {entry.id for entry in copy.entries(vectors=False)}
     copy.add_transfers([transfer for transfer in zoo.transfers() if transfer.source in ids])
-    calibrator = f"{zoo.retrieval.name}/{CALIBRATOR}"
-    if zoo.blobs.exists(calibrator):
-        copy.blobs.put(calibrator, zoo.blobs.get(calibrator))
+    if calibrator is not None:
+        Seals(LocalBlobs(copy.retrieval)).put(CALIBRATOR, calibrator)
     copy.compact()
     return copy
+
+
+def _calibrator(zoo: Zoo) -> bytes | None:
+    seals = Seals(LocalBlobs(zoo.retrieval))
+    return seals.get(CALIBRATOR) if seals.exists(CALIBRATOR) else None
 
 
 def _refuse_foreign(folder: Path, zoo: Zoo, kept: Sequence[ZooTask]) -> None:
@@ -88,8 +95,9 @@ def _refuse_foreign(folder: Path, zoo: Zoo, kept: Sequence[ZooTask]) -> None:
 def _is_begun(folder: Path) -> bool:
     """Whether a folder holds no more than a zoo's empty tables, which are made before all else."""
     names = {path.name for path in folder.iterdir() if not is_unfinished(path)}
-    tables = Tables(folder)
-    return names <= {f"{name}.lance" for name in KEYS} and not any(
+    blobs = LocalBlobs(folder)
+    tables = Tables(blobs, Seals(blobs))
+    return names <= {FOLDER.strip("/"), *(f"{name}.lance" for name in KEYS)} and not any(
         tables.has(name) and tables.read(name).num_rows for name in KEYS
     )
 

@@ -13,10 +13,11 @@ from typing import Generic, TypeVar
 
 import pyarrow as pa
 
+from tans.errors import ZooError
 from tans.zoo.blobs import Blobs, damaged
 from tans.zoo.migrations import log_2_to_3
-from tans.zoo.rows import KEYS, LOG_SCHEMAS, LedgerLine, StepCost, from_log
-from tans.zoo.tables import Tables
+from tans.zoo.rows import LOG_SCHEMAS, LedgerLine, StepCost, from_log, to_log
+from tans.zoo.tables import Tables, distinct
 
 Line = TypeVar("Line", StepCost, LedgerLine)
 
@@ -42,14 +43,12 @@ class Log(Generic[Line]):
         Raises:
             ZooError: it is damaged.
         """
-        stored = self._tables.read(self.name).to_pylist() if self._tables.has(self.name) else []
-        # a move that was killed may have left lines in both
-        rows = {tuple(row[k] for k in KEYS[self.name]): row for row in self._old().to_pylist()}
-        rows |= {tuple(row[k] for k in KEYS[self.name]): row for row in stored}
-        return [
-            self._line(**{name: value for name, value in rows[key].items() if name != "at"})
-            for key in sorted(rows)
-        ]
+        rows = self._old()
+        if self._tables.has(self.name):
+            stored = self._tables.read(self.name).select(rows.column_names)
+            # a move that was killed may have left lines in both
+            rows = distinct(self.name, pa.concat_tables([rows, stored]))
+        return to_log(self.name, rows, f"{self._blobs}/{self.name}.lance")
 
     def add(self, lines: Sequence[Line]) -> None:
         """Add lines in one commit, after those of an older form.
@@ -72,5 +71,5 @@ class Log(Generic[Line]):
         try:
             lines = [self._line(**fields) for fields in log_2_to_3(data)]
             return from_log(self.name, lines, 0)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError, ZooError) as error:
             raise damaged(f"{self._blobs}/{self._key}", error) from error

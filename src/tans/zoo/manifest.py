@@ -8,9 +8,10 @@ from typing import ClassVar
 
 from tans.errors import TansError, ZooError
 from tans.files import Fields, Manifest
-from tans.types import NetworkRef
+from tans.types import Digest, NetworkRef
 from tans.zoo.blobs import Blobs
 from tans.zoo.migrations import manifest_2_to_3
+from tans.zoo.seals import Seals
 from tans.zoo.weights import RESTORE
 
 KEY = "zoo.json"
@@ -21,7 +22,7 @@ class Base:
     """The network whose features describe images, and that supernets start from."""
 
     ref: NetworkRef
-    weights: str
+    weights: Digest
     """SHA-256 of its weights, which differences are stored against."""
 
 
@@ -47,8 +48,9 @@ def read_manifest(blobs: Blobs, remedy: str = "check the path") -> ZooManifest:
     Raises:
         ZooError: there is none, or it is damaged or of a schema that cannot be read.
     """
-    if not blobs.exists(KEY):
+    seals = Seals(blobs)
+    if not seals.exists(KEY):
         raise ZooError(
             f"no zoo in {blobs} (no readable {KEY}); {remedy}, or make a zoo with 'tans zoo build'"
         )
-    return ZooManifest.parse(blobs.get(KEY), f"{blobs}/{KEY}")
+    return ZooManifest.parse(seals.get(KEY), f"{blobs}/{KEY}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 
 import numpy as np
@@ -20,6 +21,7 @@ SIDE = 64
 """Pixels a side of a thumbnail."""
 STEPS = 255
 """Steps from the least value of a feature to its greatest."""
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def sheet_to_bytes(thumbnails: Tensor) -> bytes:
@@ -48,10 +50,13 @@ def sheet_from_bytes(data: bytes) -> Tensor:
         ZooError: the bytes are no contact sheet.
     """
     try:
-        with Image.open(BytesIO(data), formats=["WEBP"]) as sheet:
-            pixels = np.asarray(sheet.convert("RGB"))  # (512, 512, 3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            sheet = Image.open(BytesIO(data), formats=["WEBP"])  # reads its size alone
+        _check_size(sheet)
+        pixels = np.asarray(sheet.convert("RGB"))  # (512, 512, 3)
         tiles = pixels.reshape(TILES, SIDE, TILES, SIDE, 3).transpose(0, 2, 4, 1, 3)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError, *BOMBS) as error:
         raise ZooError(
             f"not a contact sheet ({error}); expected a WebP of 512 x 512 pixels"
         ) from error
@@ -100,11 +105,34 @@ def features_from_bytes(data: bytes) -> tuple[Tensor, Tensor]:
     """
     try:
         stored = safetensors.torch.load(data)
+        steps, scale, offset = (stored[name] for name in ("steps", "scale", "offset"))
+        labels = stored["labels"]
+        _check_features(steps, scale, offset, labels)
         # in float64, because all steps of a huge scale may be beyond float32 where the sum is not
-        values = stored["steps"] * stored["scale"].double() + stored["offset"]
-        return values.float(), stored["labels"].long()
-    except (SafetensorError, KeyError) as error:
+        values = (steps * scale.double() + offset).float()
+        if not torch.isfinite(values).all():
+            raise ValueError("a feature is not finite")
+        return values, labels.long()
+    except (SafetensorError, KeyError, ValueError) as error:
         raise ZooError(f"not a features file ({error}); expected one written by tans") from error
+
+
+def _check_size(sheet: Image.Image) -> None:
+    """Before anything is decoded, as that may take any amount of memory."""
+    if sheet.size != (TILES * SIDE, TILES * SIDE):
+        raise ValueError(f"{sheet.width} x {sheet.height} pixels")
+
+
+def _check_features(steps: Tensor, scale: Tensor, offset: Tensor, labels: Tensor) -> None:
+    count, width = steps.shape if steps.dim() == 2 else (0, 0)
+    shapes = scale.shape == offset.shape == (width,) and labels.shape == (count,)
+    types = scale.is_floating_point() and offset.is_floating_point()
+    whole = steps.dtype == torch.uint8 and labels.dtype in (torch.uint8, torch.int16)
+    if not count or not shapes or not types or not whole or int(labels.min()) < 0:
+        found = {"steps": steps, "scale": scale, "offset": offset, "labels": labels}
+        raise ValueError(
+            ", ".join(f"{name} {t.dtype} {tuple(t.shape)}" for name, t in found.items())
+        )
 
 
 def _narrow(labels: Tensor) -> Tensor:

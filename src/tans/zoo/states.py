@@ -7,11 +7,13 @@ from functools import lru_cache
 from tans.errors import InputError, WeightsError, ZooError
 from tans.networks.network import Weights
 from tans.networks.published import published_at, read_published
-from tans.zoo.blobs import Files
+from tans.zoo.blobs import Files, damaged
 from tans.zoo.weights import (
+    check_finite,
     from_bytes,
     pack_difference,
     pack_whole,
+    shortened,
     to_bytes,
     unpack_difference,
     unpack_whole,
@@ -48,13 +50,27 @@ class States:
         Raises:
             ZooError: there is none, or it or its base is damaged.
         """
-        return self._read(digest, place)
+        try:
+            return self._read(digest, place)
+        except RecursionError as error:
+            reason = "its base is a difference from a difference, and so on"
+            raise damaged(self.files.where("weights", digest), reason) from error
 
     def _unpack(self, digest: str, place: str | None) -> Weights:
         if place is not None:
             return _read_placed(place, digest)
-        tensors, base = from_bytes(self.files.get("weights", digest))
-        return unpack_whole(tensors) if base is None else unpack_difference(tensors, self.get(base))
+        data = self.files.get("weights", digest)
+        try:
+            tensors, base = from_bytes(data)
+        except ZooError as error:
+            raise damaged(self.files.where("weights", digest), error) from error
+        origin = None if base is None else self.get(base)
+        try:
+            state = unpack_whole(tensors) if origin is None else unpack_difference(tensors, origin)
+            check_finite(state)
+        except (RuntimeError, TypeError, LookupError, ZooError) as error:
+            raise damaged(self.files.where("weights", digest), shortened(error)) from error
+        return state
 
 
 def _read_placed(place: str, digest: str) -> Weights:

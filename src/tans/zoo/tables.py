@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import lancedb
@@ -15,9 +14,10 @@ import pyarrow as pa
 
 from tans.errors import ZooError
 from tans.files import UNFINISHED, alone
-from tans.zoo.blobs import damaged
+from tans.zoo.blobs import LocalBlobs, damaged
 from tans.zoo.migrations import entries_2_to_3, is_old, old_columns
-from tans.zoo.rows import KEYS, schemas
+from tans.zoo.rows import KEYS, check_columns, schemas
+from tans.zoo.seals import Seals
 
 ATTEMPTS = 6
 """Of a commit that another writer got ahead of; LanceDB retries by itself before that."""
@@ -28,12 +28,16 @@ FAILURES = (OSError, RuntimeError, ValueError)
 class Tables:
     """The tables in a zoo's folder, as they were when first read, and its own changes.
 
+    A table is checked against its seals when it is first read, and sealed when it was changed.
+
     Args:
-        folder: of the zoo.
+        blobs: of the zoo.
+        seals: of the zoo.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, blobs: LocalBlobs, seals: Seals) -> None:
+        self._blobs, self._seals = blobs, seals
+        self.folder = blobs.root
         self._table = cache(self._open)
 
     def create(self, schemas: Mapping[str, pa.Schema]) -> None:
@@ -41,11 +45,14 @@ class Tables:
 
         Raises:
             OSError, RuntimeError, ValueError: as LanceDB does.
+            ZooError: a table was lost, or is damaged.
         """
         database = lancedb.connect(self.folder)
         for name, schema in schemas.items():
             with alone(self.folder / f"{name}.lance"):
+                self._seals.check(name)
                 database.create_table(name, schema=schema, exist_ok=True)
+                self._seals.seal(self._seals.files(name))
 
     def has(self, name: str) -> bool:
         """Whether there is such a table.
@@ -55,8 +62,10 @@ class Tables:
         """
         try:
             self._table(name)
-        except ValueError:  # LanceDB's way to say that it was not found
-            return False
+        except ValueError as error:
+            if "not found" in str(error):  # LanceDB's way to say so
+                return False
+            raise damaged(self.folder / f"{name}.lance", error) from error
         except FAILURES as error:
             raise damaged(self.folder / f"{name}.lance", error) from error
         return True
@@ -89,7 +98,7 @@ class Tables:
         Raises:
             ZooError: the table cannot be changed.
         """
-        rows = _distinct(name, rows)
+        rows = distinct(name, rows)
         self._commit(
             name,
             lambda table, _: (
@@ -107,10 +116,18 @@ class Tables:
             ZooError: a table cannot be changed.
         """
         for name in filter(self.has, KEYS):
+            self._seals.check(name)
             self._commit(name, _optimise)
+        tables = tuple(f"{name}.lance/" for name in KEYS)
+        self._seals.rewrite(lambda key: not key.startswith(tables) or self._blobs.exists(key))
 
     def _open(self, name: str) -> Any:
-        return lancedb.connect(self.folder).open_table(name)
+        self._blobs.place(f"{name}.lance")  # refuses links that lead out of the folder
+        self._seals.check(name)
+        table = lancedb.connect(self.folder).open_table(name)
+        if name != "entries" or not is_old(table.schema):
+            check_columns(name, table.schema)
+        return table
 
     def upgrade(self) -> None:
         """Give tables of an older schema their newer form, each at once.
@@ -142,11 +159,11 @@ class Tables:
     def _query(self, name: str, columns: list[str] | None, where: str | None) -> pa.Table:
         table = self._table(name)
         if not is_old(table.schema):
-            return _distinct(name, _found(table, columns, where))
+            return distinct(name, _found(table, columns, where))
         columns = columns or schemas()[name].names
         old = _found(table, old_columns(columns), where)
         width = table.schema.field("functional").type.list_size
-        return _distinct(name, entries_2_to_3(old, columns, width))
+        return distinct(name, entries_2_to_3(old, columns, width))
 
     def _commit(self, name: str, change: Callable[[Any, bool], object]) -> None:
         """Change a table, which is told whether nobody else writes to it for sure."""
@@ -154,6 +171,7 @@ class Tables:
             try:
                 with alone(self.folder / f"{name}.lance") as held:
                     change(self._table(name), held)
+                    self._seals.seal(self._seals.files(name))
                 return
             except FAILURES as error:
                 failure = error
@@ -171,11 +189,16 @@ def _found(table: Any, columns: list[str] | None, where: str | None) -> pa.Table
     return (query if where is None else query.where(where)).to_arrow()
 
 
-def _distinct(name: str, rows: pa.Table) -> pa.Table:
+def distinct(name: str, rows: pa.Table) -> pa.Table:
     """Rows in order of their key, the last of each key.
 
     LanceDB lets two writers that add the same key at the same moment both append it.
+
+    Raises:
+        ValueError: a row has no key.
     """
+    if any(rows[key].null_count for key in KEYS[name]):
+        raise ValueError(f"a row has no {' or '.join(KEYS[name])}")
     columns = [rows[key].to_pylist() for key in KEYS[name]]
     last = {key: index for index, key in enumerate(zip(*columns, strict=True))}
     return rows.take(pa.array([last[key] for key in sorted(last)], pa.int64()))

@@ -29,6 +29,8 @@ DIVISORS = (5.9, 6.3, 6.6, 6.8, 7.0, 7.15, 7.3, 7.4, 7.49)
 
 Below LEVELS + 1/2, so that the largest difference too is met within half a step.
 """
+LONGEST = 300
+"""Characters of a message of torch that are passed on."""
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 RESTORE = "run 'tans zoo verify', then restore it from a copy or build the zoo again"
 
@@ -90,6 +92,22 @@ def unpack_whole(packed: Mapping[str, Tensor]) -> Weights:
     return {name: _widen(tensor) for name, tensor in packed.items()}
 
 
+def check_finite(state: Mapping[str, Tensor]) -> None:
+    """Refuse weights that no network can compute with.
+
+    Raises:
+        ZooError: a value is not finite, or complex.
+    """
+    for name, tensor in state.items():
+        if tensor.is_complex() or not torch.isfinite(tensor).all():
+            raise ZooError(f"{name} holds values that are no finite numbers")
+
+
+def shortened(error: Exception) -> str:
+    """What an error says, without the lists that torch adds."""
+    return " ".join(str(error).split())[:LONGEST] or type(error).__name__
+
+
 def has_statistics(state: Mapping[str, Tensor]) -> bool:
     """Whether a state holds the running statistics of batch-norm layers."""
     return any(map(_is_statistic, state))
@@ -110,12 +128,13 @@ def assemble(state: Mapping[str, Tensor], ref: NetworkRef) -> Network:
         ZooError: the weights are not of this network.
     """
     family = get_family(ref.family)
-    classes = len(state[f"{HEAD}bias"]) if has_head(state) else 1
-    network = _unfilled(family, ref, classes)
+    classes = state[f"{HEAD}bias"].shape[:1].numel() if has_head(state) else 1
+    network = _unfilled(family, ref, classes, sum(t.numel() for t in state.values()))
     try:
         missing = network.load_weights(family.select(state, ref), strict=False)
-    except (RuntimeError, InputError) as error:
-        raise ZooError(f"the weights do not fit {ref.name}: {error}; {RESTORE}") from error
+    except (RuntimeError, InputError, LookupError, TypeError, ValueError) as error:
+        reason = shortened(error)
+        raise ZooError(f"the weights do not fit {ref.name}: {reason}; {RESTORE}") from error
     lost = {name for name in missing if not _is_statistic(name)}
     if not has_head(state):
         network.replace_head(1)
@@ -125,9 +144,11 @@ def assemble(state: Mapping[str, Tensor], ref: NetworkRef) -> Network:
     return network.eval()
 
 
-def _unfilled(family: Family, ref: NetworkRef, classes: int) -> Network:
-    """A network whose weights are about to be replaced."""
+def _unfilled(family: Family, ref: NetworkRef, classes: int, values: int) -> Network:
+    """A network whose weights are about to be replaced by so many values."""
     if not isinstance(family, Elastic):
+        if (body := family.describe(ref).body_params) > values:  # before memory is taken for them
+            raise ZooError(f"{ref.name} has {body} parameters, its weights {values}; {RESTORE}")
         return family.build(ref, classes)  # it may hold what no weights name
     with torch.device("meta"):  # no time for random weights
         network = family.build(ref, classes)

@@ -6,19 +6,22 @@
     weights/<sha256>.safetensors networks, whole or as differences from a base
     sheets/<sha256>.webp         64 thumbnails of each task
     features/<sha256>.safetensors query features of each task
-    retrieval/                   what meta-learning adds
+    retrieval/                   what meta-learning adds, with seals of its own
+    construction.json, .md       what a build by a strategy counts, and what it found
+    seals/<sha256>.sha256        hashes of all files above that are not named by theirs
 
 Files are named by their content and come before the rows that name them, so a writer killed at any
-moment leaves at most files that no row names.
+moment leaves at most files that no row names, and files without a seal.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,13 +33,16 @@ from tans.networks.family import describe
 from tans.networks.network import Network, Weights
 from tans.types import NetworkRef, Transfer, ZooEntry
 from tans.zoo import previews, rows
-from tans.zoo.blobs import Files, LocalBlobs
+from tans.zoo.blobs import Files, LocalBlobs, damaged
 from tans.zoo.logs import Log
 from tans.zoo.manifest import KEY, Base, ZooManifest, read_manifest
 from tans.zoo.rows import VECTORS, LedgerLine, StepCost, ZooTask
+from tans.zoo.seals import Seals
 from tans.zoo.states import States
 from tans.zoo.tables import FAILURES, Tables
 from tans.zoo.weights import assemble, calibrated, has_head, has_statistics
+
+Content = TypeVar("Content")
 
 IMAGENET = "imagenet"
 """Task of the entries whose weights are the shared base or its ImageNet origin."""
@@ -70,7 +76,8 @@ class Zoo:
         self.path, self.manifest = path, manifest
         self.blobs = LocalBlobs(path)
         self.files = Files(self.blobs)
-        self._tables = Tables(path)
+        self.seals = Seals(self.blobs)
+        self._tables = Tables(self.blobs, self.seals)
         self._states = States(self.files)
         self.costs = Log(self._tables, self.blobs, "costs", StepCost)
         self.ledger = Log(self._tables, self.blobs, "ledger", LedgerLine)
@@ -82,16 +89,16 @@ class Zoo:
         Raises:
             ZooError: what is there cannot be opened, or the folder cannot be written.
         """
-        blobs = LocalBlobs(path)
+        zoo = cls(Path(path), ZooManifest())
         try:
             with alone(Path(path) / KEY):
-                if blobs.exists(KEY):
+                if zoo.seals.exists(KEY):
                     return cls.open(path)
-                Tables(Path(path)).create(rows.schemas())
-                blobs.put(KEY, ZooManifest().to_bytes())
+                zoo._tables.create(rows.schemas())
+                zoo.seals.put(KEY, zoo.manifest.to_bytes())
         except FAILURES as error:
             raise ZooError(f"cannot make a zoo in {path}: {error}; choose a new folder") from error
-        return cls(Path(path), ZooManifest())
+        return zoo
 
     @classmethod
     def open(cls, path: str | Path | None = None) -> Zoo:
@@ -132,14 +139,18 @@ class Zoo:
 
     @property
     def retrieval(self) -> Path:
-        """Folder of the retrieval models learnt on this zoo."""
-        return self.path / "retrieval"
+        """Folder of the retrieval models learnt on this zoo.
+
+        Raises:
+            ZooError: it is a link that leads out of the zoo.
+        """
+        return self.blobs.place("retrieval")
 
     # Reading
 
     def tasks(self) -> list[ZooTask]:
         """Source tasks, in order of name."""
-        return rows.to_tasks(self._tables.read("tasks"))
+        return rows.to_tasks(self._tables.read("tasks"), self._where("tasks"))
 
     def task(self, name: str) -> ZooTask:
         """The source task of that name.
@@ -162,7 +173,7 @@ class Zoo:
         """
         names = [n for n in rows.schemas()["entries"].names if vectors or n not in VECTORS]
         where = None if task is None else _equals("task", task)
-        return rows.to_entries(self._tables.read("entries", names, where))
+        return rows.to_entries(self._tables.read("entries", names, where), self._where("entries"))
 
     def entry(self, id: str) -> ZooEntry:
         """The entry of that id.
@@ -170,7 +181,8 @@ class Zoo:
         Raises:
             ZooError: there is none; the message names the nearest.
         """
-        found = rows.to_entries(self._tables.read("entries", where=_equals("id", id)))
+        stored = self._tables.read("entries", where=_equals("id", id))
+        found = rows.to_entries(stored, self._where("entries"))
         if not found:
             ids = self._tables.read("entries", ["id"])["id"].to_pylist()
             raise ZooError(f"no entry {id!r} in {self.path}; {_nearest(id, ids)}")
@@ -186,11 +198,15 @@ class Zoo:
         """
         if column not in VECTORS:
             raise InputError(f"no vector {column!r}; expected one of {', '.join(VECTORS)}")
-        return rows.to_matrix(self._tables.read("entries", ["id", column])[column])
+        stored = self._tables.read("entries", ["id", column])[column]
+        try:
+            return rows.to_matrix(stored)
+        except ZooError as error:
+            raise damaged(self._where("entries"), f"column {column}: {error}") from error
 
     def transfers(self) -> list[Transfer]:
         """Measured transfers, in order of source and target."""
-        return rows.to_transfers(self._tables.read("transfers"))
+        return rows.to_transfers(self._tables.read("transfers"), self._where("transfers"))
 
     def thumbnails(self, task: str) -> Tensor:
         """64 images of a source task, uint8 (64, 3, 64, 64).
@@ -201,7 +217,7 @@ class Zoo:
         digest = self.task(task).sheet
         if digest is None:
             raise ZooError(f"task {task!r} has no thumbnails: it was added to {self.path} without")
-        return previews.sheet_from_bytes(self.files.get("sheets", digest))
+        return self._content("sheets", digest, previews.sheet_from_bytes)
 
     def features(self, task: str) -> tuple[Tensor, Tensor]:
         """Query features, float32 (n, d), and labels, int64 (n,), of a source task.
@@ -209,13 +225,35 @@ class Zoo:
         A task without images has none: n is 0.
 
         Raises:
-            ZooError: there is no such task.
+            ZooError: there is no such task, or they are damaged, of another width than the base's
+                or of other classes than the task's.
         """
-        digest = self.task(task).features
-        if digest is None:
-            width = 0 if self.base is None else describe(self.base_ref).width
+        stored = self.task(task)
+        width = 0 if self.base is None else describe(self.base_ref).width
+        if stored.features is None:
             return torch.zeros(0, width), torch.zeros(0, dtype=torch.int64)
-        return previews.features_from_bytes(self.files.get("features", digest))
+        found, labels = self._content("features", stored.features, previews.features_from_bytes)
+        expected = width or found.shape[1]
+        if found.shape[1] != expected or int(labels.max()) >= len(stored.classes):
+            where = self.files.where("features", stored.features)
+            raise damaged(
+                where,
+                f"features {tuple(found.shape)} and labels up to {int(labels.max())} of task "
+                f"{task!r}; expected {expected} a row and labels of {len(stored.classes)} classes",
+            )
+        return found, labels
+
+    def check_tasks(self, entries: Iterable[ZooEntry]) -> None:
+        """Make sure that the tasks are there that entries speak for.
+
+        Raises:
+            ZooError: one is not.
+        """
+        known = {task.name for task in self.tasks()}
+        for entry in entries:
+            if entry.task not in known:
+                reason = f"row {entry.id!r}, column origins: no task {entry.task!r} is stored"
+                raise damaged(self._where("entries"), reason)
 
     # Networks
 
@@ -327,7 +365,7 @@ class Zoo:
             raise ZooError(f"weights {hash} lack running statistics; expected weights stored whole")
         self._upgrade()
         self.manifest = ZooManifest(base=Base(ref, hash))
-        self.blobs.put(KEY, self.manifest.to_bytes())
+        self.seals.put(KEY, self.manifest.to_bytes())
 
     def copy_base(self, other: Zoo) -> None:
         """Share another zoo's base: its weights, and its task ``imagenet`` with all entries.
@@ -419,15 +457,30 @@ class Zoo:
     def compact(self) -> None:
         """Leave few files: merge each table's fragments, drop old versions and unfinished files.
 
-        What is unfinished stays where its writer may live.
+        What is unfinished stays where its writer may live. What has no seal gets one, as in zoos of
+        older versions of tans.
+
+        Raises:
+            ZooError: a table is damaged; it is left as it is.
         """
+        self.seals.seal([KEY])
         self._tables.compact()
         self.blobs.sweep()
+
+    def _where(self, table: str) -> Path:
+        return self.path / f"{table}.lance"
+
+    def _content(self, kind: str, digest: str, read: Callable[[bytes], Content]) -> Content:
+        data = self.files.get(kind, digest)
+        try:
+            return read(data)
+        except ZooError as error:
+            raise damaged(self.files.where(kind, digest), error) from error
 
     def _upgrade(self) -> None:
         """Give all that is stored the newest schema; first the manifest, which versions read."""
         if self._tables.is_old():
-            self.blobs.put(KEY, self.manifest.to_bytes())
+            self.seals.put(KEY, self.manifest.to_bytes())
             self._tables.upgrade()
             for log in (self.costs, self.ledger):
                 log.add([])

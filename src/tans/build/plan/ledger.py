@@ -84,7 +84,7 @@ def write_report(
         )
         for task, (front, _) in found.items()
     ]
-    zoo.blobs.put(REPORT, ("\n\n".join([head, *sections]) + "\n").encode())
+    zoo.seals.put(REPORT, ("\n\n".join([head, *sections]) + "\n").encode())
 
 
 def _counted(costing: Costing) -> str:

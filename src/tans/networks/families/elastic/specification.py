@@ -344,8 +344,10 @@ def architecture_of(ref: NetworkRef) -> Architecture:
     """Inverse of ``ref_of``.
 
     Raises:
-        InputError: the network is of another family.
+        InputError: the network is of another family, or in no space.
     """
     if ref.family != FAMILY:
         raise InputError(f"{ref} is not of the family {FAMILY!r}; expected a slice of a supernet")
-    return Architecture.parse(ref.name)
+    architecture = Architecture.parse(ref.name)
+    get_space(architecture.space).check(architecture)
+    return architecture
