@@ -33,6 +33,9 @@ class FakeZoo:
         rows = (("a", "imagenet", None), ("b", "flags", 0.5), ("c", "thai", 0.25))
         return [SimpleNamespace(id=i, task=t, accuracy=a) for i, t, a in rows]
 
+    def check_tasks(self, entries: list[SimpleNamespace]) -> None:
+        assert {entry.task for entry in entries} <= {task.name for task in self.tasks()}
+
     def features(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         place = ("thai", "flags", "imagenet").index(name)
         count = self.images[place]
