@@ -9,6 +9,8 @@
     ├── MissingExtraError an optional dependency is not installed
     └── MissingBenchError the distribution tans-bench is not installed
 
+TansWarning stands apart: what tans goes on without.
+
 A message says what came, what was expected, and what to do.
 """
 
