@@ -6,14 +6,14 @@ import re
 import pytest
 
 from tans import errors
-from tans.errors import MissingBenchError, MissingExtraError, TansError
+from tans.errors import MissingBenchError, MissingExtraError, TansError, TansWarning
 
 CLASSES = [each for _, each in inspect.getmembers(errors, inspect.isclass)]
 
 
 @pytest.mark.parametrize("error", CLASSES)
 def test_every_failure_is_one_of_tans_and_is_drawn_in_the_tree(error: type[Exception]) -> None:
-    assert issubclass(error, TansError)
+    assert issubclass(error, TansError | TansWarning)
     assert re.search(rf"\b{error.__name__}\b", errors.__doc__ or "")
 
 

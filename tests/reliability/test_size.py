@@ -66,6 +66,7 @@ def run(*arguments: object) -> tuple[str, list[str], int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell the peak so")
 def test_many_images(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> None:
     """20,000 images of 50 classes are searched with and learnt from within 3 GB"""
@@ -80,6 +81,7 @@ def test_many_images(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("classes", [300, 1000])
 def test_many_classes(trials: Trials, tmp_path: Path, small_zoo: Zoo, classes: int) -> None:
     """Of 300 and of 1,000 classes all commands work, and say no more than can be read"""
