@@ -9,14 +9,10 @@
     ├── MissingExtraError an optional dependency is not installed
     └── MissingBenchError the distribution tans-bench is not installed
 
-<<<<<<< HEAD
-A message says what came, what was expected, and what to do. Names in it, and wherever else they are
-shown to people, pass through ``visible``.
-=======
 TansWarning stands apart: what tans goes on without.
 
-A message says what came, what was expected, and what to do.
->>>>>>> r-means
+A message says what came, what was expected, and what to do. Names in it, and wherever else they are
+shown to people, pass through ``visible``.
 """
 
 import re
