@@ -9,13 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tans.build.engine import build_zoo
 from tans.build.published import add_published
 from tans.build.transfers import measure_transfers
 from tans.cli.views import write_predictions
@@ -34,7 +36,8 @@ from tans.workflow import train
 from tans.zoo.copy import copy_tasks
 from tans.zoo.zoo import Zoo
 from tests.reliability.counting import Trials
-from tests.small_zoo import drawn_task
+from tests.reliability.test_writers import META, same
+from tests.small_zoo import SMALL, TRANSFERS, drawn_task
 
 FAILURES = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO)
 
@@ -74,7 +77,7 @@ def failing(
                 raise
             return write(path, data)
 
-        def replace(path: Path, target: Path) -> Path:
+        def move(path: Path, target: Path) -> Path:
             disk.ask(path)
             return rename(path, target)
 
@@ -88,7 +91,7 @@ def failing(
             sync(file)
 
         patch.setattr(Path, "write_bytes", write_half)
-        patch.setattr(Path, "replace", replace)
+        patch.setattr(Path, "replace", move)
         patch.setattr(Path, "mkdir", mkdir)
         patch.setattr(os, "fsync", fsync)
         yield disk
@@ -259,6 +262,79 @@ def test_a_copy_of_a_zoo(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> None
         FAILURES[:1],
         over=False,
     )
+
+
+def go_on(
+    trials: Trials,
+    place: Path,
+    act: Callable[[Path], object],
+    before: Callable[[Path], object],
+    equal: Callable[[Path], object],
+) -> None:
+    """Fill the disk for good at each step of what writes into a folder; with room, it goes on.
+
+    Args:
+        before: makes the folder as it is at the beginning.
+        equal: raises what is not as it should be at the end.
+    """
+    before(place)
+    with failing(None) as disk:
+        act(place)
+    for step in range(1, disk.asked + 1):
+        shutil.rmtree(place)
+        before(place)
+        with trials.trial(f"step {step} of {disk.asked}"):
+            with (
+                failing(step, for_good=True),
+                pytest.raises((TansError, OSError), match=os.strerror(errno.ENOSPC)),
+            ):
+                act(place)
+            act(place)
+            equal(place)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_build(trials: Trials, tmp_path: Path, small_zoo: Zoo, small_tasks: list[Task]) -> None:
+    """The disk is full from some step of a build on; with room, the build goes on"""
+    settings = replace(SMALL, subnets=2)
+    build = partial(build_zoo, tasks=small_tasks[:1], settings=settings, base_from=small_zoo)
+    build(tmp_path / "whole")
+    go_on(trials, tmp_path / "zoo", build, Path.mkdir, partial(same, whole=tmp_path / "whole"))
+
+
+def test_a_meta_training(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> None:
+    """The disk is full from some step of a meta-training on; with room, it is done again"""
+    settings = replace(META, seed=5)
+    shutil.copytree(small_zoo.path, tmp_path / "whole")
+    train(Zoo.open(tmp_path / "whole"), settings)
+    go_on(
+        trials,
+        tmp_path / "zoo",
+        lambda place: train(Zoo.open(place), settings),
+        partial(shutil.copytree, small_zoo.path),
+        partial(same, whole=tmp_path / "whole"),
+    )
+
+
+@pytest.mark.long
+def test_transfers(trials: Trials, tmp_path: Path, small_zoo: Zoo, small_tasks: list[Task]) -> None:
+    """The disk is full from some step of measuring transfers on; with room, it goes on"""
+
+    def measure(place: Path) -> None:
+        measure_transfers(Zoo.open(place), small_tasks, TRANSFERS)
+
+    def equal(place: Path) -> None:
+        found, wanted = (
+            [replace(t, seconds=0.0) for t in Zoo.open(folder).transfers()]
+            for folder in (place, tmp_path / "whole")
+        )
+        assert found == wanted
+        assert not list(place.rglob(".*.tmp"))
+
+    shutil.copytree(small_zoo.path, tmp_path / "whole")
+    measure(tmp_path / "whole")
+    go_on(trials, tmp_path / "zoo", measure, partial(shutil.copytree, small_zoo.path), equal)
 
 
 # Disks of their own
