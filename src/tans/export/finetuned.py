@@ -32,7 +32,6 @@ from tans.files import (
     Fields,
     Manifest,
     alone,
-    check_file,
     read_file,
     try_folder,
     write_file,
@@ -182,12 +181,7 @@ def load_finetuned(folder: str | Path) -> Classifier:
     folder = Path(folder).expanduser()
     stored = _read_description(folder)
     try:
-        check_file(folder / WEIGHTS)
-        with (folder / WEIGHTS).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest != stored.weights.sha256:
-            stored = _unfinished(folder, digest) or stored
-        network = _filled(stored, folder / WEIGHTS)
+        stored, network = _filled([stored, *_unfinished(folder)], folder / WEIGHTS)
     except (OSError, ValueError, RuntimeError, SafetensorError, InputError) as error:
         raise stored.damaged(f"the fine-tuned network in {folder}", error) from error
     card = json.loads(stored.to_bytes())
@@ -282,24 +276,34 @@ def _preprocessing(input: InputSpec, reading: Reading) -> dict[str, Any]:
     }
 
 
-def _filled(stored: Description, path: Path) -> Network:
-    """The network that a description is of, with its weights.
+def _filled(told: Sequence[Description], path: Path) -> tuple[Description, Network]:
+    """The network whose weights are in a file, and that of some descriptions which is its own.
 
     Raises:
         OSError, ValueError, RuntimeError, SafetensorError, InputError: it cannot be.
     """
-    with torch.device("meta"):  # before memory is asked for: it may be much larger than its file
-        expected = build(stored.network, len(stored.classes)).weights()
-    most = sum(tensor.nbytes for tensor in expected.values()) + HEADER_BYTES
-    content = read_file(path, most)
-    if hashlib.sha256(content).hexdigest() != stored.weights.sha256:
+    content = read_file(path, max(map(_most_bytes, told)))
+    digest = hashlib.sha256(content).hexdigest()
+    stored = next((each for each in told if each.weights.sha256 == digest), None)
+    if stored is None:
         raise ValueError(f"{WEIGHTS} does not have the hash that {DESCRIPTION} gives")
-    weights = from_bytes(content)
+    weights, expected = from_bytes(content), _expected(stored)
     for name in expected.keys() | weights.keys():
         _check_tensor(name, weights.get(name), expected.get(name))
     network = build(stored.network, len(stored.classes))
     network.load_weights(weights)
-    return network
+    return stored, network
+
+
+def _expected(stored: Description) -> Mapping[str, Tensor]:
+    """Tensors of the network that is described, without values."""
+    with torch.device("meta"):
+        return build(stored.network, len(stored.classes)).weights()
+
+
+def _most_bytes(stored: Description) -> int:
+    """Bytes that weights may take, before memory is asked for: a file may be much larger."""
+    return sum(tensor.nbytes for tensor in _expected(stored).values()) + HEADER_BYTES
 
 
 def _check_tensor(name: str, given: Tensor | None, expected: Tensor | None) -> None:
@@ -365,21 +369,22 @@ def complete(folder: Path) -> None:
         return
     try:
         with alone(folder / DESCRIPTION):
-            digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-            if (found := _unfinished(folder, digest)) is not None:
+            if told := _unfinished(folder):
+                found, _ = _filled(told, folder / WEIGHTS)
                 write_file(folder / DESCRIPTION, found.to_bytes())
     except OSError as error:
         raise InputError(f"the network in {folder} cannot be completed: {error}") from error
+    except (ValueError, RuntimeError, SafetensorError, InputError):
+        return  # the weights are those of the description that is in its place
 
 
-def _unfinished(folder: Path, digest: str) -> Description | None:
-    """A description of weights of that hash that has not taken its place; None if there is none."""
+def _unfinished(folder: Path) -> list[Description]:
+    """Descriptions that have not taken their place, which are whole."""
+    found = []
     for path in folder.glob(f".{DESCRIPTION}.*.tmp"):
         with suppress(OSError, InputError):
-            found = Description.parse(path.read_bytes(), path)
-            if found.weights.sha256 == digest:
-                return found
-    return None
+            found.append(Description.parse(read_file(path), path))
+    return found
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
