@@ -115,14 +115,18 @@ class _Writer:
 
     def __init__(self) -> None:
         self.rows = {row.test: row for row in stored_rows() if _function(row.test)}
+        self.counted = set[str]()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         counted = dict(report.user_properties).get("trials")
         if report.when == "teardown" and isinstance(counted, list):
             path, _, function = report.nodeid.partition("::")
-            test = f"{Path(path).name}::{function}"
+            test = f"{Path(path).name}::{function.partition('[')[0]}"
             said = inspect.getdoc(_function(test)) or test
-            self.rows[test] = Row(test, said.splitlines()[0].rstrip("."), *counted)
+            before = self.rows[test] if test in self.counted else Row(test, "", 0, 0)
+            tried, clean = before.tried + counted[0], before.clean + counted[1]
+            self.rows[test] = Row(test, said.splitlines()[0].rstrip("."), tried, clean)
+            self.counted.add(test)
 
     def pytest_sessionfinish(self) -> None:
         rows = [self.rows[test] for test in sorted(self.rows)]

@@ -157,6 +157,7 @@ def read_one(name: str) -> Callable[[Path], bytes]:
     return lambda folder: (folder / name).read_bytes()
 
 
+@pytest.mark.long
 def test_a_page(trials: Trials, tmp_path: Path) -> None:
     """A page cannot be written, at any step of it"""
     task = drawn_task("red", "one")
@@ -192,6 +193,7 @@ def tuned() -> FineTuned:
     return FineTuned(network, history, 1, 1.0, counts, 1.1, classes, Recipe(epochs=1))
 
 
+@pytest.mark.long
 def test_a_fine_tuned_network(
     trials: Trials, tmp_path: Path, tuned: FineTuned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,17 +272,19 @@ def go_on(
     act: Callable[[Path], object],
     before: Callable[[Path], object],
     equal: Callable[[Path], object],
+    most: int = 1000,
 ) -> None:
     """Fill the disk for good at each step of what writes into a folder; with room, it goes on.
 
     Args:
+        most: steps to try, evenly spread.
         before: makes the folder as it is at the beginning.
         equal: raises what is not as it should be at the end.
     """
     before(place)
     with failing(None) as disk:
         act(place)
-    for step in range(1, disk.asked + 1):
+    for step in range(1, disk.asked + 1, -(-disk.asked // most)):
         shutil.rmtree(place)
         before(place)
         with trials.trial(f"step {step} of {disk.asked}"):
@@ -303,6 +307,7 @@ def test_a_build(trials: Trials, tmp_path: Path, small_zoo: Zoo, small_tasks: li
     go_on(trials, tmp_path / "zoo", build, Path.mkdir, partial(same, whole=tmp_path / "whole"))
 
 
+@pytest.mark.long
 def test_a_meta_training(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> None:
     """The disk is full from some step of a meta-training on; with room, it is done again"""
     settings = replace(META, seed=5)
@@ -334,7 +339,7 @@ def test_transfers(trials: Trials, tmp_path: Path, small_zoo: Zoo, small_tasks: 
 
     shutil.copytree(small_zoo.path, tmp_path / "whole")
     measure(tmp_path / "whole")
-    go_on(trials, tmp_path / "zoo", measure, partial(shutil.copytree, small_zoo.path), equal)
+    go_on(trials, tmp_path / "zoo", measure, partial(shutil.copytree, small_zoo.path), equal, 8)
 
 
 # Disks of their own

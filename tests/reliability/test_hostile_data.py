@@ -174,6 +174,7 @@ HIDDEN: Mapping[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.long
 def test_pictures_that_unpack_to_more_than_they_show(
     trials: Trials, data: Callable[[], Path]
 ) -> None:

@@ -132,6 +132,7 @@ def test_deaths_of_a_build(
         shutil.rmtree(death)
 
 
+@pytest.mark.long
 def test_deaths_of_a_meta_training(trials: Trials, small_zoo: Zoo, tmp_path: Path) -> None:
     """A meta-training that dies at any of its writes, and is run again"""
     whole = tmp_path / "zoo"
@@ -161,6 +162,7 @@ def results(
     return tune(0), tune(1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("before", [False, True])
 def test_deaths_of_saving(
     trials: Trials,
