@@ -3,6 +3,7 @@ import dataclasses
 from itertools import pairwise
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -323,16 +324,23 @@ def test_the_mean_over_the_last_steps_is_kept_whatever_validation_says(network: 
     assert any(changed)
 
 
-def test_an_interrupt_keeps_the_mean_so_far(network: Network) -> None:
-    def interrupt(epoch: Epoch) -> None:
-        if epoch.epoch == 2:
-            raise KeyboardInterrupt
+def test_an_interrupt_keeps_the_mean_so_far(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the middle of an epoch, after the last reading of validation images."""
+    batches = 0
 
-    recipe = Recipe(epochs=5, batch_size=16, average=True)
-    tuned = finetune(
-        network, bars(), recipe=recipe, on_epoch=interrupt, on_interrupt=lambda _: True
-    )
-    assert tuned.best_epoch == 2
+    def interrupted(*given: Any) -> Tensor:
+        nonlocal batches
+        batches += 1
+        if batches == 6:
+            raise KeyboardInterrupt
+        return augment(*given)
+
+    monkeypatch.setattr("tans.training.augment", interrupted)
+    recipe = Recipe(epochs=5, batch_size=16, learning_rate=1e-3, average=True)
+    tuned = finetune(network, bars(), recipe=recipe, on_interrupt=lambda _: True)
+    assert tuned.best_epoch == tuned.history[-1].epoch == 2
     assert tuned.test_accuracy > 0.8
 
 

@@ -170,13 +170,13 @@ def finetune(
     on_epoch: Callable[[Epoch], None] | None = None,
     on_interrupt: Callable[[Epoch], bool] | None = None,
 ) -> FineTuned:
-    """Fit a network to a task under a new head, keeping the best epoch by validation.
+    """Fit a network to a task under a new head; the recipe says which weights are kept.
 
     Args:
         network: left as it is; a copy is trained.
         resolution: pixels a side; those of the network's own input when None.
         limit: at most this many training images, a stratified draw.
-        on_epoch: told after every epoch.
+        on_epoch: told after every epoch that validation images are looked at.
         on_interrupt: asked when a keyboard interrupt stops training, with the best epoch so far,
             whether to keep that; the interrupt goes on where there is none or it says no.
     """
@@ -223,6 +223,8 @@ def finetune(
     except KeyboardInterrupt:
         if not (keeper.history and on_interrupt and on_interrupt(keeper.best)):
             raise
+        if recipe.average and recipe.fit_head:  # steps were taken since the last reading
+            _adapt(keeper.judged, images, recipe.seed)
     network = keeper.kept()
     test_images, test_labels = task.split("test", side)
     test_scores = predict(network, test_images)  # (m, classes)

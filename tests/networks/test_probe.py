@@ -101,7 +101,9 @@ def test_blocks_have_the_same_mean_square(seed: int, widths: list[int]) -> None:
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(200, sum(widths), generator=generator) + 3
     mean, deviation = standards(features, widths)
-    squares = [part.square().sum(1).mean() for part in ((features - mean) / deviation).split(widths, 1)]
+    squares = [
+        part.square().sum(1).mean() for part in ((features - mean) / deviation).split(widths, 1)
+    ]
     for square in squares:
         assert square == pytest.approx(sum(widths) / len(widths), rel=0.01)
 

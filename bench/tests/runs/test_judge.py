@@ -7,7 +7,7 @@ import torch
 
 from tans.tasks.splits import TEST, TRAIN, VAL
 from tans.tasks.task import Task, TaskCard
-from tans_bench.runs.judge import MOST_TEST, MOST_VAL, SEEDS, judged, test_images
+from tans_bench.runs.judge import MOST_TEST, MOST_VAL, SEEDS, images_tested, judged
 
 CARD = TaskCard(source="made", version="1", licence="CC0-1.0", made="noise")
 
@@ -41,7 +41,7 @@ def task() -> Task:
 
 def test_each_image_is_tested_on_by_one_seed(task: Task) -> None:
     tested = [numbers(judged(task, seed, 300), "test") for seed in SEEDS]
-    assert sum(map(len, tested)) == test_images(task) == len(task)
+    assert sum(map(len, tested)) == images_tested(task) == len(task)
     assert set().union(*tested) == set(range(len(task)))
 
 

@@ -52,7 +52,7 @@ def judged(task: Task, seed: int, images: int) -> Task:
     )
 
 
-def test_images(task: Task) -> int:
+def images_tested(task: Task) -> int:
     """Images that a task is tested on, over all seeds."""
     counts = torch.bincount(_folds(task, torch.arange(len(task)), 0), minlength=len(SEEDS))
     return int(counts.clamp(max=MOST_TEST).sum())
