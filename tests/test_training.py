@@ -3,6 +3,7 @@ import dataclasses
 from itertools import pairwise
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -294,3 +295,56 @@ def test_a_fine_tuned_network_comes_with_its_temperature(network: Network) -> No
     )
     assert tuned.calibration == known
     assert known.images == len(val[1])
+
+
+def test_a_deep_head_is_fitted_and_trained(network: Network) -> None:
+    recipe = Recipe(epochs=2, batch_size=16, deep_head=True, average=True)
+    tuned = finetune(network, bars(), recipe=recipe)
+    assert tuned.network.is_deep
+    assert tuned.history[0].val_accuracy > 0.8
+    assert tuned.test_accuracy > 0.8
+    again = finetune(network, bars(), recipe=recipe)
+    assert again.confusion.equal(tuned.confusion)
+    for name, tensor in again.network.weights().items():
+        assert tensor.equal(tuned.network.weights()[name])
+
+
+def test_the_mean_over_the_last_steps_is_kept_whatever_validation_says(network: Network) -> None:
+    told: list[Epoch] = []
+    recipe = Recipe(epochs=25, batch_size=60, average=True)
+    tuned = finetune(network, bars(), recipe=recipe, on_epoch=told.append)
+    assert tuned.best_epoch == 25
+    assert [epoch.epoch for epoch in told] == [0, *range(3, 25, 3), 25]
+    best = finetune(network, bars(), recipe=dataclasses.replace(recipe, average=False))
+    assert len(best.history) == 26
+    changed = [
+        not tensor.equal(best.network.weights()[name])
+        for name, tensor in tuned.network.weights().items()
+    ]
+    assert any(changed)
+
+
+def test_an_interrupt_keeps_the_mean_so_far(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in the middle of an epoch, after the last reading of validation images."""
+    batches = 0
+
+    def interrupted(*given: Any) -> Tensor:
+        nonlocal batches
+        batches += 1
+        if batches == 6:
+            raise KeyboardInterrupt
+        return augment(*given)
+
+    monkeypatch.setattr("tans.training.augment", interrupted)
+    recipe = Recipe(epochs=5, batch_size=16, learning_rate=1e-3, average=True)
+    tuned = finetune(network, bars(), recipe=recipe, on_interrupt=lambda _: True)
+    assert tuned.best_epoch == tuned.history[-1].epoch == 2
+    assert tuned.test_accuracy > 0.8
+
+
+def test_augmentation_of_no_strength_leaves_images_nearly_as_they_are() -> None:
+    x = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    found = augment(x, False, torch.Generator().manual_seed(1), strength=0.0)
+    assert torch.allclose(found, x, atol=1e-5)

@@ -75,6 +75,17 @@ def test_loaded_network_computes_what_the_saved_one_does(folder: Path, tuned: Fi
     assert exported.network.ref == tuned.network.ref
 
 
+def test_a_deep_head_is_saved_and_loaded(tmp_path: Path, task: Task) -> None:
+    network = build(ref_of(LITE0.smallest, RESOLUTION), 3).eval()
+    network.replace_head(3, seed=1, deep=True)
+    save_finetuned(tmp_path, finetuned(network), task)
+    loaded = load_finetuned(tmp_path).network
+    assert loaded.is_deep
+    x = torch.randn(2, 3, RESOLUTION, RESOLUTION, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.allclose(loaded(x), network(x), atol=1e-6)
+
+
 def test_description_says_all_that_is_needed_to_use_and_to_trace_it(folder: Path) -> None:
     card = json.loads((folder / "model.json").read_text())
     assert card["network"] == {

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
-from tans.networks.network import Network, prepare, without_head
+from tans.networks.network import DeepHead, Network, prepare, without_head
 from tans.types import InputSpec, NetworkRef
 from tests.networks.plain import PlainFamily, plain_ref
 
@@ -176,3 +176,51 @@ def test_what_is_missing_is_named_where_that_is_allowed(network: Network) -> Non
     del weights[statistic]
     missing = network.load_weights(weights, strict=False)
     assert missing == [statistic, "classifier.weight", "classifier.bias"]
+
+
+# A head that reads all stages
+
+
+@torch.no_grad()
+def test_a_deep_head_reads_means_and_maxima_of_all_stages_and_the_features(
+    network: Network,
+) -> None:
+    network.replace_head(4, deep=True)
+    x = prepare(noise(3, 32), network.input)
+    read = network.head_features(x)
+    stages = network.stages(x)
+    pooled = [part for map in stages for part in (map.mean((2, 3)), map.amax((2, 3)))]
+    assert torch.allclose(read, torch.cat([*pooled, network.features(x)], 1))
+    assert network.classifier.in_features == read.shape[1]
+    assert network(x).shape == (3, 4)
+    assert not network.body._forward_hooks
+
+
+def test_a_deep_head_is_seeded_and_a_plain_one_takes_its_place(network: Network) -> None:
+    heads = []
+    for seed in (1, 1, 2):
+        network.replace_head(4, seed, deep=True)
+        heads.append(network.classifier.weight.clone())
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+    assert network.is_deep
+    network.replace_head(4)
+    assert not network.is_deep
+
+
+@torch.no_grad()
+def test_a_deep_head_standardises_what_it_reads(network: Network) -> None:
+    network.replace_head(2, deep=True)
+    head, x = network.classifier, prepare(noise(3, 32), network.input)
+    assert isinstance(head, DeepHead)
+    head.mean.copy_(network.head_features(x)[0])
+    head.scale.fill_(0.5)
+    expected = (network.head_features(x) - head.mean) * 0.5 @ head.weight.T + head.bias
+    assert torch.allclose(network(x), expected, atol=1e-5)
+    assert torch.allclose(network(x)[0], head.bias, atol=1e-5)
+
+
+def test_every_parameter_gets_a_gradient_under_a_deep_head(network: Network) -> None:
+    network.replace_head(2, deep=True)
+    network.train()(prepare(noise(3, 32), network.input)).square().sum().backward()
+    assert all(p.grad is not None for p in network.parameters())

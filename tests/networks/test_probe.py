@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tans.errors import InputError
-from tans.networks.probe import linear_head, probe_accuracy
+from tans.networks.probe import linear_head, probe_accuracy, standards
 
 
 def _clusters(apart: float, n: int = 90, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -93,3 +93,34 @@ def test_a_fitted_head_bears_one_image_and_constant_features() -> None:
     weight, bias = linear_head(torch.ones(1, 4), torch.tensor([1]), classes=2)
     assert weight.isfinite().all()
     assert bias[1] > bias[0]
+
+
+@given(seed=st.integers(0, 10_000), widths=st.lists(st.integers(1, 40), min_size=1, max_size=4))
+@settings(max_examples=20, deadline=None)
+def test_blocks_have_the_same_mean_square(seed: int, widths: list[int]) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.randn(200, sum(widths), generator=generator) + 3
+    mean, deviation = standards(features, widths)
+    squares = [
+        part.square().sum(1).mean() for part in ((features - mean) / deviation).split(widths, 1)
+    ]
+    for square in squares:
+        assert square == pytest.approx(sum(widths) / len(widths), rel=0.01)
+
+
+def test_a_wide_block_of_noise_does_not_hide_a_narrow_one_that_tells() -> None:
+    points, labels = _clusters(apart=2.5)
+    noise = torch.randn(90, 400, generator=torch.Generator().manual_seed(1))
+    features, folds = torch.cat([points, noise], 1), _folds(90)
+    alike = probe_accuracy(features, labels, folds)
+    assert probe_accuracy(features, labels, folds, (8, 400)) > alike + 0.1
+
+
+def test_a_head_on_blocks_is_the_same_whether_images_or_features_are_more() -> None:
+    """With few images the fit is done in what they span: so it is on as many as there are."""
+    points, labels = _clusters(apart=3.0, n=60)
+    wide = torch.cat([points, torch.randn(60, 80, generator=torch.Generator().manual_seed(2))], 1)
+    few = linear_head(wide, labels, 3, blocks=(8, 80))
+    twice = linear_head(wide.repeat(2, 1), labels.repeat(2), 3, blocks=(8, 80))
+    for short, long in zip(few, twice, strict=True):
+        assert torch.allclose(short, long, atol=2e-3)

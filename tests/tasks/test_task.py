@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tans.errors import InputError, TaskError
+from tans.files import is_unfinished
 from tans.tasks.decoding import DAMAGED, EMPTY, TOO_LARGE
 from tans.tasks.findings import Findings, Overrides
 from tans.tasks.records import COPIES
@@ -314,8 +315,10 @@ task.save({str(tmp_path / "saved")!r})
     assert ended.returncode == -signal.SIGKILL
     assert len(Task.load(tmp_path / "saved")) == 8
     leftover = [path for path in tmp_path.iterdir() if path.name != "saved"]
-    assert all(path.name.startswith(".") for path in leftover)
-    assert len(leftover) == 1
+    assert leftover
+    assert all(is_unfinished(path) for path in leftover)
+    Task.load(tmp_path / "saved").save(tmp_path / "another")
+    assert not list(filter(is_unfinished, tmp_path.iterdir()))
 
 
 def test_another_schema_is_refused(tmp_path):

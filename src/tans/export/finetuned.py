@@ -110,6 +110,19 @@ class Description(Manifest):
     reading: Annotated[Reading, BeforeValidator(lambda value: _whole(value, Reading))]
     temperature: Annotated[float, Field(ge=LOWEST, le=HIGHEST)]
     weights: Weights
+    deep_head: bool = False
+    """Whether the head reads what all stages give, else the pooled features alone."""
+
+    def build(self) -> Network:
+        """The network that is described, with untrained weights.
+
+        Raises:
+            InputError: no family has it.
+        """
+        network = build(self.network, len(self.classes))
+        if self.deep_head:
+            network.replace_head(len(self.classes), deep=True)
+        return network
 
 
 def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
@@ -228,6 +241,7 @@ def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
         "tans": tans_version(),
         "task": task.name,
         "network": tuned.network.ref,
+        "deep_head": tuned.network.is_deep,
         "classes": list(task.classes),
         "preprocessing": _preprocessing(tuned.input, task.found.reading),
         "reading": task.found.reading,
@@ -290,7 +304,7 @@ def _filled(told: Sequence[Description], path: Path) -> tuple[Description, Netwo
     weights, expected = from_bytes(content), _expected(stored)
     for name in expected.keys() | weights.keys():
         _check_tensor(name, weights.get(name), expected.get(name))
-    network = build(stored.network, len(stored.classes))
+    network = stored.build()
     network.load_weights(weights)
     return stored, network
 
@@ -298,7 +312,7 @@ def _filled(told: Sequence[Description], path: Path) -> tuple[Description, Netwo
 def _expected(stored: Description) -> Mapping[str, Tensor]:
     """Tensors of the network that is described, without values."""
     with torch.device("meta"):
-        return build(stored.network, len(stored.classes)).weights()
+        return stored.build().weights()
 
 
 def _most_bytes(stored: Description) -> int:

@@ -52,14 +52,19 @@ def reference_images() -> Tensor:
 
 
 @torch.no_grad()
-def image_features(network: Network, images: Tensor, batch: int = 256) -> Tensor:
-    """Features of images, uint8 (n, 3, r, r) to float32 (n, width) on the CPU."""
+def image_features(
+    network: Network, images: Tensor, batch: int = 256, of_head: bool = False
+) -> Tensor:
+    """Features of images, uint8 (n, 3, r, r) to float32 (n, width) on the CPU.
+
+    Args:
+        of_head: what the head reads, of which pooled features may be a part.
+    """
     network = folded(network).to(memory_format=torch.channels_last)
     where = network.classifier.weight.device
-    features = [
-        network.features(
-            prepare(part, network.input).to(where, memory_format=torch.channels_last)
-        ).cpu()
+    features = network.head_features if of_head else network.features
+    found = [
+        features(prepare(part.to(where), network.input).to(memory_format=torch.channels_last)).cpu()
         for part in images.split(batch)
     ]
-    return torch.cat(features)  # (n, width)
+    return torch.cat(found)  # (n, width)

@@ -1,8 +1,13 @@
-"""A network of any family: a body that makes features of images, and a linear head."""
+"""A network of any family: a body that makes features of images, and a linear head.
+
+The head reads the pooled features alone, or those of the stages before them too, as in Evci et al.,
+Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning, ICML 2022.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +25,30 @@ def prepare(images: Tensor, input: InputSpec) -> Tensor:
     """What a network takes, float32, of images, uint8 (n, 3, r, r)."""
     mean, std = torch.tensor([input.mean, input.std], device=images.device)[..., None, None]
     return (images.float() - mean) / std  # (n, 3, r, r)
+
+
+class DeepHead(nn.Linear):
+    """A linear head on what several stages give, each of them standardised and of equal weight.
+
+    Args:
+        blocks: widths of what stands side by side in the features.
+        classes: outputs.
+    """
+
+    mean: Tensor
+    """Of each feature, (width,); subtracted first."""
+    scale: Tensor
+    """What the difference is multiplied by, (width,)."""
+
+    def __init__(self, blocks: Sequence[int], classes: int) -> None:
+        super().__init__(sum(blocks), classes)
+        self.blocks = tuple(blocks)
+        self.register_buffer("mean", torch.zeros(self.in_features))
+        self.register_buffer("scale", torch.ones(self.in_features))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Class scores (n, classes) of features (n, width)."""
+        return super().forward((features - self.mean) * self.scale)
 
 
 class Network(nn.Module):
@@ -62,29 +91,74 @@ class Network(nn.Module):
         def keep(name: str, output: Tensor) -> None:
             maps[name] = output.clone()  # what comes next may work in place
 
+        self._watched(x, keep)
+        return [maps[name] for name in self.stage_names]
+
+    def _watched(self, x: Tensor, see: Callable[[str, Tensor], None]) -> Tensor:
+        """Features (n, width) of images, telling what each stage gives on the way."""
         hooks = [
             self.body.get_submodule(name).register_forward_hook(
-                lambda _module, _input, output, name=name: keep(name, output)
+                lambda _module, _input, output, name=name: see(name, output)
             )
             for name in self.stage_names
         ]
         try:
-            self.body(x)
+            return self.body(x)
         finally:
             for hook in hooks:
                 hook.remove()
-        return [maps[name] for name in self.stage_names]
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the head reads what stages give besides the features."""
+        return isinstance(self.classifier, DeepHead)
+
+    def head_features(self, x: Tensor) -> Tensor:
+        """What the head reads of images (n, 3, r, r): (n, width of the head).
+
+        Under a deep head these are the mean and the maximum of each channel of each stage, and the
+        pooled features, side by side.
+        """
+        if not self.is_deep:
+            return self.features(x)
+        return torch.cat([part.float() for part in self._blocks(x)], 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores, (n, 3, r, r) to (n, classes)."""
-        return self.classifier(self.features(x))
+        return self.classifier(self.head_features(x))
 
-    def replace_head(self, classes: int, seed: int = 0) -> None:
-        """Put a new linear head on, drawn from ``seed``."""
+    def replace_head(self, classes: int, seed: int = 0, deep: bool = False) -> None:
+        """Put a new linear head on, drawn from ``seed``.
+
+        Args:
+            deep: let it read the stages too, as far as the network has stages with maps.
+        """
+        where = self.classifier.weight.device
+        blocks = self._widths() if deep else [self.width]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            head = nn.Linear(self.width, classes)
-        self.classifier = head.to(self.classifier.weight.device)
+            head = DeepHead(blocks, classes) if deep else nn.Linear(self.width, classes)
+        self.classifier = head.to(where)
+
+    def _blocks(self, x: Tensor) -> list[Tensor]:
+        """Means and maxima of the stages, and the features: (n, width of each) each."""
+        pooled: dict[str, tuple[Tensor, Tensor]] = {}
+
+        def pool(name: str, output: Tensor) -> None:  # at once: what comes next may work in place
+            pooled[name] = output.mean((2, 3)), output.amax((2, 3))
+
+        features = self._watched(x, pool)
+        return [*(part for name in self.stage_names for part in pooled[name]), features]
+
+    def _widths(self) -> list[int]:
+        """Of ``_blocks``, seen in a forward pass on the meta device."""
+        body = copy.deepcopy(self.body).to("meta")
+        with torch.no_grad():
+            seen = Network(self.ref, body, self.width, 1, self.stage_names).eval()
+            size = self.input.size
+            return [
+                part.shape[1] for part in seen._blocks(torch.empty(1, 3, size, size, device="meta"))
+            ]
 
     def weights(self, keep_vars: bool = False) -> Weights:
         """Its tensors by name, running statistics among them.

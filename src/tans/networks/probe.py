@@ -8,6 +8,8 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -30,8 +32,30 @@ LEAST_SPREAD = 0.1
 """Of a feature that a head is fitted to, as a share of the mean; what varies less counts less."""
 
 
+def standards(features: Tensor, blocks: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+    """What to subtract from features and then to divide by, (f,) each.
+
+    All blocks then have the same mean square, so that a wide one does not outweigh the others; the
+    mean square of all together is 1.
+
+    Args:
+        features: float (n, f), of any network.
+        blocks: widths of what stands side by side in them; all is one block when None.
+    """
+    mean, deviation = features.mean(0), features.std(0, correction=0)  # (f,)
+    # what hardly varies would get weights that the first training step blows up
+    deviation = deviation.clamp_min(max(VARIES, LEAST_SPREAD * float(deviation.mean())))
+    if blocks is None:
+        return mean, deviation
+    widths = torch.tensor(blocks)
+    longer = (widths * len(widths) / features.shape[1]).sqrt()  # (blocks,)
+    return mean, deviation * longer.repeat_interleave(widths).to(deviation)
+
+
 @torch.no_grad()
-def probe_accuracy(features: Tensor, labels: Tensor, folds: Tensor) -> float:
+def probe_accuracy(
+    features: Tensor, labels: Tensor, folds: Tensor, blocks: Sequence[int] | None = None
+) -> float:
     """Cross-validated accuracy of a ridge classifier, in [0, 1], at its best penalty.
 
     Solved in closed form over images rather than features, so hundreds of images take
@@ -41,6 +65,7 @@ def probe_accuracy(features: Tensor, labels: Tensor, folds: Tensor) -> float:
         features: float (n, f), of any network.
         labels: int64 (n,).
         folds: int64 (n,); each fold is judged by a classifier fitted to the others.
+        blocks: as ``standards`` takes them.
 
     Raises:
         InputError: the lengths differ, or there is one fold only.
@@ -52,7 +77,7 @@ def probe_accuracy(features: Tensor, labels: Tensor, folds: Tensor) -> float:
         )
     if len(folds.unique()) < 2:
         raise InputError("the images lie in one fold; expected at least two, to judge by another")
-    kernel = _kernel(features.double())  # (n, n)
+    kernel = _kernel(features.double(), blocks)  # (n, n)
     targets = torch.nn.functional.one_hot(labels).double()  # (n, c)
     right = sum(
         _right(kernel, targets, labels, folds == fold) for fold in folds.unique().tolist()
@@ -61,7 +86,11 @@ def probe_accuracy(features: Tensor, labels: Tensor, folds: Tensor) -> float:
 
 
 def linear_head(
-    features: Tensor, labels: Tensor, classes: int, class_weights: Tensor | None = None
+    features: Tensor,
+    labels: Tensor,
+    classes: int,
+    class_weights: Tensor | None = None,
+    blocks: Sequence[int] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Logistic regression on frozen features: weights (classes, f) and biases (classes,).
 
@@ -70,11 +99,25 @@ def linear_head(
         labels: int64 (n,), below ``classes``.
         classes: outputs, also where no image is of one.
         class_weights: float (classes,), how much an image of each class counts; else all alike.
+        blocks: as ``standards`` takes them.
     """
-    mean, deviation = features.mean(0), features.std(0, correction=0)  # (f,)
-    # what hardly varies would get weights that the first training step blows up
-    deviation = deviation.clamp_min(max(VARIES, LEAST_SPREAD * float(deviation.mean())))
+    mean, deviation = standards(features, blocks)
     standard = ((features - mean) / deviation).double()  # (n, f)
+    if blocks is not None and len(standard) < standard.shape[1]:
+        # the weights lie in what the images span, which is far less than what deep heads read
+        u, s, v = torch.linalg.svd(standard, full_matrices=False)  # (n, n), (n,), (n, f)
+        inner, bias = _logistic(u * s, labels, classes, class_weights)
+        weight = inner @ v
+    else:
+        weight, bias = _logistic(standard, labels, classes, class_weights)
+    scaled = weight / deviation
+    return scaled.float(), (bias - scaled @ mean.double()).float()
+
+
+def _logistic(
+    standard: Tensor, labels: Tensor, classes: int, class_weights: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """On features (n, f), float64, of mean 0 and mean square 1."""
     weight = torch.zeros(classes, standard.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
     steps_kept = HISTORY_BYTES // (2 * (weight.nbytes + bias.nbytes))
@@ -95,8 +138,7 @@ def linear_head(
         return value
 
     optimiser.step(loss)
-    scaled = weight.detach() / deviation
-    return scaled.float(), (bias.detach() - scaled @ mean.double()).float()
+    return weight.detach(), bias.detach()
 
 
 @torch.no_grad()
@@ -137,10 +179,14 @@ def logme(features: Tensor, labels: Tensor) -> float:
     return float((evidence / n).mean())
 
 
-def _kernel(features: Tensor) -> Tensor:
+def _kernel(features: Tensor, blocks: Sequence[int] | None) -> Tensor:
     """Inner products (n, n) of standardised features, of mean diagonal 1."""
-    deviation = features.std(0, correction=0)
-    standard = (features - features.mean(0)) / deviation.clamp_min(VARIES)  # (n, f)
+    if blocks is None:  # each feature counts alike here, however little it varies
+        deviation = features.std(0, correction=0)
+        standard = (features - features.mean(0)) / deviation.clamp_min(VARIES)  # (n, f)
+    else:
+        mean, deviation = standards(features, blocks)
+        standard = (features - mean) / deviation  # (n, f)
     kernel = standard @ standard.T
     return kernel / kernel.diagonal().mean().clamp_min(VARIES)
 

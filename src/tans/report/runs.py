@@ -24,7 +24,9 @@ class Run:
     @classmethod
     def of(cls, label: str, tuned: FineTuned) -> Run:
         """Count what the network needs."""
-        return cls(label, tuned, describe(tuned.network.ref).costs(len(tuned.classes)))
+        read = tuned.network.classifier.in_features  # a deep head reads more than the features
+        body = describe(tuned.network.ref).costs(0)
+        return cls(label, tuned, body.under_head(read, len(tuned.classes)))
 
     @property
     def source(self) -> str:

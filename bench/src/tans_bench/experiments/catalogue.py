@@ -29,6 +29,7 @@ from tans_bench.studies import (
     copies,
     distillation,
     growth,
+    heads,
     leave_one_family_out,
     pairs,
     pairs_per_minute,
@@ -45,7 +46,17 @@ MODULES = (
     *(main, answers, queries, shares, limits, parts, space),
     *(correlation, order, retrieval, predictor, whole, costs, construction, generation),
     # studies of single parts, and of their speed
-    *(leave_one_family_out, recipes, resolution, slices, distillation, storage, copies, pairs),
+    *(
+        leave_one_family_out,
+        recipes,
+        heads,
+        resolution,
+        slices,
+        distillation,
+        storage,
+        copies,
+        pairs,
+    ),
     *(paper_preset, reading, building, growth, pairs_per_minute, ray_speedup),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {

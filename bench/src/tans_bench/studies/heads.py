@@ -1,0 +1,149 @@
+"""A deeper head, averaged weights, and other parts of a recipe: a trial of each, before any counts.
+
+Each variant differs in one thing from a head that reads all stages, 200 steps and averaged weights.
+One seed of the judge's splits: enough to drop what does harm, not to tell small gains from chance.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
+
+import torch
+
+from tans.networks.families.elastic.imagenet import imagenet_network
+from tans.networks.network import Network
+from tans.tasks.task import Task
+from tans.training import Recipe, device, finetune
+from tans.zoo.sources import Sources
+from tans.zoo.zoo import Zoo
+from tans_bench.runs.bench import Bench
+from tans_bench.runs.drawing import Drawing, Table
+from tans_bench.runs.experiment import Experiment, Fixed
+from tans_bench.runs.judge import judged
+from tans_bench.runs.results import LINES, Result, Results
+
+RUNS = "heads"
+TASKS = (
+    *("script-greek", "script-thai", "icons-apps", "icons-devices", "emoji-google-reserved"),
+    *("clipart-food", "ufoai-textures", "fashion-mnist", "solar-cells", "blue-marble"),
+    *("wesnoth-units", "wesnoth-terrain"),
+)
+SIZE, IMAGES, STEPS = 64, 300, 200
+"""Pixels a side, training images at most, and steps."""
+IMAGENET, BASE = NETWORKS = ("ImageNet", "elastic base")
+DEEP = "deep head, averaged"
+_DEEP: Mapping[str, Any] = {"deep_head": True, "average": True}
+VARIANTS: Mapping[str, tuple[int, Mapping[str, Any]]] = {
+    DEEP: (STEPS, _DEEP),
+    "plain head, averaged": (STEPS, {"average": True}),
+    "plain head, best epoch": (STEPS, {}),
+    "random head, best epoch": (STEPS, {"fit_head": False, "weigh_classes": False}),
+    "50 steps": (50, _DEEP),
+    "100 steps": (100, _DEEP),
+    "500 steps": (500, _DEEP),
+    "rate 0.01": (STEPS, {**_DEEP, "learning_rate": 0.01}),
+    "16 images a step": (STEPS, {**_DEEP, "batch_size": 16}),
+    "no augmentation": (STEPS, {**_DEEP, "augment": 0.0}),
+    "augmentation x 1.5": (STEPS, {**_DEEP, "augment": 1.5}),
+    "mirrored too": (STEPS, {**_DEEP, "flip": True}),
+    "weight decay 5e-4": (STEPS, {**_DEEP, "weight_decay": 5e-4}),
+}
+"""By name: steps, and what differs from the default recipe."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Fine-tune one network by one variant."""
+
+    task: str
+    network: str
+    """One of ``NETWORKS``."""
+    variant: str
+    """One of ``VARIANTS``."""
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{RUNS}{LINES}/{self.task}-{self.network}-{self.variant}-s{self.seed}"
+
+    def done(self, bench: Bench) -> bool:
+        return bench.results.find(RUNS, asdict(self)) is not None
+
+    def run(self, bench: Bench) -> Result:
+        task = judged(bench.tasks(self.task, None), self.seed, IMAGES)
+        recipe = recipe_of(self.variant, task, self.seed)
+        tuned = finetune(_network(self.network, bench.zoo), task, SIZE, recipe)
+        return {
+            **asdict(self),
+            "accuracy": tuned.test_accuracy,
+            "balanced_accuracy": tuned.scores.balanced_accuracy,
+            "test_images": int(tuned.confusion.sum()),
+            "epochs": recipe.epochs,
+            "seconds": round(tuned.seconds, 2),
+            "device": _device(),
+        }
+
+
+def recipe_of(variant: str, task: Task, seed: int) -> Recipe:
+    """A variant's recipe for a task, in whole epochs that come nearest to its steps."""
+    steps, changes = VARIANTS[variant]
+    recipe = Recipe(seed=seed, **changes)
+    images = int((task.splits == 0).sum())
+    epochs = max(1, round(steps / recipe.steps(images)))
+    return Recipe(seed=seed, epochs=epochs, **changes)
+
+
+def _network(name: str, zoo: Zoo) -> Network:
+    return imagenet_network(size=SIZE) if name == IMAGENET else zoo.load(Sources.of(zoo).base.id, 2)
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if device().type == "cuda" else "cpu"
+
+
+def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
+    del plan  # whatever is stored
+    runs = results.lines(RUNS)
+    found = {(r["network"], r["variant"], r["task"]): r["accuracy"] for r in runs}
+    rows = [
+        [variant, *(cell for name in NETWORKS for cell in _cells(found, name, variant))]
+        for variant in VARIANTS
+    ]
+    devices = ", ".join(sorted({run["device"] for run in runs}))
+    caption = (
+        f"A trial: one seed, {len(TASKS)} tasks, {IMAGES} training images at {SIZE} pixels, "
+        f"{STEPS} steps unless said otherwise. Mean test accuracy in %, and the mean difference "
+        f"from the first row with its standard error over tasks. Measured on {devices}."
+    )
+    columns = [part for name in NETWORKS for part in (name, f"{name}: difference")]
+    return [Table("variants", caption, ("variant", *columns), rows)] if runs else []
+
+
+def _cells(
+    found: Mapping[tuple[str, str, str], float], network: str, variant: str
+) -> tuple[str, str]:
+    """Mean accuracy, and the difference from ``DEEP``, over the tasks that have both."""
+    both = [t for t in TASKS if {(network, DEEP, t), (network, variant, t)} <= found.keys()]
+    if len(both) < 2:
+        return "", ""
+    own = [100 * found[network, variant, task] for task in both]
+    apart = [each - 100 * found[network, DEEP, t] for each, t in zip(own, both, strict=True)]
+    error = statistics.stdev(apart) / len(apart) ** 0.5
+    difference = "" if variant == DEEP else f"{statistics.fmean(apart):+.1f} ± {error:.1f}"
+    return f"{statistics.fmean(own):.1f}", difference
+
+
+EXPERIMENT = Experiment(
+    name="heads",
+    title="A deeper head, averaged weights, and other parts of a recipe",
+    question=(
+        "What does a head gain that reads the means and maxima of all stages, and averaged weights "
+        "instead of the best epoch? And do steps, rate, augmentation or decay matter beside that?"
+    ),
+    plan=Fixed(tuple(Trial(*cell) for cell in product(TASKS, NETWORKS, VARIANTS))),
+    drawn=draw,
+)
