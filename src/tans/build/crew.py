@@ -163,6 +163,7 @@ def side_by_side(
             _follow(futures, news, on_progress)
         except KeyboardInterrupt:
             end.close()  # which stops the workers
+            pool.shutdown(cancel_futures=True)  # one that is starting needs what is held here
             raise
         except BrokenProcessPool as error:
             raise ZooError(

@@ -69,15 +69,12 @@ def verify_zoo(
     stores: dict[str, Blobs] = {"": zoo.blobs}
     if (retrieval := _attempt(problems, "retrieval", lambda: zoo.retrieval)) is not None:
         stores[f"{retrieval.name}/"] = LocalBlobs(retrieval)
-    sealed = {
-        start + key: digests
-        for start, store in stores.items()
-        for key, digests in (_attempt(problems, "seals", Seals(store).all) or {}).items()
-    }
+    sealed = _attempt(problems, "seals", partial(_sealed, stores)) or {}
     files = zoo.files.keys()
     compared = sorted(key for key in sealed if not _is_of_table(key) or zoo.blobs.exists(key))
     checks = _checks(zoo, files, tasks, entries)
-    checks += [(key, partial(_check_sealed, zoo, key, sealed)) for key in compared]
+    again = partial(_sealed, stores)
+    checks += [(key, partial(_check_sealed, zoo, key, sealed, again)) for key in compared]
     for done, (label, check) in enumerate(checks, 1):
         _attempt(problems, label, check)
         if on_progress is not None:
@@ -131,8 +128,23 @@ def _of_parts(zoo: Zoo, parts: Parts, problems: list[str]) -> set[str]:
     return found
 
 
-def _check_sealed(zoo: Zoo, key: str, sealed: Mapping[str, set[str]]) -> None:
-    if not zoo.seals.is_sound(key, sealed):
+def _sealed(stores: Mapping[str, Blobs]) -> dict[str, set[str]]:
+    """By key, with how those of a store begin before it, the hashes that content may have."""
+    return {
+        start + key: digests
+        for start, store in stores.items()
+        for key, digests in Seals(store).all().items()
+    }
+
+
+def _check_sealed(
+    zoo: Zoo,
+    key: str,
+    sealed: Mapping[str, set[str]],
+    again: Callable[[], Mapping[str, set[str]]],
+) -> None:
+    # another process may have replaced it since: its seal comes before it
+    if not zoo.seals.is_sound(key, sealed) and not zoo.seals.is_sound(key, again()):
         raise ZooError(f"it is not as it was written; {RESTORE}")
     if not zoo.blobs.exists(key) and not _is_of_table(key):
         raise ZooError(f"it is missing; {RESTORE}")
