@@ -115,7 +115,7 @@ def verified(folder: Path, trials: Trials, change: Callable[[bytes], bytes] | No
             assert told_by_verify(folder, key), "verify found nothing"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_verify_finds_flipped_bytes(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
     """A bit is flipped in a file: `tans zoo verify` finds it"""
     verified(broken_zoo, trials, flipped(0.5))
@@ -133,13 +133,13 @@ def test_a_flipped_bit_is_seen_wherever_it_is(broken_zoo: Path, trials: Trials) 
                     assert not seals.is_sound(key, sealed)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_verify_finds_cut_files(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
     """A file is cut in half: `tans zoo verify` finds it"""
     verified(broken_zoo, trials, cut)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_verify_finds_lost_files(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
     """A file is missing: `tans zoo verify` finds it"""
     verified(broken_zoo, trials, None)

@@ -253,7 +253,7 @@ def test_a_retrieval_model(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> No
     try_each(trials, tmp_path, model.save, load, FAILURES[:1])
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_copy_of_a_zoo(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> None:
     """A zoo cannot be copied, at any step of it; then the copy goes on"""
     try_each(
@@ -322,7 +322,7 @@ def test_a_meta_training(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> None
     )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_transfers(trials: Trials, tmp_path: Path, small_zoo: Zoo, small_tasks: list[Task]) -> None:
     """The disk is full from some step of measuring transfers on; with room, it goes on"""
 

@@ -454,7 +454,7 @@ def test_columns_without_measure(trials: Trials, data: Callable[[], Path]) -> No
         assert len(told) < 300
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_million_rows(trials: Trials, data: Callable[[], Path]) -> None:
     """A table of a million rows, of the same images or of missing ones"""

@@ -62,7 +62,7 @@ def offline(tmp_path: Path) -> Offline:
     return Offline(tmp_path)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_no_command_asks_for_a_connection(trials: Trials, offline: Offline, tmp_path: Path) -> None:
     """Each command on images and zoos, where every connection is noted: none is asked for"""
     data = folder_of_classes(tmp_path / "data")

@@ -81,7 +81,7 @@ def commands(colours: Path, tuned: Path) -> list[list[object]]:
     ]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_reader_that_has_enough(trials: Trials, colours: Path, tuned: Path) -> None:
     """A reader that goes away, as `head` does: exit code 141, and not a word"""
     for command in commands(colours, tuned):
@@ -93,7 +93,7 @@ def test_a_reader_that_has_enough(trials: Trials, colours: Path, tuned: Path) ->
             assert "Exception" not in err
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_work_is_not_lost_with_its_reader(trials: Trials, colours: Path, tuned: Path) -> None:
     """A fine-tune whose readers go away, or whose output is closed or full: it is saved"""
     with trials.trial("a closed pipe"):
@@ -112,7 +112,7 @@ def test_work_is_not_lost_with_its_reader(trials: Trials, colours: Path, tuned: 
             assert len(list(folder.iterdir())) == 3
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_results_that_cannot_be_written(trials: Trials, colours: Path, tuned: Path) -> None:
     """Standard output that is closed from the start, or full: one error and exit code 1"""
     for redirected, tried in ((">&-", commands(colours, tuned)), (">/dev/full", QUICK)):
@@ -126,7 +126,7 @@ def test_results_that_cannot_be_written(trials: Trials, colours: Path, tuned: Pa
                 assert not [line for line in before if line.startswith(("error", "Traceback"))]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_warnings_that_cannot_be_written(trials: Trials, colours: Path, tuned: Path) -> None:
     """Standard error that is closed from the start, or full: the results come all the same"""
     tried = (("2>/dev/full", commands(colours, tuned)), ("2>&-", QUICK), ("2>&- <&-", QUICK))
@@ -139,7 +139,7 @@ def test_warnings_that_cannot_be_written(trials: Trials, colours: Path, tuned: P
                 assert done.stderr == ""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_errors_that_cannot_be_written(trials: Trials) -> None:
     """Standard error that is closed or full where there is an error: its exit code stays"""
     for command, code in ((["search", "/no/such"], 1), (["search"], 2), (["no-such"], 2)):

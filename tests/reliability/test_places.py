@@ -105,6 +105,7 @@ PLACES: Mapping[str, Mapping[str, str | None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_odd_places(trials: Trials, tmp_path: Path, data: Path, small_zoo: Zoo, place: str) -> None:
     """There is no home, no cache, or no place for temporary files: all commands go on"""

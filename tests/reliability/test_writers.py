@@ -322,7 +322,7 @@ def test_kills_of_a_build(
             same(tmp_path / "zoo", whole)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_kills_of_a_meta_training(
     trials: Trials, start: Start, small_zoo: Zoo, tmp_path: Path
 ) -> None:
@@ -347,7 +347,7 @@ def test_kills_of_a_meta_training(
 # Writers that meet
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [("red",), ("blue",)])
 def test_two_builds(
     trials: Trials,
@@ -369,7 +369,7 @@ def test_two_builds(
             same(zoo, whole)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_build_beside_trainings_and_a_reader(
     trials: Trials, start: Start, small_zoo: Zoo, data: Path, tmp_path: Path
 ) -> None:
