@@ -6,4 +6,9 @@ import os
 # processes that tests start too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["tests.small_zoo", "tests.networks.plain", "tests.reliability.counting"]
+pytest_plugins = [
+    "tests.small_zoo",
+    "tests.networks.plain",
+    "tests.reliability.counting",
+    "tests.reliability.whole_zoo",
+]

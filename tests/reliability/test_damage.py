@@ -15,13 +15,7 @@ from tans.zoo.rows import KEYS
 from tans.zoo.seals import Seals
 from tans.zoo.zoo import Zoo
 from tests.reliability.counting import Trials
-from tests.reliability.whole_zoo import (  # noqa: F401 - fixtures
-    Command,
-    broken_zoo,
-    colours,
-    fails,
-    whole_zoo,
-)
+from tests.reliability.whole_zoo import Command
 
 TABLES = "|".join(KEYS)
 KINDS = (
@@ -92,7 +86,7 @@ def told_by_verify(folder: Path, key: str) -> bool:
     return bool(report.problems or report.unsealed)
 
 
-def test_a_whole_zoo_is_told_to_be_whole(whole_zoo: Zoo, trials: Trials) -> None:  # noqa: F811
+def test_a_whole_zoo_is_told_to_be_whole(whole_zoo: Zoo, trials: Trials) -> None:
     """Every file that a build and a training leave is known and sealed"""
     found = keys(whole_zoo.path)
     report = verify(whole_zoo)
@@ -116,12 +110,12 @@ def verified(folder: Path, trials: Trials, change: Callable[[bytes], bytes] | No
 
 
 @pytest.mark.slow
-def test_verify_finds_flipped_bytes(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
+def test_verify_finds_flipped_bytes(broken_zoo: Path, trials: Trials) -> None:
     """A bit is flipped in a file: `tans zoo verify` finds it"""
     verified(broken_zoo, trials, flipped(0.5))
 
 
-def test_a_flipped_bit_is_seen_wherever_it_is(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
+def test_a_flipped_bit_is_seen_wherever_it_is(broken_zoo: Path, trials: Trials) -> None:
     """A bit is flipped at the start, the end, or between: its file is not sound"""
     for folder in (broken_zoo, broken_zoo / "retrieval"):
         seals = Seals(LocalBlobs(folder))
@@ -134,19 +128,19 @@ def test_a_flipped_bit_is_seen_wherever_it_is(broken_zoo: Path, trials: Trials) 
 
 
 @pytest.mark.slow
-def test_verify_finds_cut_files(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
+def test_verify_finds_cut_files(broken_zoo: Path, trials: Trials) -> None:
     """A file is cut in half: `tans zoo verify` finds it"""
     verified(broken_zoo, trials, cut)
 
 
 @pytest.mark.slow
-def test_verify_finds_lost_files(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
+def test_verify_finds_lost_files(broken_zoo: Path, trials: Trials) -> None:
     """A file is missing: `tans zoo verify` finds it"""
     verified(broken_zoo, trials, None)
 
 
 @pytest.mark.long
-def test_verify_finds_lost_tables(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
+def test_verify_finds_lost_tables(broken_zoo: Path, trials: Trials) -> None:
     """A whole table is missing: `tans zoo verify` finds it, and names it"""
     for name in KEYS:
         with trials.trial(name):
@@ -159,9 +153,9 @@ def test_verify_finds_lost_tables(broken_zoo: Path, trials: Trials) -> None:  # 
 
 @pytest.mark.long
 def test_search_refuses_what_it_reads(
-    broken_zoo: Path,  # noqa: F811
-    colours: Path,  # noqa: F811
-    fails: Command,  # noqa: F811
+    broken_zoo: Path,
+    colours: Path,
+    fails: Command,
     trials: Trials,
 ) -> None:
     """A file that a search reads is flipped, cut or missing: one error, no result"""
@@ -176,9 +170,9 @@ def test_search_refuses_what_it_reads(
 
 @pytest.mark.long
 def test_finetune_refuses_what_it_reads(
-    broken_zoo: Path,  # noqa: F811
-    colours: Path,  # noqa: F811
-    fails: Command,  # noqa: F811
+    broken_zoo: Path,
+    colours: Path,
+    fails: Command,
     trials: Trials,
     tmp_path: Path,
 ) -> None:
@@ -200,8 +194,8 @@ def test_finetune_refuses_what_it_reads(
 
 @pytest.mark.long
 def test_what_is_not_read_stops_no_search(
-    broken_zoo: Path,  # noqa: F811
-    colours: Path,  # noqa: F811
+    broken_zoo: Path,
+    colours: Path,
     trials: Trials,
 ) -> None:
     """A file that a search does not read is damaged: the search is as it was"""
@@ -217,7 +211,7 @@ def test_what_is_not_read_stops_no_search(
                 assert [match.id for match in found] == expected
 
 
-def test_damage_is_never_sealed(broken_zoo: Path, trials: Trials) -> None:  # noqa: F811
+def test_damage_is_never_sealed(broken_zoo: Path, trials: Trials) -> None:
     """A damaged table is added to, or compacted: refused, and still damaged afterwards"""
     key = next(k for k in keys(broken_zoo) if k.startswith("entries.lance/data/"))
     sound = Zoo.open(broken_zoo).entries()

@@ -21,13 +21,7 @@ from tans.workflow import verify
 from tans.zoo.blobs import Files, LocalBlobs
 from tans.zoo.zoo import Zoo
 from tests.reliability.counting import Trials
-from tests.reliability.whole_zoo import (  # noqa: F401 - fixtures
-    Command,
-    broken_zoo,
-    colours,
-    fails,
-    whole_zoo,
-)
+from tests.reliability.whole_zoo import Command
 
 Rows = list[dict[str, Any]]
 
@@ -111,9 +105,9 @@ def each(values: dict[str, list[Any]]) -> list[tuple[str, Any]]:
 
 @pytest.mark.long
 def test_wrong_entries(
-    broken_zoo: Path,  # noqa: F811
-    whole_zoo: Zoo,  # noqa: F811
-    fails: Command,  # noqa: F811
+    broken_zoo: Path,
+    whole_zoo: Zoo,
+    fails: Command,
     trials: Trials,
 ) -> None:
     """A column of the networks holds what cannot be: one error from `tans zoo list`"""
@@ -129,9 +123,9 @@ def test_wrong_entries(
 
 @pytest.mark.long
 def test_wrong_tasks(
-    broken_zoo: Path,  # noqa: F811
-    whole_zoo: Zoo,  # noqa: F811
-    fails: Command,  # noqa: F811
+    broken_zoo: Path,
+    whole_zoo: Zoo,
+    fails: Command,
     trials: Trials,
 ) -> None:
     """A column of the source tasks holds what cannot be: one error from `tans zoo list`"""
@@ -147,8 +141,8 @@ def test_wrong_tasks(
 
 @pytest.mark.long
 def test_wrong_transfers_and_logs(
-    broken_zoo: Path,  # noqa: F811
-    whole_zoo: Zoo,  # noqa: F811
+    broken_zoo: Path,
+    whole_zoo: Zoo,
     trials: Trials,
 ) -> None:
     """A column of transfers, costs or the ledger holds what cannot be: one error when read"""
@@ -168,8 +162,8 @@ def test_wrong_transfers_and_logs(
 
 @pytest.mark.long
 def test_wrong_vectors(
-    broken_zoo: Path,  # noqa: F811
-    whole_zoo: Zoo,  # noqa: F811
+    broken_zoo: Path,
+    whole_zoo: Zoo,
     trials: Trials,
 ) -> None:
     """A vector holds what is no number, or has another length: one error when read"""
@@ -191,9 +185,9 @@ def test_wrong_vectors(
 
 @pytest.mark.long
 def test_wrong_columns(
-    broken_zoo: Path,  # noqa: F811
-    whole_zoo: Zoo,  # noqa: F811
-    fails: Command,  # noqa: F811
+    broken_zoo: Path,
+    whole_zoo: Zoo,
+    fails: Command,
     trials: Trials,
 ) -> None:
     """A table has a column too many, too few, or of another type: one error"""
@@ -217,9 +211,9 @@ def test_wrong_columns(
 
 @pytest.mark.long
 def test_wrong_manifests(
-    broken_zoo: Path,  # noqa: F811
-    colours: Path,  # noqa: F811
-    fails: Command,  # noqa: F811
+    broken_zoo: Path,
+    colours: Path,
+    fails: Command,
     trials: Trials,
 ) -> None:
     """`zoo.json`, `retriever.json` or `judge.json` is no JSON, of another schema, or absurd"""
@@ -320,10 +314,10 @@ def hostile_weights(trap: Path, sound: bytes) -> dict[str, bytes]:
 
 @pytest.mark.long
 def test_hostile_weights(
-    broken_zoo: Path,  # noqa: F811
-    whole_zoo: Zoo,  # noqa: F811
-    colours: Path,  # noqa: F811
-    fails: Command,  # noqa: F811
+    broken_zoo: Path,
+    whole_zoo: Zoo,
+    colours: Path,
+    fails: Command,
     trials: Trials,
     tmp_path: Path,
 ) -> None:
@@ -377,7 +371,7 @@ def packed_features(rows: int, width: int, **changes: torch.Tensor) -> bytes:
 
 @pytest.mark.long
 def test_hostile_sheets_and_features(
-    broken_zoo: Path,  # noqa: F811
+    broken_zoo: Path,
     tmp_path: Path,
     trials: Trials,
 ) -> None:
@@ -412,10 +406,10 @@ def test_hostile_sheets_and_features(
 
 @pytest.mark.long
 def test_links_that_lead_out(
-    broken_zoo: Path,  # noqa: F811
-    whole_zoo: Zoo,  # noqa: F811
-    colours: Path,  # noqa: F811
-    fails: Command,  # noqa: F811
+    broken_zoo: Path,
+    whole_zoo: Zoo,
+    colours: Path,
+    fails: Command,
     trials: Trials,
 ) -> None:
     """A file or folder is a link out of the zoo: one error; a link inside it is followed"""
@@ -445,10 +439,10 @@ def test_links_that_lead_out(
 
 @pytest.mark.long
 def test_networks_that_no_family_builds(
-    broken_zoo: Path,  # noqa: F811
-    whole_zoo: Zoo,  # noqa: F811
-    colours: Path,  # noqa: F811
-    fails: Command,  # noqa: F811
+    broken_zoo: Path,
+    whole_zoo: Zoo,
+    colours: Path,
+    fails: Command,
     trials: Trials,
     tmp_path: Path,
 ) -> None:
@@ -476,8 +470,8 @@ def test_networks_that_no_family_builds(
 
 def test_a_folder_that_is_no_zoo(
     tmp_path: Path,
-    colours: Path,  # noqa: F811
-    fails: Command,  # noqa: F811
+    colours: Path,
+    fails: Command,
     trials: Trials,
 ) -> None:
     """The zoo is a file, an empty folder, or has empty tables: one error from every command"""
