@@ -20,7 +20,7 @@ from tans_bench.runs.results import Results
 from tans_bench.runs.runner import run_experiment
 from tests.small_zoo import drawn_task
 
-DEV_TASK, SEALED_TASK = "script-greek", "solar-cells"
+DEV_TASK, STRANGER_TASK = "script-greek", "solar-cells"
 SHORT = MetaSettings(
     parts=("topology", "similarities"), steps=20, query_images=20, query_least=20, evaluate_every=0
 )

@@ -21,8 +21,10 @@ def test_bench_lists(run: Run) -> None:
     assert {"tans", "imagenet", "logme"} <= {method["name"] for method in methods}
     assert "LogME" in run("bench", "methods").out
     tasks = {task["name"]: task for task in run("bench", "tasks", "--json").json["tasks"]}
-    assert tasks["script-greek"] == {"name": "script-greek", "role": "dev", "kind": "sibling"}
-    assert tasks["solar-cells"]["role"] == "sealed"
+    greek = {"role": "dev", "kind": "sibling", "first_role": "dev"}
+    assert tasks["script-greek"] == {"name": "script-greek", **greek}
+    cells = {"role": "dev", "kind": "stranger", "first_role": "sealed"}
+    assert tasks["solar-cells"] == {"name": "solar-cells", **cells}
     assert "solar-cells" in run("bench", "tasks").out
 
 

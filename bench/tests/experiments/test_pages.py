@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench.tests.conftest import SEALED_TASK, copied
+from bench.tests.conftest import STRANGER_TASK, copied
 
 from tans_bench.errors import ResultError
 from tans_bench.experiments import pages
@@ -36,12 +36,12 @@ def ran(once: Bench, tmp_path: Path) -> Bench:
 def _run(bench: Bench) -> Bench:
     first, *_ = MAIN.plan.arms
     lengths = {n for arm in MAIN.plan.arms if arm.methods == first.methods for n in arm.epochs}
-    for choose in (c for c in first.choices() if c.task == SEALED_TASK):
+    for choose in (c for c in first.choices() if c.task == STRANGER_TASK):
         choice = choose.run(bench)
         bench.results.write(choose.name, choice)
-        run = FineTune(SEALED_TASK, proposal_of(choice), epochs=1).run(bench)
+        run = FineTune(STRANGER_TASK, proposal_of(choice), epochs=1).run(bench)
         for epochs in lengths:
-            job = FineTune(SEALED_TASK, proposal_of(choice), epochs)
+            job = FineTune(STRANGER_TASK, proposal_of(choice), epochs)
             bench.results.write(job.name, {**run, "epochs": epochs})
     return bench
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench.tests.conftest import DEV_TASK, SEALED_TASK, run_and_draw
+from bench.tests.conftest import DEV_TASK, STRANGER_TASK, run_and_draw
 
 from tans_bench.experiments.shares import EXPERIMENT, STEPS
 from tans_bench.runs.bench import Bench
@@ -16,7 +16,7 @@ from tans_bench.runs.experiment import Arm, Comparison
 
 @pytest.mark.long
 def test_the_parts_add_up_to_the_match(bench: Bench, tmp_path: Path) -> None:
-    arm = Arm(tuple(STEPS), (DEV_TASK, SEALED_TASK), (1,), images=30, limits=("",))
+    arm = Arm(tuple(STEPS), (DEV_TASK, STRANGER_TASK), (1,), images=30, limits=("",))
     table, figure = run_and_draw(replace(EXPERIMENT, plan=Comparison((arm,))), bench, tmp_path)
     assert isinstance(table, Table)
     assert table.name == figure.name == "shares-1"

@@ -7,13 +7,28 @@ from bench.tests.conftest import unseen
 
 from tans.errors import InputError
 from tans_bench.runs import roles
-from tans_bench.runs.roles import DEV, SEALED, is_sibling, prepared, role
+from tans_bench.runs.roles import (
+    DEV,
+    FIRST_DEV,
+    FORMERLY_SEALED,
+    first_role,
+    is_sibling,
+    prepared,
+    role,
+)
 
 
-def test_no_task_has_two_roles() -> None:
-    assert not set(DEV) & set(SEALED)
+def test_the_tasks_of_the_first_experiments_are_dev_tasks_now() -> None:
+    assert (len(FIRST_DEV), len(FORMERLY_SEALED)) == (8, 12)
+    assert not set(FIRST_DEV) & set(FORMERLY_SEALED)
+    assert {*FIRST_DEV, *FORMERLY_SEALED} == {*DEV}
     assert {role(name) for name in DEV} == {"dev"}
-    assert {role(name) for name in SEALED} == {"sealed"}
+
+
+def test_what_a_task_was_in_the_first_experiments_is_known() -> None:
+    assert {first_role(name) for name in FIRST_DEV} == {"dev"}
+    assert {first_role(name) for name in FORMERLY_SEALED} == {"sealed"}
+    assert first_role("a-newer-one") == ""
 
 
 def test_siblings_are_known_by_name() -> None:

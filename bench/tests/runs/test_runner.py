@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from bench.tests.conftest import DEV_TASK, SEALED_TASK, copied
+from bench.tests.conftest import DEV_TASK, copied
 
 from tans.build.crew import BuildProgress
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.comparison import cells
 from tans_bench.runs.experiment import Arm, Comparison, Experiment
-from tans_bench.runs.looks import LOOKS
 from tans_bench.runs.results import Results
 from tans_bench.runs.runner import run_experiment
 from tans_bench.runs.versions import CURRENT
@@ -77,13 +76,3 @@ def test_what_was_run_is_found_beside_its_choice(ran: Bench) -> None:
     for cell in found:
         assert cell.total_s > cell.training_s > 0
         assert cell.choice["method"] == cell.method
-
-
-def test_looks_at_sealed_tasks_are_on_record(ran: Bench) -> None:
-    assert not ran.results.lines(LOOKS)
-    run_experiment(experiment(SEALED_TASK, ("imagenet",)), ran)
-    lines = ran.results.lines(LOOKS)
-    assert [line["tasks"] for line in lines] == [[SEALED_TASK]] * len(lines)
-    looks = len(lines)
-    run_experiment(experiment(SEALED_TASK, ("imagenet",)), ran)
-    assert len(ran.results.lines(LOOKS)) == looks

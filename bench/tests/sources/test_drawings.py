@@ -91,7 +91,7 @@ def test_the_tasks_of_openclipart_share_no_folder() -> None:
     ]
     assert len(set.union(*roots)) == sum(map(len, roots))
     assert all(folder.startswith("food") == (folder in roots[3]) for folder in set.union(*roots))
-    assert [source.name for source in SOURCES if source.role == "sealed"] == ["clipart-food"]
+    assert [source.name for source in SOURCES if source.role == "dev"] == ["clipart-food"]
 
 
 @pytest.mark.parametrize("side", [40, 250])

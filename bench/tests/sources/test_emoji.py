@@ -6,11 +6,11 @@ import pytest
 
 from tans_bench.errors import SourceError
 from tans_bench.sources.emoji import (
+    GOOGLE_RESERVED,
     OPENMOJI_BLACK,
     OPENMOJI_COLOUR,
     RESERVED,
     RESERVED_EXTRAS,
-    SEALED,
     TRAINING,
     TWITTER,
     Datasource,
@@ -64,12 +64,12 @@ def test_the_two_halves_are_apart_and_whole() -> None:
 
 
 def test_no_subgroup_both_trains_and_judges_or_occurs_twice_in_a_task() -> None:
-    sealed = [kind for kinds in SEALED.values() for kind in kinds]
+    reserved = [kind for kinds in GOOGLE_RESERVED.values() for kind in kinds]
     for classes in (TWITTER, OPENMOJI_COLOUR, OPENMOJI_BLACK):
         kinds = [kind for group in classes.values() for kind in group]
         assert len(set(kinds)) == len(kinds)
         assert {kind.replace("-", "") for kind in kinds}.isdisjoint(
-            kind.replace("-", "") for kind in sealed
+            kind.replace("-", "") for kind in reserved
         )
 
 

@@ -42,8 +42,6 @@ def test_roles_are_those_fixed_beforehand() -> None:
     assert {name for name, role in roles.items() if role == "dev"} == {
         "script-greek",
         "script-tamil",
-    }
-    assert {name for name, role in roles.items() if role == "sealed"} == {
         "script-hangul",
         "script-thai",
         "script-georgian",

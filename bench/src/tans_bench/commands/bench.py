@@ -140,12 +140,12 @@ def bench_methods(as_json: Json = False) -> None:
 @app.command("tasks")
 def bench_tasks(as_json: Json = False) -> None:
     """List the tasks that experiments are run on; no network of the shipped zoo has seen them."""
-    from tans_bench.runs.roles import DEV, SEALED, is_sibling, role
+    from tans_bench.runs.roles import DEV, first_role, is_sibling, role
 
     kinds = {True: "sibling", False: "stranger"}
-    rows = [(name, role(name), kinds[is_sibling(name)]) for name in (*DEV, *SEALED)]
+    rows = [(name, role(name), kinds[is_sibling(name)], first_role(name)) for name in DEV]
+    keys = ("name", "role", "kind", "first_role")
     if as_json:
-        keys = ("name", "role", "kind")
         console.emit({"tasks": [dict(zip(keys, row, strict=True)) for row in rows]})
         return
-    console.show_table(f"{len(rows)} tasks", ("name", "role", "kind"), rows)
+    console.show_table(f"{len(rows)} tasks", ("name", "role", "kind", "first role"), rows)

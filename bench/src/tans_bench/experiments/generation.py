@@ -32,7 +32,7 @@ from tans_bench.runs.generated import (
 )
 from tans_bench.runs.jobs import Job
 from tans_bench.runs.results import Result, Results
-from tans_bench.runs.roles import DEV, SEALED
+from tans_bench.runs.roles import FIRST_DEV, FORMERLY_SEALED
 
 SHARES = ("valid", "unique", "novel")
 CORRELATIONS = ("spearman", "spearman_of_size", "spearman_of_splits")
@@ -240,7 +240,7 @@ EXPERIMENT = Experiment(
         measured_on=(
             *("flags", "silhouettes", "script-ethiopic", "digits", "chess-pieces", "remix-icons"),
         ),
-        timed_on=(*DEV, *SEALED),
+        timed_on=(*FIRST_DEV, *FORMERLY_SEALED),
     ),
     drawn=draw,
 )

@@ -13,14 +13,14 @@ from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Arm, Comparison, Experiment
 from tans_bench.runs.jobs import LIMITS
 from tans_bench.runs.results import Results
-from tans_bench.runs.roles import DEV
+from tans_bench.runs.roles import FIRST_DEV
 
 PARAMS = ("1M", "2M", "3M")
 FLOPS = ("10M-flops", "20M-flops", "30M-flops")
 YARDSTICK = "elastic-base"
 """ImageNet's own subnet of the size."""
 METHODS = ("tans", YARDSTICK, "ofa", "nearest-dataset", "random")
-PLAN = Comparison((Arm(METHODS, DEV, (Recipe.epochs,), limits=(*PARAMS, *FLOPS)),))
+PLAN = Comparison((Arm(METHODS, FIRST_DEV, (Recipe.epochs,), limits=(*PARAMS, *FLOPS)),))
 
 
 def draw(plan: Comparison, results: Results) -> Sequence[Drawing]:

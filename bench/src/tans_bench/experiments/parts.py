@@ -10,7 +10,7 @@ from tans_bench.runs.comparison import Cell, averaged, cells, percent
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Arm, Comparison, Experiment
 from tans_bench.runs.results import Results
-from tans_bench.runs.roles import DEV
+from tans_bench.runs.roles import FIRST_DEV
 
 EPOCHS = 10
 WHOLE = "tans-embeddings"
@@ -19,7 +19,7 @@ PARTS = (
     *("no-predictor", "no-topology", "no-function", "small-zoo", "found-zoo", "farthest"),
     *("imagenet-weights", "random-weights"),
 )
-PLAN = Comparison((Arm(("tans", WHOLE, *PARTS), DEV, (EPOCHS,)),))
+PLAN = Comparison((Arm(("tans", WHOLE, *PARTS), FIRST_DEV, (EPOCHS,)),))
 
 
 def draw(plan: Comparison, results: Results) -> Sequence[Drawing]:

@@ -19,7 +19,7 @@ from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Arm, Experiment
 from tans_bench.runs.jobs import Choose, Job
 from tans_bench.runs.results import Result, Results
-from tans_bench.runs.roles import DEV, SEALED
+from tans_bench.runs.roles import FIRST_DEV, FORMERLY_SEALED
 
 METHOD, RIVAL, EPOCHS = "tans-embeddings", "imagenet", 10
 """The gain that tells good cases from bad ones is of the first over the second."""
@@ -133,6 +133,6 @@ EXPERIMENT = Experiment(
     name="queries",
     title="Queries and what is retrieved for them (Figure 4)",
     question="Are the retrieved tasks like the unseen ones, and does it pay?",
-    plan=Shown(Arm((METHOD, RIVAL), (*DEV, *SEALED), (EPOCHS,))),
+    plan=Shown(Arm((METHOD, RIVAL), (*FIRST_DEV, *FORMERLY_SEALED), (EPOCHS,))),
     drawn=draw,
 )

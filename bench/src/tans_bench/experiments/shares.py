@@ -13,7 +13,7 @@ from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Arm, Comparison, Experiment
 from tans_bench.runs.jobs import HEAD_ALONE
 from tans_bench.runs.results import Results
-from tans_bench.runs.roles import DEV, SEALED, is_sibling
+from tans_bench.runs.roles import FIRST_DEV, FORMERLY_SEALED, is_sibling
 
 STEPS = {
     "imagenet-random-head": "ImageNet, random head",
@@ -26,7 +26,7 @@ STEPS = {
 KINDS = ("all", "siblings", "strangers")
 FITTED = tuple(STEPS)[1:]
 """Without training the head is the fitted one, always."""
-TASKS = (*DEV, *SEALED)
+TASKS = (*FIRST_DEV, *FORMERLY_SEALED)
 PLAN = Comparison(
     (Arm(tuple(STEPS), TASKS, (Recipe.epochs,)), Arm(FITTED, TASKS, (HEAD_ALONE,))),
 )

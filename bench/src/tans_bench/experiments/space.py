@@ -16,7 +16,7 @@ from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Plot, canvas
 from tans_bench.runs.experiment import Experiment
 from tans_bench.runs.results import Result, Results
-from tans_bench.runs.roles import DEV
+from tans_bench.runs.roles import FIRST_DEV
 
 NEAR, LINE = 3.0, 10
 """Distance of queries whose names would overlap, and points from one line to the next."""
@@ -106,6 +106,6 @@ EXPERIMENT = Experiment(
     name="space",
     title="The space of tasks and networks (Figure 6 c)",
     question="Where do unseen tasks lie among the networks of the zoo?",
-    plan=Layout(Map(DEV)),
+    plan=Layout(Map(FIRST_DEV)),
     drawn=draw,
 )

@@ -17,7 +17,6 @@ from tans_bench.methods.method import Proposal
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.comparison import percent
 from tans_bench.runs.jobs import FineTune
-from tans_bench.runs.looks import log_look
 from tans_bench.runs.results import Result, Results
 from tans_bench.runs.versions import CURRENT, FIRST, split_ending
 
@@ -50,10 +49,8 @@ def make_again(names: Sequence[str], bench: Bench) -> Iterator[str]:
         InputError: there is no such fine-tune of a network of the zoo.
     """
     jobs = {name: _job(name, bench) for name in names}
-    missing = {name for name in jobs if not _is_made(bench.results, name)}
-    log_look(bench.results, [jobs[name].task for name in missing])
     for name, job in jobs.items():
-        if name in missing:
+        if not _is_made(bench.results, name):
             bench.results.write(f"{FOLDER}/{name}", job.run(bench))
         yield name
 

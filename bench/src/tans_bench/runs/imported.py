@@ -17,7 +17,7 @@ from tans_bench.methods.entrants import METHODS
 from tans_bench.runs.comparison import Cell
 from tans_bench.runs.experiment import Arm
 from tans_bench.runs.results import Result, Results
-from tans_bench.runs.roles import SEALED
+from tans_bench.runs.roles import FORMERLY_SEALED
 
 FOLDER = "imported"
 """Below the folder of the results."""
@@ -145,10 +145,9 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
 
 def _to_imported(cells: Mapping[str, str]) -> Imported:
     """Raises ValueError with what is wrong with a row."""
-    if cells["task"] not in SEALED:
-        raise ValueError(
-            f"{cells['task']!r} is no task of the comparison; expected one of {', '.join(SEALED)}"
-        )
+    if cells["task"] not in FORMERLY_SEALED:
+        known = ", ".join(FORMERLY_SEALED)
+        raise ValueError(f"{cells['task']!r} is no task of the comparison; expected one of {known}")
     column = next(name for name in TIMES if name in cells)
     training = _quantity(cells, column)
     images = _quantity(cells, "images") or Arm.images

@@ -11,7 +11,6 @@ from tans_bench.errors import ResultError
 from tans_bench.runs.bench import Bench, Tasks
 from tans_bench.runs.experiment import Experiment, P
 from tans_bench.runs.jobs import Job
-from tans_bench.runs.looks import log_look
 
 Place = tuple[Path, Path, Tasks]
 """Folders of results and zoo, and the tasks: what opens a bench in another process."""
@@ -37,7 +36,6 @@ def run_experiment(
     total = 0
     place = bench.results.folder, bench.zoo.path, bench.tasks
     while missing := _missing(experiment, bench):
-        log_look(bench.results, [job.task for job in missing])
         side_by_side(
             partial(_do, place), missing, workers, _counted(on_progress, total, len(missing))
         )

@@ -209,7 +209,7 @@ SOURCES = (
     ),
     Source(
         name="clipart-food",
-        role="sealed",
+        role="dev",
         family="clipart",
         licence="CC0-1.0",
         packages=("debian:openclipart-png",),

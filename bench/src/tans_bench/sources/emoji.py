@@ -55,7 +55,7 @@ TWITTER = {
 }
 """Class to subgroups of the training half that together hold twenty pictures or more."""
 
-SEALED = {
+GOOGLE_RESERVED = {
     "emoji event": ("event",),
     "emoji sport": ("sport",),
     "emoji game or craft": ("game", "arts & crafts"),
@@ -270,12 +270,12 @@ SOURCES = (
     ),
     Source(
         name="emoji-google-reserved",
-        role="sealed",
+        role="dev",
         family="emoji",
         licence="Apache-2.0",
         packages=("npm:emoji-datasource-google==16.0.0",),
-        classes=tuple(SEALED),
-        draw=Datasource("google", SEALED, RESERVED, without=ELSEWHERE),
+        classes=tuple(GOOGLE_RESERVED),
+        draw=Datasource("google", GOOGLE_RESERVED, RESERVED, without=ELSEWHERE),
         made="64 px emoji on white by Unicode subgroup; split by emoji, those that differ by "
         "gender and near-duplicates together",
         notes="Subgroups of activities, food and drink, people and body. Without flags, most of "

@@ -234,5 +234,5 @@ SOURCES = (
     _icons("icons-mimetypes", "train", Contexts(("mimetypes",), MIMETYPES, _RESERVED)),
     _icons("icons-places", "train", Contexts(("places",), PLACES, _RESERVED)),
     _icons("icons-apps", "dev", _APPS),
-    _icons("icons-devices", "sealed", _DEVICES),
+    _icons("icons-devices", "dev", _DEVICES),
 )

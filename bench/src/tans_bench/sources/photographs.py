@@ -27,7 +27,7 @@ def solar_cells(packages: Sequence[Package]) -> Pictures:
 SOURCES = (
     Source(
         name="solar-cells",
-        role="sealed",
+        role="dev",
         family="solar cells",
         licence="CC-BY-NC-SA-4.0",
         packages=("pypi:elpv-dataset==1.0.0.post1",),

@@ -33,13 +33,13 @@ MODULES = (
 SOURCES: tuple[Source, ...] = tuple(
     sorted(
         (source for module in MODULES for source in module.SOURCES),
-        key=lambda source: ("train", "dev", "sealed").index(source.role),
+        key=lambda source: ("train", "dev").index(source.role),
     )
 )
 
 
 def sources() -> tuple[Source, ...]:
-    """Every packaged source, those for training first, sealed ones last."""
+    """Every packaged source, those for training first."""
     return SOURCES
 
 

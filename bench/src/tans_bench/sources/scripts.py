@@ -191,7 +191,7 @@ SOURCES = (
     TYPEFACES,
     _script("greek", "dev", Script(GREEK), fonts.WESTERN),
     _rare("tamil", "dev", TAMIL, fonts.TAMIL),
-    _script("hangul", "sealed", Script(HANGUL), fonts.HANGUL, fonts.HANGUL_LICENCES),
-    _rare("thai", "sealed", THAI, fonts.THAI),
-    _rare("georgian", "sealed", GEORGIAN, fonts.GEORGIAN),
+    _script("hangul", "dev", Script(HANGUL), fonts.HANGUL, fonts.HANGUL_LICENCES),
+    _rare("thai", "dev", THAI, fonts.THAI),
+    _rare("georgian", "dev", GEORGIAN, fonts.GEORGIAN),
 )

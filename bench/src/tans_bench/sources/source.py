@@ -15,9 +15,8 @@ from tans_bench.errors import SourceError
 from tans_bench.sources.packages import Package, Packages
 from tans_bench.sources.pictures import Pictures
 
-Role = Literal["train", "dev", "sealed"]
-"""``train`` tasks fill the zoo, ``dev`` tasks choose between methods and are never trained on, and
-``sealed`` tasks are run once for a release, each look logged."""
+Role = Literal["train", "dev"]
+"""``train`` tasks fill the zoo, ``dev`` tasks choose between methods and are never trained on."""
 
 DAMAGE = (
     *(OSError, ValueError, LookupError, TypeError, EOFError),

@@ -113,7 +113,7 @@ def _covers(path: Path) -> bool:
 SOURCES = (
     Source(
         name="wesnoth-units",
-        role="sealed",
+        role="dev",
         family="sprites",
         licence="GPL-2.0-or-later",
         packages=("debian:wesnoth-1.16-data",),
@@ -124,7 +124,7 @@ SOURCES = (
     ),
     Source(
         name="wesnoth-terrain",
-        role="sealed",
+        role="dev",
         family="tiles",
         licence="GPL-2.0-or-later",
         packages=("debian:wesnoth-1.16-data",),

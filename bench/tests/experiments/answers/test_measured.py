@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from bench.tests.conftest import DEV_TASK, SEALED_TASK
+from bench.tests.conftest import DEV_TASK, STRANGER_TASK
 from bench.tests.experiments.answers.conftest import made
 
 from tans_bench.experiments.answers.measured import (
@@ -67,7 +67,7 @@ def test_regret_is_to_the_best_that_was_run_at_all_seeds() -> None:
 
 
 def test_what_is_stored_is_found_whoever_asked_for_it(bench: Bench) -> None:
-    tasks = DEV_TASK, SEALED_TASK
+    tasks = DEV_TASK, STRANGER_TASK
     short = Arm(("imagenet", "largest"), tasks[:1], (0, 1), images=30, limits=("",))
     plan = Comparison((short,))
     small = Experiment("small", "Small", "How?", plan, drawn=lambda *_: [])

@@ -24,9 +24,9 @@ from tans_bench.runs.drawing import Drawing
 from tans_bench.runs.experiment import Arm, Comparison, Experiment
 from tans_bench.runs.jobs import FineTune, Job
 from tans_bench.runs.results import Results
-from tans_bench.runs.roles import DEV, SEALED, is_sibling, role
+from tans_bench.runs.roles import FIRST_DEV, FORMERLY_SEALED, first_role, is_sibling
 
-TASKS = (*DEV, *SEALED)
+TASKS = (*FIRST_DEV, *FORMERLY_SEALED)
 PROBE = "probe"
 SHORT = 3
 """Epochs within limits of size, beside the whole length, to compare at equal seconds."""
@@ -73,7 +73,7 @@ class Screened:
 
 def draw(plan: Screened, results: Results) -> Sequence[Drawing]:
     tasks = read(plan.comparison.arms, results)
-    by_role = {name: [t for t in tasks if role(t.name) == name] for name in ("dev", "sealed")}
+    by_role = {name: [t for t in tasks if first_role(t.name) == name] for name in ("dev", "sealed")}
     return [
         drawing
         for name, own in by_role.items()
@@ -83,7 +83,7 @@ def draw(plan: Screened, results: Results) -> Sequence[Drawing]:
 
 
 def _of_role(name: str, tasks: Sequence[Measured]) -> Sequence[Drawing]:
-    """Everything of the tasks of one role, which are never mixed with those of another."""
+    """Everything of the tasks of one first role, which are never mixed with those of another."""
     found = [kind for kind in KINDS if of_kind(tasks, kind)]
     return [
         *(tables.comparison(f"{name}-{kind}", kind, tasks) for kind in found),
