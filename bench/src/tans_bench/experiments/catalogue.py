@@ -22,7 +22,7 @@ from tans_bench.experiments import (
     space,
     whole,
 )
-from tans_bench.experiments.answers import experiment as answers
+from tans_bench.experiments.first_answers import experiment as first_answers
 from tans_bench.runs.experiment import Experiment
 from tans_bench.studies import (
     building,
@@ -43,7 +43,7 @@ from tans_bench.studies import (
 )
 
 MODULES = (
-    *(main, answers, queries, shares, limits, parts, space),
+    *(main, first_answers, queries, shares, limits, parts, space),
     *(correlation, order, retrieval, predictor, whole, costs, construction, generation),
     # studies of single parts, and of their speed
     *(

@@ -1,4 +1,4 @@
-"""Tables of accuracy, regret and predictions, each of the tasks of one role."""
+"""Tables of accuracy, regret and predictions, each of the tasks of one first role."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 
-from tans_bench.experiments.answers.measured import (
+from tans_bench.experiments.first_answers.measured import (
     ELASTIC_BASE,
     IMAGENET,
     RANDOM_HEAD,

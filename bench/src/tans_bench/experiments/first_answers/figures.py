@@ -1,4 +1,4 @@
-"""Figures of seconds, regret and intervals, each of the tasks of one role."""
+"""Figures of seconds, regret and intervals, each of the tasks of one first role."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tans_bench.experiments.answers.measured import (
+from tans_bench.experiments.first_answers.measured import (
     ELASTIC_BASE,
     IMAGENET,
     TANS,
@@ -20,7 +20,7 @@ from tans_bench.experiments.answers.measured import (
     mean,
     of_kind,
 )
-from tans_bench.experiments.answers.tables import LENGTHS, RESOLUTION, Prediction, by_regret
+from tans_bench.experiments.first_answers.tables import LENGTHS, RESOLUTION, Prediction, by_regret
 from tans_bench.runs.drawing import Plot, canvas
 
 LOOKS: Mapping[Contender, Mapping[str, Any]] = {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from bench.tests.experiments.answers.conftest import made
+from bench.tests.experiments.first_answers.conftest import made
 
-from tans_bench.experiments.answers.measured import ELASTIC_BASE, IMAGENET, TANS, Contender
-from tans_bench.experiments.answers.targets import Target, verdicts
+from tans_bench.experiments.first_answers.measured import ELASTIC_BASE, IMAGENET, TANS, Contender
+from tans_bench.experiments.first_answers.targets import Target, verdicts
 
 BETTER = made({TANS: [(0.9, 1)], ELASTIC_BASE: [(0.8, 1)], Contender("random"): [(0.85, 1)]})
 UNKNOWN = made({TANS: [(0.9, 1)]}, "script-tamil")

@@ -1,4 +1,4 @@
-"""The answers, on the small zoo."""
+"""The first answers, on the small zoo."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from bench.tests.conftest import DEV_TASK, copied, run_and_draw
 
-from tans_bench.experiments.answers.experiment import EXPERIMENT, Screened
-from tans_bench.experiments.answers.measured import TANS, WHOLE, read
+from tans_bench.experiments.first_answers.experiment import EXPERIMENT, Screened
+from tans_bench.experiments.first_answers.measured import TANS, WHOLE, read
 from tans_bench.methods.entrants import METHODS
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Table

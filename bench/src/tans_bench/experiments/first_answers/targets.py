@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tans_bench.experiments.answers.measured import (
+from tans_bench.experiments.first_answers.measured import (
     ELASTIC_BASE,
     IMAGENET,
     RANDOM_HEAD,
@@ -21,7 +21,14 @@ from tans_bench.experiments.answers.measured import (
     mean,
     of_kind,
 )
-from tans_bench.experiments.answers.tables import LENGTHS, LONG, NEAR, NONE, RESOLUTION, length
+from tans_bench.experiments.first_answers.tables import (
+    LENGTHS,
+    LONG,
+    NEAR,
+    NONE,
+    RESOLUTION,
+    length,
+)
 from tans_bench.runs.comparison import averaged
 from tans_bench.runs.drawing import Table
 

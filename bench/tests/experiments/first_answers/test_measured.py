@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from bench.tests.conftest import DEV_TASK, STRANGER_TASK
-from bench.tests.experiments.answers.conftest import made
+from bench.tests.experiments.first_answers.conftest import made
 
-from tans_bench.experiments.answers.measured import (
+from tans_bench.experiments.first_answers.measured import (
     IMAGENET,
     TANS,
     WHOLE,

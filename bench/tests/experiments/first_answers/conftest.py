@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tans_bench.experiments.answers.measured import WHOLE, Contender, Measured
+from tans_bench.experiments.first_answers.measured import WHOLE, Contender, Measured
 from tans_bench.runs.comparison import Cell
 
 Runs = Sequence[tuple[float, float]]

@@ -1,4 +1,9 @@
-"""Is a user better off with the match? Every method's network, fine-tuned on unseen tasks."""
+"""First answers: is a user better off with the match?
+
+Every method's network, fine-tuned on unseen tasks for few epochs, from one seed, and judged on test
+splits too small to tell. Kept so that its stored page can be drawn; the experiment ``answers``
+supersedes it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from tans_bench.experiments.answers import figures, tables
-from tans_bench.experiments.answers.measured import (
+from tans_bench.experiments.first_answers import figures, tables
+from tans_bench.experiments.first_answers.measured import (
     KINDS,
     SIZES,
     WHOLE,
@@ -16,8 +21,8 @@ from tans_bench.experiments.answers.measured import (
     of_kind,
     read,
 )
-from tans_bench.experiments.answers.tables import LENGTHS, LONG
-from tans_bench.experiments.answers.targets import RIVALS, verdicts
+from tans_bench.experiments.first_answers.tables import LENGTHS, LONG
+from tans_bench.experiments.first_answers.targets import RIVALS, verdicts
 from tans_bench.methods.method import Proposal
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing
@@ -100,11 +105,13 @@ def _of_role(name: str, tasks: Sequence[Measured]) -> Sequence[Drawing]:
 
 
 EXPERIMENT = Experiment(
-    name="answers",
-    title="Is a user better off with the match?",
+    name="first_answers",
+    title="First answers: is a user better off with the match?",
     question=(
         "Is the network that tans proposes for a task that the zoo has never seen better than what "
-        "a user would take without it, and how far is it from the best?"
+        "a user would take without it, and how far is it from the best? First answers, after 5 "
+        "epochs from one seed, on test splits too small to tell; the experiment `answers` "
+        "supersedes them."
     ),
     plan=Screened(Comparison(ARMS)),
     drawn=draw,

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from bench.tests.experiments.answers.conftest import made
+from bench.tests.experiments.first_answers.conftest import made
 
-from tans_bench.experiments.answers import tables
-from tans_bench.experiments.answers.measured import (
+from tans_bench.experiments.first_answers import tables
+from tans_bench.experiments.first_answers.measured import (
     ELASTIC_BASE,
     IMAGENET,
     TANS,
     Contender,
     Measured,
 )
-from tans_bench.experiments.answers.tables import NONE
+from tans_bench.experiments.first_answers.tables import NONE
 
 GREEK = made({TANS: [(0.9, 10)], TANS.at(1): [(0.5, 5)], IMAGENET: [(0.8, 20)]})
 TERRAIN = made({TANS: [(0.4, 10)], Contender("tans", "1M"): [(0.5, 9)]}, "0ad-terrain")

@@ -1,1 +1,0 @@
-"""Is a user better off with what tans proposes? How the stored runs are compared and shown."""
