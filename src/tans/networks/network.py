@@ -121,7 +121,7 @@ class Network(nn.Module):
         """
         if not self.is_deep:
             return self.features(x)
-        return torch.cat([part.float() for part in self._blocks(x)], 1)
+        return torch.cat([part.float() for part in self.blocks(x)], 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores, (n, 3, r, r) to (n, classes)."""
@@ -140,8 +140,8 @@ class Network(nn.Module):
             head = DeepHead(blocks, classes) if deep else nn.Linear(self.width, classes)
         self.classifier = head.to(where)
 
-    def _blocks(self, x: Tensor) -> list[Tensor]:
-        """Means and maxima of the stages, and the features: (n, width of each) each."""
+    def blocks(self, x: Tensor) -> list[Tensor]:
+        """What a deep head reads of images (n, 3, r, r), side by side: (n, width of each) each."""
         pooled: dict[str, tuple[Tensor, Tensor]] = {}
 
         def pool(name: str, output: Tensor) -> None:  # at once: what comes next may work in place
@@ -151,13 +151,13 @@ class Network(nn.Module):
         return [*(part for name in self.stage_names for part in pooled[name]), features]
 
     def _widths(self) -> list[int]:
-        """Of ``_blocks``, seen in a forward pass on the meta device."""
+        """Of ``blocks``, seen in a forward pass on the meta device."""
         body = copy.deepcopy(self.body).to("meta")
         with torch.no_grad():
-            seen = Network(self.ref, body, self.width, 1, self.stage_names).eval()
+            seen = type(self)(self.ref, body, self.width, 1, self.stage_names).eval()
             size = self.input.size
             return [
-                part.shape[1] for part in seen._blocks(torch.empty(1, 3, size, size, device="meta"))
+                part.shape[1] for part in seen.blocks(torch.empty(1, 3, size, size, device="meta"))
             ]
 
     def weights(self, keep_vars: bool = False) -> Weights:

@@ -13,6 +13,7 @@ from itertools import product
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tans.networks.families.elastic.imagenet import imagenet_network
 from tans.networks.network import Network
@@ -51,8 +52,58 @@ VARIANTS: Mapping[str, tuple[int, Mapping[str, Any]]] = {
     "augmentation x 1.5": (STEPS, {**_DEEP, "augment": 1.5}),
     "mirrored too": (STEPS, {**_DEEP, "flip": True}),
     "weight decay 5e-4": (STEPS, {**_DEEP, "weight_decay": 5e-4}),
+    "means alone": (STEPS, _DEEP),
+    "maxima alone": (STEPS, _DEEP),
+    "last three stages": (STEPS, _DEEP),
+    "stages without the features": (STEPS, _DEEP),
+    "blocks not of equal weight": (STEPS, _DEEP),
 }
-"""By name: steps, and what differs from the default recipe."""
+"""By name: steps, and what the recipe says; ``HEADS`` has what a head reads of a network."""
+
+
+class _Means(Network):
+    """Under a head that reads no maxima."""
+
+    def blocks(self, x: Tensor) -> list[Tensor]:
+        return super().blocks(x)[0::2]
+
+
+class _Maxima(Network):
+    """Under a head that reads no means but those of the last stage."""
+
+    def blocks(self, x: Tensor) -> list[Tensor]:
+        *stages, features = super().blocks(x)
+        return [*stages[1::2], features]
+
+
+class _Last(Network):
+    """Under a head that reads three stages."""
+
+    def blocks(self, x: Tensor) -> list[Tensor]:
+        return super().blocks(x)[-7:]
+
+
+class _Stages(Network):
+    """Under a head that does not read the pooled features."""
+
+    def blocks(self, x: Tensor) -> list[Tensor]:
+        return super().blocks(x)[:-1]
+
+
+class _Alike(Network):
+    """Under a head that each number counts alike for, whichever stage it is of."""
+
+    def blocks(self, x: Tensor) -> list[Tensor]:
+        return [torch.cat(super().blocks(x), 1)]
+
+
+HEADS: Mapping[str, type[Network]] = {
+    "means alone": _Means,
+    "maxima alone": _Maxima,
+    "last three stages": _Last,
+    "stages without the features": _Stages,
+    "blocks not of equal weight": _Alike,
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +127,8 @@ class Trial:
     def run(self, bench: Bench) -> Result:
         task = judged(bench.tasks(self.task, None), self.seed, IMAGES)
         recipe = recipe_of(self.variant, task, self.seed)
-        tuned = finetune(_network(self.network, bench.zoo), task, SIZE, recipe)
+        network = with_head(_network(self.network, bench.zoo), self.variant)
+        tuned = finetune(network, task, SIZE, recipe)
         return {
             **asdict(self),
             "accuracy": tuned.test_accuracy,
@@ -95,6 +147,12 @@ def recipe_of(variant: str, task: Task, seed: int) -> Recipe:
     images = int((task.splits == 0).sum())
     epochs = max(1, round(steps / recipe.steps(images)))
     return Recipe(seed=seed, epochs=epochs, **changes)
+
+
+def with_head(network: Network, variant: str) -> Network:
+    """The network, whose deep head reads what a variant says."""
+    kind = HEADS.get(variant, Network)
+    return kind(network.ref, network.body, network.width, 1, network.stage_names)
 
 
 def _network(name: str, zoo: Zoo) -> Network:
