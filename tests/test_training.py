@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+from collections import Counter
 from itertools import pairwise
 from math import isnan
 from pathlib import Path
@@ -20,6 +21,8 @@ from tans.scores import Scores
 from tans.tasks.task import Task, TaskCard
 from tans.temperature import calibrate
 from tans.training import (
+    PASSES,
+    STEPS,
     UNEVEN,
     Epoch,
     FineTuned,
@@ -142,7 +145,8 @@ def test_finetuning_from_a_random_head_is_still_there(network: Network) -> None:
 
 
 def test_a_rare_class_is_found_the_better_for_weights(network: Network) -> None:
-    recipe = Recipe(epochs=2, learning_rate=3e-3, batch_size=16, augment=False)
+    # a deep head finds both classes either way
+    recipe = Recipe(2, learning_rate=3e-3, batch_size=16, augment=False, deep_head=False)
     task = uneven_bars()
     weighed, alike = (
         finetune(network, task, 32, dataclasses.replace(recipe, weigh_classes=weigh))
@@ -170,7 +174,7 @@ def test_the_epoch_kept_is_not_the_one_that_only_guesses(
     """Three epochs whose accuracy falls while both classes come to be found, as it is made up."""
     found = iter([[[9, 0], [1, 0]], [[7, 2], [0, 1]], [[6, 3], [0, 1]], [[9, 0], [1, 0]]])
     monkeypatch.setattr("tans.training.confusion_matrix", lambda *_: torch.tensor(next(found)))
-    tuned = finetune(network, bars(24), 32, Recipe(epochs=2, batch_size=8))
+    tuned = finetune(network, bars(24), 32, Recipe(epochs=2, batch_size=8, average=False))
     assert [epoch.val_accuracy for epoch in tuned.history] == [0.9, 0.8, 0.7]
     assert tuned.best_epoch == 1
 
@@ -240,6 +244,35 @@ def test_scores_accuracy_and_confusion_agree(network: Network) -> None:
     assert confusion.sum() == len(images)
     assert confusion.trace() / len(images) == pytest.approx(accuracy(network, images, labels))
     assert torch.equal(confusion.sum(1)[:2], torch.bincount(labels))
+
+
+def test_epochs_fit_the_images() -> None:
+    few, some, many = (Recipe().passes(images) for images in (50, 300, 20_000))
+    assert few * Recipe().steps(50) == STEPS
+    assert abs(some * Recipe().steps(300) - STEPS) <= Recipe().steps(300) / 2
+    assert many == PASSES
+    assert Recipe(epochs=3).passes(300) == 3
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_what_a_fine_tune_sees_is_what_is_counted(
+    network: Network, monkeypatch: pytest.MonkeyPatch, average: bool
+) -> None:
+    task, recipe = bars(40), Recipe(epochs=3, batch_size=8, average=average)
+    counts = torch.bincount(task.splits, minlength=3).tolist()
+    counted = Counter[bool]()  # by whether it is trained on
+
+    def count(module: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
+        if inputs[0].device.type != "meta":  # where widths are counted
+            counted[module.training] += len(inputs[0])
+
+    for place in ("tans.training", "tans.networks.features"):
+        monkeypatch.setattr(f"{place}.folded", lambda network: network.eval())  # it drops hooks
+    network.body.stem.register_forward_hook(count)  # copies take it along
+    finetune(network, task, 32, recipe)
+    trained, seen = recipe.seen(*counts)
+    assert counted[True] == trained
+    assert counted[False] == seen + counts[1]  # once more for the temperature
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 1}, {"learning_rate": 0.0}])

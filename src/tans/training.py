@@ -1,14 +1,18 @@
 """Train networks on images: the only optimiser loop over images.
 
 Fine-tuning follows the paper's settings (section 4.1 and its released recipe): SGD with momentum,
-weight decay, one cosine decay over the whole run, a new linear head. The head starts from the
-solution for frozen features rather than at random, which saves half of the epochs. Where classes
-are uneven, images of rare ones count more, and the epoch of the highest mean recall is kept.
+weight decay, one cosine decay over the whole run, a new linear head. The head reads the pooled
+features of all stages, and starts from the solution for frozen features rather than at random.
+Where classes are uneven, images of rare ones count more. Weights are averaged over the last steps:
+to keep the best of many epochs by few validation images is to keep the luckiest.
 
 References:
     Jeong et al., Task-Adaptive Neural Network Search with Meta-Contrastive Learning, NeurIPS 2021.
     Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution,
     ICLR 2022.
+    Evci et al., Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning,
+    ICML 2022.
+    Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,8 +44,11 @@ from tans.tasks.task import Task
 from tans.temperature import Calibration, calibrate
 from tans.types import InputSpec, ZooEntry
 
-RECIPE = 2
+RECIPE = 3
 """Version of the rule that fits, weighs and chooses; results made by another are kept apart."""
+STEPS, PASSES = 200, 5
+"""Of a fine-tune whose recipe names no epochs: changes of the weights, and passes over the images,
+at least."""
 EVALUATION_BATCH = 256
 HEAD_IMAGES = 2000
 """At most, that a head is fitted to before training."""
@@ -73,7 +80,8 @@ Schedule = torch.optim.lr_scheduler.CosineAnnealingLR
 class Recipe:
     """How to fine-tune."""
 
-    epochs: int = 5
+    epochs: int | None = None
+    """Passes over the training images; as many as fit the images where None, see ``passes``."""
     learning_rate: float = 3e-2
     """At the start; decays once over the run along a cosine to zero."""
     momentum: float = 0.9
@@ -84,20 +92,21 @@ class Recipe:
     """How far images are shifted, scaled, rotated and re-contrasted at random; 0 leaves them."""
     flip: bool = False
     """Also mirror; off, since letters and signs change their meaning."""
-    deep_head: bool = False
-    """Let the head read what all stages give, else the pooled features alone."""
+    deep_head: bool = True
+    """Let the head read what all stages give, else the last features alone, as in the paper."""
     fit_head: bool = True
     """Start from a head fitted to frozen features, and look at images under batch-norm statistics
     of the task's own; else from a random head and with running statistics, as in the paper."""
     weigh_classes: bool = True
     """Let an image count the more, the fewer there are of its class, where classes are uneven; else
     all count alike, as in the paper."""
-    average: bool = False
+    average: bool = True
     """Keep the mean of the weights over the last steps, else those of the best epoch."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 2 or self.learning_rate <= 0:
+        epochs = 1 if self.epochs is None else self.epochs
+        if epochs < 1 or self.batch_size < 2 or self.learning_rate <= 0:
             raise InputError(
                 f"epochs {self.epochs}, batch size {self.batch_size}, learning rate "
                 f"{self.learning_rate}; expected at least 1, at least 2, above 0"
@@ -108,6 +117,27 @@ class Recipe:
     def steps(self, images: int) -> int:
         """Changes of the weights in one epoch of so many images."""
         return max(1, round(images / self.batch_size))
+
+    def passes(self, images: int) -> int:
+        """Epochs on so many images: those of the recipe, else what ``STEPS`` and ``PASSES`` ask."""
+        fitting = max(PASSES, round(STEPS / self.steps(images)))
+        return fitting if self.epochs is None else self.epochs
+
+    def every(self, images: int) -> int:
+        """Epochs from one reading of validation images to the next."""
+        return math.ceil(self.passes(images) / READINGS) if self.average else 1
+
+    def seen(self, train: int, val: int, test: int = 0) -> tuple[int, int]:
+        """Images that a fine-tune trains on, each as often as it does, and those only looked at.
+
+        Args:
+            train: images of the split; likewise the others.
+        """
+        passes = self.passes(train)
+        readings = math.ceil(passes / self.every(train)) + self.fit_head
+        adapted = min(train, NORM_IMAGES) if self.fit_head else 0
+        fitted = min(train, HEAD_IMAGES) if self.fit_head else 0
+        return passes * train, readings * (val + adapted) + fitted + test
 
 
 @dataclass(frozen=True)
@@ -187,18 +217,20 @@ def finetune(
         network.ref = resized(network.ref, resolution)
     side, count = network.input.size, len(task.classes)
     images, labels = task.split("train", side, limit, recipe.seed)
+    epochs = recipe.passes(len(images))
+    recipe = replace(recipe, epochs=epochs)
     network.replace_head(count, recipe.seed, recipe.deep_head)
     network.to(device()).to(memory_format=torch.channels_last)
     held_out = task.split("val", side)
     weights = class_weights(labels, count) if recipe.weigh_classes else None
     loss = fit_head(network, images, labels, recipe.seed, weights) if recipe.fit_head else math.nan
     weights = None if weights is None else weights.to(device())
-    keeper = _Keeper(network, recipe, recipe.steps(len(images)) * recipe.epochs)
+    keeper = _Keeper(network, recipe, recipe.steps(len(images)) * epochs)
 
-    every = math.ceil(recipe.epochs / READINGS) if recipe.average else 1
+    every = recipe.every(len(images))
 
     def after_epoch(epoch: int, loss: float) -> None:
-        if epoch % every and epoch < recipe.epochs:
+        if epoch % every and epoch < epochs:
             return
         if recipe.fit_head and epoch:  # running averages lag behind in runs of few steps
             _adapt(keeper.judged, images, recipe.seed)
@@ -438,14 +470,14 @@ class Loop:
         recipe = self.recipe
         generator = torch.Generator().manual_seed(recipe.seed)
         # batches of nearly equal size, as a small rest would upset batch-norm
-        per_epoch = recipe.steps(len(images))
+        per_epoch, epochs = recipe.steps(len(images)), recipe.passes(len(images))
         images = _near(images)
         labels = labels.to(images.device)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            self.optimiser, T_max=recipe.epochs * per_epoch
+            self.optimiser, T_max=epochs * per_epoch
         )
         saved, of = -math.inf, self._digest(images, labels)
-        for epoch in range(self._resume(of, schedule, generator) + 1, recipe.epochs + 1):
+        for epoch in range(self._resume(of, schedule, generator) + 1, epochs + 1):
             self.module.train()
             mean = torch.zeros((), device=device())
             order = torch.randperm(len(images), generator=generator).to(images.device)
@@ -465,7 +497,7 @@ class Loop:
                 if after_step:
                     after_step()
                 mean += (value.detach() - mean) / count
-            if epoch == recipe.epochs or time.monotonic() - saved > SAVE_EVERY_S:
+            if epoch == epochs or time.monotonic() - saved > SAVE_EVERY_S:
                 self._save(of, epoch, schedule, generator)
                 saved = time.monotonic()
             if after_epoch:

@@ -207,6 +207,8 @@ class Transfer:
     seed: int
     seconds: Seconds
     """Wall-clock time of the fine-tune."""
+    recipe: NonNegativeInt
+    """Version of the rule that fitted it (``tans.training.RECIPE``)."""
 
 
 @dataclass(frozen=True)

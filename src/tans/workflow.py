@@ -19,6 +19,7 @@ from tans.build.forecast import Forecast, expected_work
 from tans.build.plan.construct import Budget
 from tans.build.plan.ledger import REPORT as CONSTRUCTION
 from tans.build.settings import BuildSettings, Choice
+from tans.costs.limits import epochs_within
 from tans.errors import InputError
 from tans.export.finetuned import check_writable, complete, save_finetuned
 from tans.files import alone, is_unfinished, sweep
@@ -238,7 +239,8 @@ def finetune_best(
 
     Args:
         selection: which networks; the best match alone when None.
-        recipe: the default one when None.
+        recipe: the default one when None. Where it names no epochs and minutes are limited, there
+            are as many as fit into them, up to what more would hardly gain from.
         on_step: told when the training of a network begins, and after every epoch.
         on_interrupt: asked when a keyboard interrupt stops training, with the best epoch so far,
             whether to keep that. Networks that are done are kept in any case, and those to come
@@ -253,7 +255,11 @@ def finetune_best(
     if not selection.network:
         found = search_within(task, zoo, selection.limits, look=selection.look)
         chosen = {BEST_MATCH: zoo.entry(found[0].id), **chosen}
-    session = _Session(task, zoo, recipe or Recipe(), on_step, on_interrupt)
+    recipe, minutes = recipe or Recipe(), selection.limits.max_minutes
+    if found and recipe.epochs is None and minutes is not None:
+        epochs = epochs_within(minutes, zoo.entry(found[0].id).ref, task)
+        recipe = replace(recipe, epochs=epochs)
+    session = _Session(task, zoo, recipe, on_step, on_interrupt)
     session.run(chosen)
     return FinetuneResult(task, zoo, tuple(session.runs), found, session.interrupted)
 
@@ -282,7 +288,8 @@ class _Session:
                 return
 
     def _tuned(self, label: str, entry: ZooEntry) -> FineTuned:
-        begun = FinetuneStep(label, entry, self.recipe.epochs)
+        images = int((self.task.splits == 0).sum())
+        begun = FinetuneStep(label, entry, self.recipe.passes(images))
         self._tell(begun)
         return finetune_entry(
             self.task,

@@ -110,7 +110,7 @@ def test_they_are_sound_and_are_copied_as_references(zoo: Zoo, tmp_path: Path) -
 def test_their_costs_are_counted_with_the_users_head(zoo: Zoo) -> None:
     refs = [entry.ref for entry in Sources.of(zoo).published]
     counted = needs(refs, QUERY, Constraints())
-    expected = [describe(ref).costs(len(QUERY.classes)) for ref in refs]
+    expected = [describe(ref).costs(len(QUERY.classes), deep=True) for ref in refs]
     assert counted["max_params"].tolist() == [c.params for c in expected]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from tans.costs import limits
-from tans.costs.limits import EPOCHS, fits
+from tans.costs.limits import DEFAULT, FEWEST_STEPS, MOST_STEPS, epochs_within, fits, shortest
 from tans.costs.pace import Pace, paced
 from tans.errors import InputError, LimitError
+from tans.networks.families.elastic.family import ELASTIC
 from tans.search import search
 from tans.types import Constraints, NetworkRef
 from tans.zoo.zoo import Zoo
@@ -59,15 +62,42 @@ def test_minutes_are_those_of_the_default_recipe_with_validation_and_one_test(
 ) -> None:
     everything = search(QUERY, small_zoo, top=1000, max_minutes=1e6)
     for match in everything:
-        # validation and batch-norm statistics before and after each epoch, the head, the test
-        looked_at = (EPOCHS + 1) * (VAL + TRAIN) + TRAIN + TEST
-        images = EPOCHS * TRAIN + PACE.validation * looked_at
+        # ten readings of validation images, each under statistics of the training images, beside
+        # that of the fitted head; then the test
+        looked_at = 11 * (VAL + TRAIN) + TRAIN + TEST
+        images = DEFAULT.passes(TRAIN) * TRAIN + PACE.validation * looked_at
         assert match.minutes == pytest.approx(1e-8 * match.flops * images / 60)
     minutes = sorted(match.minutes or 0 for match in everything)
     found = search(QUERY, small_zoo, top=1000, max_minutes=minutes[3])
     fitting = {match.id for match in everything if (match.minutes or 0) <= minutes[3]}
     assert {match.id for match in found} == fitting
     assert set(device) == {"lite0"}
+
+
+def test_a_shorter_fine_tune_is_limited_where_nothing_fits_for_the_default(
+    small_zoo: Zoo, device: list[str]
+) -> None:
+    usual = search(QUERY, small_zoo, top=1000, max_minutes=1e6)
+    assert (usual.epochs, usual.shortened) == (DEFAULT.passes(TRAIN), None)
+    least = min(match.minutes or 0 for match in usual)
+    found = search(QUERY, small_zoo, top=1000, max_minutes=least / 2)
+    assert (found.epochs, found.shortened) == (usual.epochs, shortest(QUERY))
+    assert max(match.minutes or 0 for match in found) <= least / 2
+    assert device
+
+
+def test_epochs_fill_the_minutes_between_too_few_and_more_than_help(device: list[str]) -> None:
+    ref, steps = drawn_ref(), DEFAULT.steps(TRAIN)
+    assert epochs_within(1e9, ref, QUERY) == MOST_STEPS // steps
+    assert epochs_within(1e-9, ref, QUERY) == shortest(QUERY) == math.ceil(FEWEST_STEPS / steps)
+    between = [epochs_within(minutes, ref, QUERY) for minutes in (4, 6, 8, 12)]
+    assert between == sorted(between)
+    assert len(set(between)) > 2
+    assert device
+
+
+def drawn_ref() -> NetworkRef:
+    return ELASTIC.largest("lite0", 32)
 
 
 def test_the_minutes_named_when_nothing_fits_are_enough(small_zoo: Zoo, device: list[str]) -> None:

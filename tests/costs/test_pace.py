@@ -88,14 +88,14 @@ def test_times_are_never_negative() -> None:
 
 def test_minutes_count_training_and_what_is_only_looked_at() -> None:
     # 2 ms an image: 3000 images trained on, and 400 looked at for a quarter of the time
-    assert PACE.minutes(5e6, 300, 10) == pytest.approx(6 / 60)
-    assert PACE.minutes(5e6, 300, 10, looked_at=400) == pytest.approx(6.2 / 60)
+    assert PACE.minutes(5e6, 3000) == pytest.approx(6 / 60)
+    assert PACE.minutes(5e6, 3000, looked_at=400) == pytest.approx(6.2 / 60)
 
 
 def test_minutes_of_many_networks_are_those_of_each() -> None:
     flops = np.array([5_000_000, 30_000_000])
-    many = PACE.minutes(flops, 300, 10, 400)
-    assert many.tolist() == pytest.approx([PACE.minutes(int(f), 300, 10, 400) for f in flops])
+    many = PACE.minutes(flops, 3000, 400)
+    assert many.tolist() == pytest.approx([PACE.minutes(int(f), 3000, 400) for f in flops])
     assert many[0] < many[1]
 
 
@@ -204,7 +204,7 @@ def test_another_network_is_timed_at_two_sizes() -> None:
     assert pace.space == str(plain_ref(12, 64))
     flops = describe(plain_ref(12, 64)).costs(CLASSES).flops
     expected = (1e-3 + 2e-10 * flops) * 300 / 60
-    assert pace.minutes(flops, 300, 1) == pytest.approx(expected, rel=1e-3)
+    assert pace.minutes(flops, 300) == pytest.approx(expected, rel=1e-3)
     assert pace.validation == pytest.approx(0.25)
 
 
@@ -214,7 +214,7 @@ def test_a_network_of_one_size_is_timed_at_that_size_alone() -> None:
     pace = measure_pace(ref, device)
     assert device.setups == [ref] * 3
     flops = describe(ref).costs(CLASSES).flops
-    assert pace.minutes(flops, 300, 1) == pytest.approx((1e-3 + 2e-10 * flops) * 5, rel=1e-3)
+    assert pace.minutes(flops, 300) == pytest.approx((1e-3 + 2e-10 * flops) * 5, rel=1e-3)
 
 
 @pytest.mark.usefixtures("plain")

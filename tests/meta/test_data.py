@@ -18,6 +18,10 @@ from tests.meta.synthetic import make_data
 NAN = float("nan")
 
 
+LENGTH = Recipe().passes(100)
+"""Epochs of the default recipe on 100 images."""
+
+
 @dataclass(frozen=True)
 class FakeZoo:
     """What ``MetaData.from_zoo`` asks of a zoo: two tasks with images, and imagenet."""
@@ -45,11 +49,13 @@ class FakeZoo:
         width = {"topology": 2, "functional": 5, "similarities": 3}[column]
         return np.arange(3 * width, dtype=np.float32).reshape(3, width)
 
-    def transfers(self) -> list[Transfer]:
+    def transfers(self, newest: bool = False) -> list[Transfer]:
+        assert newest
+
         def transfer(
-            source: str, target: str, epochs: int = Recipe.epochs, accuracy: float = 0.75
+            source: str, target: str, epochs: int = LENGTH, accuracy: float = 0.75
         ) -> Transfer:
-            return Transfer(source, target, epochs, 100, accuracy, 0, 1.0)
+            return Transfer(source, target, epochs, 100, accuracy, 0, 1.0, 3)
 
         return [
             transfer("a", "thai"),

@@ -33,10 +33,11 @@ def test_counting_agrees_with_the_closed_form(space: Specification) -> None:
     for seed, size in enumerate((32, 57, 64)):
         ref = ref_of(space.sample(random.Random(seed)), size)
         known, found = describe(ref), counted(ELASTIC, ref)
-        assert (known.width, known.body_params, known.body_flops) == (
+        assert (known.width, known.body_params, known.body_flops, known.head_width) == (
             found.width,
             found.body_params,
             found.body_flops,
+            found.head_width,
         )
         assert known.topology == space.topology(Architecture.parse(ref.name))
 
@@ -46,7 +47,7 @@ def test_counting_agrees_with_what_is_built(plain: PlainFamily) -> None:
     network = build(ref, 7)
     params = sum(p.numel() for p in network.body.parameters())
     flops = 10 * 10 * (8 * 3 * 9 + 12 * 8)
-    assert describe(ref) == counted(plain, ref) == Description(12, params, flops)
+    assert describe(ref) == counted(plain, ref) == Description(12, params, flops, 2 * (8 + 12) + 12)
 
 
 def test_a_head_costs_a_weight_an_input_and_a_bias_an_output(plain: PlainFamily) -> None:

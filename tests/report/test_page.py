@@ -143,7 +143,8 @@ def make_match(id: str, task: str = "script", latency: float | None = None) -> M
 
 def make_result(latency: float | None = None, task: str = "script") -> SearchResult:
     ids = ["script-0badcafe", "icons-12345678"]
-    return SearchResult(tuple(make_match(id, task, latency) for id in ids), 1.5, 0.002)
+    matches = tuple(make_match(id, task, latency) for id in ids)
+    return SearchResult(matches, 1.5, 0.002, epochs=5)
 
 
 def render(path: Path, task: Task, runs: Sequence[Run], result: SearchResult | None = None) -> str:

@@ -22,9 +22,10 @@ QUERY = drawn_task("green", "three", seed=3)
 def test_costs_are_those_of_the_network_with_the_users_head(small_zoo: Zoo) -> None:
     for match in search(QUERY, small_zoo, top=5):
         network = small_zoo.load(match.id, classes=len(QUERY.classes))
+        network.replace_head(len(QUERY.classes), deep=True)
         assert match.params == sum(p.numel() for p in network.parameters())
         assert network.input.size == match.resolution
-        costs = describe(network.ref).costs(len(QUERY.classes))
+        costs = describe(network.ref).costs(len(QUERY.classes), deep=True)
         assert match.flops == costs.flops
         assert match.licence == small_zoo.entry(match.id).licence
 

@@ -39,14 +39,14 @@ def test_a_base_comes_back(tmp_path: Path) -> None:
 
 def test_it_says_its_schema_and_is_read_by_people(tmp_path: Path) -> None:
     text = ZooManifest(base=Base(REF, HASH)).to_bytes().decode()
-    assert json.loads(text) == {"schema": 3, "base": BASE}
+    assert json.loads(text) == {"schema": 4, "base": BASE}
     assert len(text.splitlines()) > 5
-    assert read_manifest(written(tmp_path, json.dumps({"schema": 3, "base": BASE}))).base
+    assert read_manifest(written(tmp_path, json.dumps({"schema": 4, "base": BASE}))).base
 
 
 def test_a_zoo_may_have_no_base(tmp_path: Path) -> None:
-    assert read_manifest(written(tmp_path, '{"schema": 3, "base": null}')).base is None
-    assert json.loads(ZooManifest().to_bytes()) == {"schema": 3, "base": None}
+    assert read_manifest(written(tmp_path, '{"schema": 4, "base": null}')).base is None
+    assert json.loads(ZooManifest().to_bytes()) == {"schema": 4, "base": None}
 
 
 def test_the_second_schema_names_a_space(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_second_schema_names_a_space(tmp_path: Path) -> None:
 
 
 def _base(**changes: Any) -> Mapping[str, Any]:
-    return {"schema": 3, "base": {**BASE, **changes}}
+    return {"schema": 4, "base": {**BASE, **changes}}
 
 
 def _ref(**changes: Any) -> Mapping[str, Any]:
@@ -74,10 +74,10 @@ def _input(**changes: Any) -> Mapping[str, Any]:
         None,
         [],
         {},
-        {"schema": "3"},
-        {"schema": 3, "base": HASH},
-        {"schema": 3, "base": {}},
-        {"schema": 3, "base": None, "more": 1},
+        {"schema": "4"},
+        {"schema": 4, "base": HASH},
+        {"schema": 4, "base": {}},
+        {"schema": 4, "base": None, "more": 1},
         _base(weights=5),
         _base(more=1),
         _ref(family=None),
@@ -110,18 +110,18 @@ def test_damage_is_one_clear_error(tmp_path: Path, fields: object) -> None:
     assert len(str(told.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"schema": 3, "base": ', "\0"])
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 4, "base": ', "\0"])
 def test_what_is_no_json_is_damaged(tmp_path: Path, text: str) -> None:
     written(tmp_path, text)
     with pytest.raises(ZooError, match=r"zoo\.json is damaged"):
         Zoo.open(tmp_path)
 
 
-@pytest.mark.parametrize("schema", [0, 1, 4])
+@pytest.mark.parametrize("schema", [0, 1, 5])
 def test_another_schema_is_named(tmp_path: Path, schema: int) -> None:
     written(tmp_path, json.dumps({"schema": schema}))
     with pytest.raises(
-        ZooError, match=f"schema {schema}; this version of tans reads schemas 2 to 3"
+        ZooError, match=f"schema {schema}; this version of tans reads schemas 2 to 4"
     ):
         Zoo.open(tmp_path)
 

@@ -46,7 +46,7 @@ COLUMNS = {
     | {"accuracy": REAL, "seed": NUMBER, "seconds": REAL},
 }
 """Of the second schema."""
-TRANSFER = Transfer("chairs-0badcafe", "cutlery", 3, 300, 0.5, 0, 7.5)
+TRANSFER = Transfer("chairs-0badcafe", "cutlery", 3, 300, 0.5, 0, 7.5, 2)
 
 
 def old_row(entry: ZooEntry) -> dict[str, object]:
@@ -161,7 +161,7 @@ def test_an_entry_that_is_added_brings_the_schema(old: Path, tiny: Tiny) -> None
         assert (found.base, found.base_ref) == (tiny.base, LARGEST)
         assert found.tasks() == tiny.zoo.tasks()
         assert found.transfers() == [TRANSFER]
-    assert schema(old) == 3
+    assert schema(old) == 4
     assert columns(old) == columns(tiny.zoo.path)
     zoo.compact()
     assert Zoo.open(old).entries() == expected
@@ -175,7 +175,7 @@ def test_an_entry_of_the_same_id_is_replaced(old: Path, tiny: Tiny) -> None:
 
 def test_a_base_that_is_set_brings_the_schema(old: Path, tiny: Tiny) -> None:
     Zoo.open(old).set_base(tiny.base, LARGEST)
-    assert schema(old) == 3
+    assert schema(old) == 4
     assert columns(old) == columns(tiny.zoo.path)
     assert Zoo.open(old).entries() == tiny.entries
 
@@ -214,7 +214,7 @@ def test_an_old_zoo_is_copied_to_one_of_the_new_schema(old: Path, tiny: Tiny) ->
     )
     before = content(old)
     copy = copy_tasks(Zoo.open(old), old.parent / "copy", ["cutlery"])
-    assert (copy.entries(), schema(copy.path)) == (tiny.entries, 3)
+    assert (copy.entries(), schema(copy.path)) == (tiny.entries, 4)
     assert content(old) == before
 
 

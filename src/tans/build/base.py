@@ -132,7 +132,8 @@ def _distilled(
     supernet = Supernet(ELASTIC.space(settings.space), classes, settings.resolution)
     sort_channels(student)
     supernet.full.load_weights(student.weights(), strict=False)
-    on_epoch = epoch_listener(IMAGENET, "distil", settings.base_recipe.epochs, on_progress)
+    epochs = settings.base_recipe.passes(len(pooled))
+    on_epoch = epoch_listener(IMAGENET, "distil", epochs, on_progress)
     distil(supernet, teacher, pooled, settings.base_recipe, on_epoch, checkpoint_of(zoo, IMAGENET))
     return teacher, supernet
 

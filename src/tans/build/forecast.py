@@ -43,7 +43,7 @@ def expected_work(
     found: dict[Key, float] = {}
     if own_base and settings.base_weights is None and (zoo is None or zoo.base is None):
         images = sum(min(_images(task), settings.base_images_per_task) for task in tasks)
-        found[IMAGENET, "distil"] = PER_DISTILLED * settings.base_recipe.epochs * images
+        found[IMAGENET, "distil"] = PER_DISTILLED * settings.base_recipe.passes(images) * images
     weights = {} if zoo is None else {task.name: task.weights for task in zoo.tasks()}
     stored = set() if zoo is None else {entry.id for entry in zoo.entries(vectors=False)}
     share = 1.0 if pairs is None else min(1.0, pairs / max(1, settings.subnets * len(tasks)))

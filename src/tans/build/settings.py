@@ -50,7 +50,7 @@ class BuildSettings:
 
     def epochs(self, images: int) -> int:
         """Passes over so many training images that a supernet takes."""
-        return max(self.recipe.epochs, math.ceil(self.least_seen / images))
+        return max(self.recipe.passes(images), math.ceil(self.least_seen / images))
 
 
 @dataclass(frozen=True)

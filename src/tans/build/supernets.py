@@ -162,8 +162,9 @@ def _add_supernet(
     supernet.full.replace_head(len(task.classes), settings.recipe.seed)
     limit = settings.images_per_task
     images, labels = task.split("train", settings.resolution, limit, settings.seed)
-    recipe = replace(settings.recipe, epochs=settings.epochs(len(images)))
-    on_epoch = epoch_listener(task.name, "train", recipe.epochs, on_progress)
+    epochs = settings.epochs(len(images))
+    recipe = replace(settings.recipe, epochs=epochs)
+    on_epoch = epoch_listener(task.name, "train", epochs, on_progress)
     checkpoint = checkpoint_of(zoo, task.name)
     train_supernet(supernet, images, labels, recipe, on_epoch, checkpoint)
     query_images, query_labels = task.sample(QUERY_IMAGES, settings.resolution, settings.seed)

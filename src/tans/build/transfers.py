@@ -4,7 +4,8 @@ What a user needs to know of a network is how well it does on *their* data after
 these measurements are the only ones in a zoo that say so. A linear probe on frozen features costs
 a hundredth of a fine-tune and is taken of every source, and counts as zero epochs. Fine-tunes go
 where a user's would: to the sources that the probes put first, some of them in a smaller size,
-beside the ImageNet network, the elastic base, and sources drawn at random.
+beside the ImageNet network, the elastic base, and sources drawn at random. Probes read what the
+recipe's head reads.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from tans.build.crew import BuildProgress, Listener, side_by_side
 from tans.tasks.task import Task
-from tans.training import Recipe, finetune, probe
+from tans.training import RECIPE, Recipe, finetune, probe
 from tans.types import Transfer, ZooEntry
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import Zoo
@@ -65,9 +66,11 @@ def _measure(
     path: Path, settings: TransferSettings, target: Task, *, on_progress: Listener | None
 ) -> None:
     zoo = Zoo.open(path)
-    sources, epochs = Sources.of(zoo), settings.recipe.epochs
+    sources = Sources.of(zoo)
     own = (target.name, settings.images, settings.recipe.seed)
-    stored = [t for t in zoo.transfers() if (t.target, t.images, t.seed) == own]
+    stored = [
+        t for t in zoo.transfers() if (t.target, t.images, t.seed) == own and t.recipe == RECIPE
+    ]
     probes = {t.source: t.accuracy for t in stored if not t.epochs}
     probed = [e for e in (*sources.largest.values(), *sources.always) if e.task != target.name]
     for count, entry in enumerate(probed, 1):
@@ -76,6 +79,8 @@ def _measure(
             probes[entry.id] = measured.accuracy
             zoo.add_transfers([measured])
         _tell(on_progress, target, "probe", count, len(probed))
+    train = int((target.splits == 0).sum())
+    epochs = settings.recipe.passes(min(train, settings.images))
     tuned = {t.source for t in stored if t.epochs == epochs}
     chosen = list(dict.fromkeys(_chosen(zoo, sources, probes, target, settings)))
     for count, entry in enumerate(chosen, 1):
@@ -108,7 +113,8 @@ def _chosen(
 
 def _probe(zoo: Zoo, entry: ZooEntry, target: Task, settings: TransferSettings) -> Transfer:
     began = time.perf_counter()
-    network = zoo.load(entry.id, len(target.classes))
+    network = zoo.load_entry(entry)
+    network.replace_head(len(target.classes), deep=settings.recipe.deep_head)
     accuracy = probe(network, target, settings.images, settings.recipe.seed)
     return _transfer(entry, target, 0, settings, accuracy, time.perf_counter() - began)
 
@@ -116,7 +122,8 @@ def _probe(zoo: Zoo, entry: ZooEntry, target: Task, settings: TransferSettings) 
 def _finetune(zoo: Zoo, entry: ZooEntry, target: Task, settings: TransferSettings) -> Transfer:
     network = zoo.load(entry.id, len(target.classes))
     tuned = finetune(network, target, recipe=settings.recipe, limit=settings.images)
-    epochs = settings.recipe.epochs
+    epochs = tuned.recipe.epochs
+    assert epochs is not None  # what was made of the recipe
     return _transfer(entry, target, epochs, settings, tuned.test_accuracy, tuned.seconds)
 
 
@@ -136,6 +143,7 @@ def _transfer(
         accuracy=accuracy,
         seed=settings.recipe.seed,
         seconds=seconds,
+        recipe=RECIPE,
     )
 
 

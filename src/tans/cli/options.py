@@ -138,7 +138,15 @@ Beside = Annotated[
         "largest, and imagenet the network as published. Repeatable.",
     ),
 ]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training images.")]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Passes over the training images; what suits them, or fits into --max-minutes, if "
+        "not given.",
+        show_default=False,
+    ),
+]
 Tuned = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `tans finetune` wrote.")]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Files or folders.")]
 TopLabels = Annotated[int, typer.Option(min=1, metavar="K", help="Labels for each image.")]
@@ -192,7 +200,10 @@ TunedOn = Annotated[
     typer.Option("--tasks", metavar="NAME|FOLDER", help="Tasks to fine-tune on, as for `build`."),
 ]
 TransferImages = Annotated[int, typer.Option(min=2, help="Training images of each task.")]
-TransferEpochs = Annotated[int, typer.Option(min=1, help="Of each fine-tune.")]
+TransferEpochs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Of each fine-tune; the default's if not given.", show_default=False),
+]
 Subnets = Annotated[int, typer.Option(min=2, help="Networks for each task.")]
 SupernetEpochs = Annotated[int, typer.Option(min=1, help="For each task's supernet.")]
 NewBase = Annotated[
@@ -327,7 +338,7 @@ class DataOptions:
 class TrainingOptions:
     """How to fine-tune."""
 
-    epochs: Epochs = 5
+    epochs: Epochs = None
     seed: Seed = 0
 
     def recipe(self) -> Recipe:

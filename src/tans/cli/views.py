@@ -239,6 +239,7 @@ def tell_finetune(result: FinetuneResult, folder: Path, as_json: bool) -> None:
         return
     show_runs(result.runs, result.task.name)
     if result.search is not None:
+        say_shortened(result.search)
         say_related(result.search)
     console.say(f"Wrote {folder}/model.safetensors, model.json and report.html")
     console.say(f"Next: tans predict {shlex.quote(str(folder))} IMAGES")
@@ -301,8 +302,6 @@ def describe_entries(zoo: Zoo, entries: Sequence[ZooEntry]) -> Iterator[dict[str
 
 
 def show_matches(result: SearchResult, name: str) -> None:
-    from tans.training import Recipe
-
     columns = dict(_columns(result))
     rows = [[cell(k, match) for cell in columns.values()] for k, match in enumerate(result, 1)]
     console.show_table(f"Networks for {name}, best first", list(columns), rows)
@@ -314,10 +313,20 @@ def show_matches(result: SearchResult, name: str) -> None:
         )
     brackets = "; in brackets the interval that holds it for nine tasks in ten"
     console.say(
-        f"Predicted: accuracy after a fine-tune of {Recipe.epochs} epochs on these images"
+        f"Predicted: accuracy after a fine-tune of {result.epochs} epochs on these images"
         f"{brackets if result[0].low is not None else ''}."
     )
+    say_shortened(result)
     say_related(result)
+
+
+def say_shortened(result: SearchResult) -> None:
+    """Say so when the minutes do for a shorter fine-tune only."""
+    if result.shortened is not None:
+        console.say(
+            f"No network can be fine-tuned for {result.epochs} epochs in so many minutes: they are "
+            f"counted for {result.shortened}, after which accuracy is mostly a few points lower."
+        )
 
 
 def say_related(result: SearchResult) -> None:

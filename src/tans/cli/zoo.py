@@ -147,7 +147,7 @@ def zoo_copy(
 def zoo_transfers(
     tasks: TunedOn,
     images: TransferImages = 200,
-    epochs: TransferEpochs = 5,
+    epochs: TransferEpochs = None,
     workers: Workers = 1,
     seed: Seed = 0,
     zoo: ZooPath = None,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,15 +13,17 @@ from numpy.typing import NDArray
 from tans.costs.latency import latencies
 from tans.costs.pace import cached_pace, paced
 from tans.errors import LimitError
-from tans.networks.family import describe
+from tans.networks.family import describe, head_width
 from tans.tasks.splits import SPLITS
 from tans.tasks.task import Task
-from tans.training import HEAD_IMAGES, NORM_IMAGES, Recipe
+from tans.training import Recipe
 from tans.types import Constraints, NetworkRef, ZooEntry
 
 Array = NDArray[np.float64]
-EPOCHS = Recipe.epochs
+DEFAULT = Recipe()
 """Of the fine-tune that ``max_minutes`` limits, and that accuracies are predicted for."""
+FEWEST_STEPS, MOST_STEPS = 50, 500
+"""Changes of the weights in a fine-tune that minutes shorten, at least, and lengthen, at most."""
 
 
 def costs_of(
@@ -30,7 +34,7 @@ def costs_of(
     Latency and minutes are only there when they are limited, as both are measured on first use.
     """
     classes = len(task.classes)
-    widths = np.array([entry.width for entry in entries])
+    widths = np.array([head_width(entry.ref) for entry in entries])
     costs = {
         "max_params": np.array([e.body_params for e in entries]) + (widths + 1.0) * classes,
         "max_flops": np.array([e.body_flops for e in entries]) + widths * float(classes),
@@ -40,7 +44,7 @@ def costs_of(
 
 def needs(refs: Sequence[NetworkRef], task: Task, limits: Constraints) -> dict[str, Array]:
     """Per limit, what each network needs (N,), whether it is stored or not."""
-    own = [describe(ref).costs(len(task.classes)) for ref in refs]
+    own = [describe(ref).costs(len(task.classes), DEFAULT.deep_head) for ref in refs]
     costs = {
         "max_params": np.array([float(c.params) for c in own]),
         "max_flops": np.array([float(c.flops) for c in own]),
@@ -57,24 +61,54 @@ def _add_times(
     if limits.max_latency_ms is not None:
         costs["max_latency_ms"], error = latencies(refs, len(task.classes))
     if limits.max_minutes is not None:
-        costs["max_minutes"] = _minutes(refs, costs["max_flops"], task)
+        costs["max_minutes"] = _minutes(refs, costs["max_flops"], task, DEFAULT)
     return error
 
 
-def _minutes(refs: Sequence[NetworkRef], flops: Array, task: Task) -> Array:
+def _minutes(refs: Sequence[NetworkRef], flops: Array, task: Task, recipe: Recipe) -> Array:
     """Minutes (N,) of a fine-tune on this device, its validation and its test included."""
-    train, val, test = torch.bincount(task.splits, minlength=len(SPLITS)).tolist()
-    # before the first epoch and after each: batch-norm statistics, and validation
-    looked_at = (EPOCHS + 1) * (val + min(train, NORM_IMAGES))
-    looked_at += test + min(train, HEAD_IMAGES)
+    trained, looked_at = recipe.seen(*_counts(task))
     paces: dict[str, list[int]] = {}
     for row, ref in enumerate(refs):
         paces.setdefault(paced(ref), []).append(row)
     minutes = np.zeros(len(refs))
     for rows in paces.values():
-        pace = cached_pace(refs[rows[0]])
-        minutes[rows] = pace.minutes(flops[rows], train, EPOCHS, looked_at)
+        minutes[rows] = cached_pace(refs[rows[0]]).minutes(flops[rows], trained, looked_at)
     return minutes
+
+
+def shortened(costs: dict[str, Array], refs: Sequence[NetworkRef], task: Task) -> dict[str, Array]:
+    """The same costs (N,) each, of a fine-tune of few steps where minutes are limited."""
+    if "max_minutes" not in costs:
+        return costs
+    recipe = replace(DEFAULT, epochs=shortest(task))
+    return {**costs, "max_minutes": _minutes(refs, costs["max_flops"], task, recipe)}
+
+
+def shortest(task: Task) -> int:
+    """Epochs of the shortest fine-tune that is worth it."""
+    train = _counts(task)[0]
+    return min(DEFAULT.passes(train), math.ceil(FEWEST_STEPS / DEFAULT.steps(train)))
+
+
+def epochs_within(minutes: float, ref: NetworkRef, task: Task) -> int:
+    """Epochs of a network's fine-tune that fit into so many minutes on this device.
+
+    No more than ``MOST_STEPS`` ask for, or the default recipe; no fewer than ``shortest``.
+    """
+    train = _counts(task)[0]
+    flops = np.array([float(describe(ref).costs(len(task.classes), DEFAULT.deep_head).flops)])
+    most = max(DEFAULT.passes(train), MOST_STEPS // DEFAULT.steps(train))
+    least = shortest(task)
+    for epochs in range(most, least, -1):
+        if _minutes([ref], flops, task, replace(DEFAULT, epochs=epochs))[0] <= minutes:
+            return epochs
+    return least
+
+
+def _counts(task: Task) -> list[int]:
+    """Images of each split."""
+    return torch.bincount(task.splits, minlength=len(SPLITS)).tolist()
 
 
 def fits(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:

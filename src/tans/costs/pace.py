@@ -65,24 +65,23 @@ class Pace:
     """Leave-one-out mean absolute relative error on the timed networks; 0.1 is 10%."""
 
     @overload
-    def minutes(self, flops: float, images: int, epochs: int, looked_at: int = 0) -> float: ...
+    def minutes(self, flops: float, trained: int, looked_at: int = 0) -> float: ...
     @overload
     def minutes(
-        self, flops: NDArray[Any], images: int, epochs: int, looked_at: int = 0
+        self, flops: NDArray[Any], trained: int, looked_at: int = 0
     ) -> NDArray[np.float64]: ...
     def minutes(
-        self, flops: float | NDArray[Any], images: int, epochs: int, looked_at: int = 0
+        self, flops: float | NDArray[Any], trained: int, looked_at: int = 0
     ) -> float | NDArray[np.float64]:
         """Minutes that a fine-tune takes, for one network or for each of (n,).
 
         Args:
             flops: multiply-adds of the forward pass for one image, at its resolution.
-            images: to train on in each epoch.
-            looked_at: images classified without training, over the whole run: those of the
-                validation split in every epoch, and those of the test split once.
+            trained: images that are trained on, over the whole run.
+            looked_at: images that are only looked at, likewise.
         """
         per_image = self.fixed_s + self.seconds_per_flop * flops
-        return per_image * (images * epochs + self.validation * looked_at) / 60
+        return per_image * (trained + self.validation * looked_at) / 60
 
 
 class KeptPace(Kept):
@@ -176,8 +175,9 @@ class _Turn:
     """One network in training on noise, step by step."""
 
     def __init__(self, ref: NetworkRef) -> None:
-        network = build(ref, CLASSES).to(device())
-        self.network = network.to(memory_format=torch.channels_last)
+        network = build(ref, CLASSES)
+        network.replace_head(CLASSES, deep=Recipe.deep_head)
+        self.network = network.to(device()).to(memory_format=torch.channels_last)
         side = ref.input.size
         self.images = torch.randint(0, 256, (BATCH, 3, side, side), dtype=torch.uint8)
         self.labels = torch.arange(BATCH) % CLASSES  # (b,)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from tans.errors import InputError, ZooError
 from tans.files import Manifest
+from tans.meta.data import PROBE, tuned
 from tans.meta.evidence import COLUMNS, evidence, logit
 from tans.training import Recipe
 from tans.types import Transfer
@@ -56,14 +57,19 @@ class Trials:
     """Per row, the task's kind of image."""
 
     @classmethod
-    def from_zoo(cls, zoo: Zoo, epochs: int = Recipe.epochs) -> Trials:
-        """Read the transfers of a zoo onto its own tasks, where the sources were probed too."""
+    def from_zoo(cls, zoo: Zoo, recipe: Recipe | None = None) -> Trials:
+        """Read the transfers of a zoo onto its own tasks, where the sources were probed too.
+
+        Args:
+            recipe: of the fine-tunes; the default one when None, of its newest version.
+        """
         sources, tasks = Sources.of(zoo), {task.name: task for task in zoo.tasks()}
         entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
-        transfers = [t for t in zoo.transfers() if t.target in tasks and t.source in entries]
-        probes = _by_setting([t for t in transfers if not t.epochs])
+        stored = zoo.transfers(newest=True)
+        transfers = [t for t in stored if t.target in tasks and t.source in entries]
+        probes = _by_setting([t for t in transfers if t.epochs == PROBE])
         rows, kept = [], []
-        for transfer in (t for t in transfers if t.epochs == epochs):
+        for transfer in tuned(transfers, recipe):
             seen = probes.get((transfer.target, transfer.images), {})
             if sources.stand_in(entries[transfer.source]).id in seen:
                 rows.append(evidence(sources, [entries[transfer.source]], seen))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PROBE = 0
 """Epochs of a transfer that is a linear probe on frozen features."""
+FITTING, EPOCHS_THEN = 3, 5
+"""Version of the recipe from which on epochs fit the images; epochs of the default before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +81,16 @@ class MetaData:
 
     @classmethod
     def from_zoo(
-        cls, zoo: Zoo, *, held_out: float = 0.2, transfer_epochs: int = Recipe.epochs, seed: int = 0
+        cls, zoo: Zoo, *, held_out: float = 0.2, recipe: Recipe | None = None, seed: int = 0
     ) -> MetaData:
         """Read a zoo.
 
         Args:
             zoo: an opened zoo.
             held_out: share of each class's images kept from training, in [0, 1).
-            transfer_epochs: only transfers fine-tuned this long count, because predicted
-                accuracy means accuracy after that many epochs.
+            recipe: only transfers fine-tuned as long as this, the default when None, count,
+                because predicted accuracy means accuracy after that; of those of the newest version
+                of the recipe.
             seed: of the choice of held-out images.
 
         Raises:
@@ -99,10 +102,11 @@ class MetaData:
         names = {task.name: i for i, task in enumerate(tasks)}
         ids = {entry.id: i for i, entry in enumerate(entries)}
         features, labels, image_tasks = _read_features(zoo, [task.name for task in tasks])
-        known = [t for t in zoo.transfers() if t.source in ids and t.target in names]
+        stored = zoo.transfers(newest=True)
+        known = [t for t in stored if t.source in ids and t.target in names]
         entry_tasks = torch.tensor([names[entry.task] for entry in entries])  # (e,)
-        probes = _transfer_tensors(known, PROBE, ids, names)
-        transfers = _transfer_tensors(known, transfer_epochs, ids, names)
+        probes = _transfer_tensors([t for t in known if t.epochs == PROBE], ids, names)
+        transfers = _transfer_tensors(tuned(known, recipe), ids, names)
         accuracy = [float("nan") if e.accuracy is None else e.accuracy for e in entries]
         return cls(
             tasks=tuple(names),
@@ -234,11 +238,23 @@ def _hold_out(labels: Tensor, image_tasks: Tensor, share: float, seed: int) -> T
     return held
 
 
+def tuned(transfers: Sequence[Transfer], recipe: Recipe | None = None) -> list[Transfer]:
+    """Fine-tunes that are as long as a recipe asks for, the default one when None."""
+    recipe = recipe or Recipe()
+    if recipe.epochs is not None:
+        return [t for t in transfers if t.epochs == recipe.epochs]
+    return [t for t in transfers if t.epochs >= _least(t, recipe)]
+
+
+def _least(transfer: Transfer, recipe: Recipe) -> int:
+    """Epochs; more are made where there are fewer images than were asked for."""
+    return EPOCHS_THEN if transfer.recipe < FITTING else recipe.passes(transfer.images)
+
+
 def _transfer_tensors(
-    transfers: list[Transfer], epochs: int, ids: Mapping[str, int], names: Mapping[str, int]
+    transfers: Sequence[Transfer], ids: Mapping[str, int], names: Mapping[str, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Network, target and accuracy of each transfer of so many epochs, (r,) all three."""
-    transfers = [t for t in transfers if t.epochs == epochs]
+    """Network, target and accuracy of each transfer, (r,) all three."""
     return (
         torch.tensor([ids[t.source] for t in transfers], dtype=torch.long),
         torch.tensor([names[t.target] for t in transfers], dtype=torch.long),

@@ -40,12 +40,19 @@ class Description:
     body_params: int
     body_flops: int
     """Multiply-adds of convolutions and linear layers for one image."""
+    head_width: int
+    """Of what a deep head reads: means and maxima of all stages, and the features."""
     topology: tuple[float, ...] | None = None
     """Topology vector v_t (paper, section 3.2); None in a family that has none."""
 
-    def costs(self, classes: int) -> Costs:
-        """Under a linear head of so many outputs; of the body alone with 0."""
-        return Costs(self.body_params, self.body_flops).under_head(self.width, classes)
+    def costs(self, classes: int, deep: bool = False) -> Costs:
+        """Under a linear head of so many outputs; of the body alone with 0.
+
+        Args:
+            deep: the head reads all stages.
+        """
+        width = self.head_width if deep else self.width
+        return Costs(self.body_params, self.body_flops).under_head(width, classes)
 
 
 class Family(Protocol):
@@ -103,6 +110,8 @@ def get_family(name: str) -> Family:
     Raises:
         InputError: there is none.
     """
+    if name in BUILT_IN:  # what is installed is looked through only where that may help
+        return _loaded(BUILT_IN[name])
     known = {**BUILT_IN, **plugins(GROUP)}
     if name not in known:
         raise InputError(f"no family of networks {name!r}; expected one of {', '.join(known)}")
@@ -136,7 +145,25 @@ def counted(family: Family, ref: NetworkRef) -> Description:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.eval().features(torch.empty(1, 3, size, size, device="meta"))
     # it counts two for a multiply-add
-    return Description(network.width, params, counter.get_total_flops() // 2)
+    flops = counter.get_total_flops() // 2
+    return Description(network.width, params, flops, sum(network.block_widths()))
+
+
+def head_width(ref: NetworkRef) -> int:
+    """Of what a deep head reads of a network; all slices of a space show as much.
+
+    Raises:
+        InputError: there is no such family, or it has no such network.
+    """
+    family = get_family(ref.family)
+    if isinstance(family, Elastic):
+        return _head_width(family.largest(family.space_of(ref), ref.input.size))
+    return _head_width(ref)
+
+
+@lru_cache(maxsize=4096)
+def _head_width(ref: NetworkRef) -> int:
+    return describe(ref).head_width
 
 
 def resized(ref: NetworkRef, size: int) -> NetworkRef:

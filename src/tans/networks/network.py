@@ -134,7 +134,7 @@ class Network(nn.Module):
             deep: let it read the stages too, as far as the network has stages with maps.
         """
         where = self.classifier.weight.device
-        blocks = self._widths() if deep else [self.width]
+        blocks = self.block_widths() if deep else [self.width]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             head = DeepHead(blocks, classes) if deep else nn.Linear(self.width, classes)
@@ -150,7 +150,7 @@ class Network(nn.Module):
         features = self._watched(x, pool)
         return [*(part for name in self.stage_names for part in pooled[name]), features]
 
-    def _widths(self) -> list[int]:
+    def block_widths(self) -> list[int]:
         """Of ``blocks``, seen in a forward pass on the meta device."""
         body = copy.deepcopy(self.body).to("meta")
         with torch.no_grad():

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tans.costs.limits import EPOCHS
 from tans.export.finetuned import tans_version
 from tans.report.blocks import bar, figure, millions, percent, section, table
 from tans.report.charts import Line, confusion_chart, line_chart, line_class
@@ -106,7 +105,7 @@ def ranking(result: SearchResult, chosen: str) -> Html:
     classes = ["chosen" if match.id == chosen else None for match in matches]
     note = (
         "Parameters and multiply-adds include a head for these classes. Predicted accuracy is that "
-        f"expected on the test images after the default fine-tune of {EPOCHS} epochs"
+        f"expected on the test images after the default fine-tune of {result.epochs} epochs"
     )
     if any(match.low is not None for match in matches):
         note += "; in brackets the interval that holds it for nine tasks in ten"

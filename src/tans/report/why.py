@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from tans.costs.limits import EPOCHS
 from tans.report.blocks import bar, percent, section
 from tans.report.charts import line_class
 from tans.report.markup import Html, join, picture, tag
@@ -97,10 +96,10 @@ def _promises(result: SearchResult, runs: Sequence[Run]) -> Html:
     if not rows:
         text = "Nothing was predicted for these networks: they are not among those proposed."
         return join(title, tag("p", text, class_="note"))
-    others = {run.tuned.recipe.epochs for run in runs} - {EPOCHS}
+    others = {run.tuned.recipe.epochs or 0 for run in runs} - {result.epochs}
     note = "The line is the prediction, its band holds nine tasks in ten, the dot was measured."
     if others:
-        note += f" Predictions are for {EPOCHS} epochs; these fine-tunes had "
+        note += f" Predictions are for {result.epochs} epochs; these fine-tunes had "
         note += " or ".join(str(epochs) for epochs in sorted(others)) + "."
     return join(title, tag("div", *rows, class_="promises"), tag("p", note, class_="note"))
 

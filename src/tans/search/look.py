@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tans.tasks.task import Task
-from tans.training import probe
+from tans.training import Recipe, probe
 from tans.types import ZooEntry
 from tans.zoo.zoo import Zoo
 
@@ -25,7 +25,7 @@ class Look:
     resolution: int
     """Pixels a side."""
     accuracy: float
-    """Cross-validated, of a linear classifier on frozen features, in [0, 1]."""
+    """Cross-validated, of a linear classifier on the frozen features of all stages, in [0, 1]."""
 
 
 def second_look(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> tuple[Look, ...]:
@@ -34,6 +34,7 @@ def second_look(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> tuple[Look
 
 
 def _look(task: Task, zoo: Zoo, entry: ZooEntry) -> Look:
-    network = zoo.load(entry.id, len(task.classes))
+    network = zoo.load_entry(entry)
+    network.replace_head(len(task.classes), deep=Recipe.deep_head)
     accuracy = probe(network, task, IMAGES)
     return Look(entry.id, entry.task, entry.resolution, accuracy)

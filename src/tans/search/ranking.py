@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tans.costs.limits import Array, costs_of, fits
-from tans.errors import InputError
+from tans.costs.limits import DEFAULT, Array, costs_of, fits, shortened, shortest
+from tans.errors import InputError, LimitError
 from tans.meta.calibrator import Calibrator
 from tans.meta.evidence import evidence
 from tans.meta.retriever import Retriever
@@ -48,6 +48,10 @@ class SearchResult(Sequence[Match]):
     """Whether a source is expected to beat ImageNet; None when that was not looked into."""
     latency_error: float | None = None
     """Mean relative error of the predicted latencies; None where they were not asked for."""
+    epochs: int = 0
+    """Of the default fine-tune, which accuracies are predicted for."""
+    shortened: int | None = None
+    """Epochs that minutes are limited for, where nothing fits for as many as usual."""
 
     def __len__(self) -> int:
         return len(self.matches)
@@ -110,7 +114,8 @@ def search(
         max_params: parameters, with a head for the task's classes.
         max_flops: multiply-adds for one image, likewise.
         max_latency_ms: for one image on this device, calibrated on first use.
-        max_minutes: for a fine-tune by the default recipe on this device, likewise.
+        max_minutes: for a fine-tune by the default recipe on this device, likewise; for a shorter
+            one where no network fits.
         top: matches to return, at most.
         look: sources beside ImageNet that get the second look; with 0 the embeddings alone rank.
 
@@ -132,13 +137,14 @@ def search(
     images, labels = task.sample(QUERY_IMAGES, zoo.resolution)
     query = retriever.encode_query(image_features(network, images), labels)  # (d,)
     embedded = time.perf_counter()
-    fitting = np.flatnonzero(fits(costs, limits))
+    usual = DEFAULT.passes(int((task.splits == 0).sum()))
+    costs, within, epochs = _within(costs, entries, task, limits)
     everything = _Candidates(
         tuple(entries),
         costs,
         (models @ query).numpy(),
         retriever.predict(query, models).numpy(),
-    ).take(fitting)
+    ).take(np.flatnonzero(within))
     found = _most_similar(everything, max(top, retriever.settings.top))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
@@ -156,7 +162,20 @@ def search(
         looks=looks,
         related=best.entries[0].task != IMAGENET if looks else None,
         latency_error=error,
+        epochs=usual,
+        shortened=epochs,
     )
+
+
+def _within(
+    costs: dict[str, Array], entries: Sequence[ZooEntry], task: Task, limits: Constraints
+) -> tuple[dict[str, Array], NDArray[np.bool_], int | None]:
+    """Costs, which entries fit, and epochs where nothing fits for as many as usual."""
+    try:
+        return costs, fits(costs, limits), None
+    except LimitError:
+        costs = shortened(costs, [entry.ref for entry in entries], task)
+        return costs, fits(costs, limits), shortest(task)
 
 
 def _embeddings(retriever: Retriever, zoo: Zoo, entries: Sequence[ZooEntry]) -> Tensor:

@@ -10,7 +10,7 @@ from tans.errors import TansError, ZooError
 from tans.files import Fields, Manifest
 from tans.types import Digest, NetworkRef
 from tans.zoo.blobs import Blobs
-from tans.zoo.migrations import manifest_2_to_3
+from tans.zoo.migrations import manifest_2_to_3, manifest_3_to_4
 from tans.zoo.seals import Seals
 from tans.zoo.weights import RESTORE
 
@@ -29,8 +29,11 @@ class Base:
 class ZooManifest(Manifest):
     """The whole of ``zoo.json``."""
 
-    SCHEMA: ClassVar[int] = 3
-    MIGRATIONS: ClassVar[Mapping[int, Callable[[Fields], Fields]]] = {2: manifest_2_to_3}
+    SCHEMA: ClassVar[int] = 4
+    MIGRATIONS: ClassVar[Mapping[int, Callable[[Fields], Fields]]] = {
+        2: manifest_2_to_3,
+        3: manifest_3_to_4,
+    }
     ERROR: ClassVar[type[TansError]] = ZooError
     REMEDY: ClassVar[str] = RESTORE
 

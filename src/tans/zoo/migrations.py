@@ -4,6 +4,7 @@ A zoo of an older schema is read through them, and takes the newer form when it 
 
     2 -> 3  a network is named by family, name and input instead of by space and resolution;
             the logs of costs and pairs are tables instead of files of lines of JSON
+    3 -> 4  transfers name the recipe that they were measured by
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import pyarrow as pa
 from tans.networks.families.elastic.family import ELASTIC
 from tans.types import InputSpec
 
+FIRST_RECIPE = 2
+"""Of all transfers of schema 3, whose heads read the last features alone."""
 ELASTIC_INPUT = asdict(InputSpec(1))
 """Mean and deviation of all networks of schema 2, which are elastic."""
 RENAMED = {"family": None, "name": "architecture", "size": "resolution", "origins": "task"}
@@ -33,14 +36,26 @@ def manifest_2_to_3(fields: dict[str, Any]) -> dict[str, Any]:
     return {"base": None if base is None else {"ref": asdict(ref), "weights": base}}
 
 
+def manifest_3_to_4(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of ``zoo.json``, which stay; only the number says that transfers may be newer."""
+    return fields
+
+
 def log_2_to_3(data: bytes) -> list[dict[str, Any]]:
     """Fields of each line of a log, from a file of lines of JSON."""
     return [json.loads(line) for line in data.splitlines()]
 
 
-def is_old(table: pa.Schema) -> bool:
-    """Whether a table of entries is of schema 2."""
-    return "architecture" in table.names
+def is_old(name: str, table: pa.Schema) -> bool:
+    """Whether a table is of an older schema."""
+    if name == "transfers":
+        return "recipe" not in table.names
+    return name == "entries" and "architecture" in table.names
+
+
+def transfers_3_to_4(old: pa.Table) -> pa.Table:
+    """All columns of transfers."""
+    return old.append_column("recipe", pa.array([FIRST_RECIPE] * len(old), pa.int64()))
 
 
 def old_columns(columns: Sequence[str]) -> list[str]:

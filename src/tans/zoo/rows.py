@@ -37,7 +37,7 @@ Noun = TypeVar("Noun")
 KEYS = {
     "entries": ["id"],
     "tasks": ["name"],
-    "transfers": ["source", "target", "epochs", "images", "seed"],
+    "transfers": ["source", "target", "epochs", "images", "seed", "recipe"],
     "costs": ["at", "task", "step"],
     "ledger": ["at", "pair"],
 }
@@ -152,7 +152,7 @@ def schemas() -> dict[str, pa.Schema]:
         "entries": entries,
         "tasks": tasks | {"train_images": number, "cost_s": real},
         "transfers": {"source": text, "target": text, "epochs": number, "images": number}
-        | {"accuracy": real, "seed": number, "seconds": real},
+        | {"accuracy": real, "seed": number, "seconds": real, "recipe": number},
     }
     return {name: pa.schema(list(types.items())) for name, types in columns.items()}
 

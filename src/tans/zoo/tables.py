@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import lancedb
@@ -15,12 +15,19 @@ import pyarrow as pa
 from tans.errors import ZooError
 from tans.files import UNFINISHED, alone
 from tans.zoo.blobs import LocalBlobs, damaged
-from tans.zoo.migrations import entries_2_to_3, is_old, old_columns
+from tans.zoo.migrations import (
+    entries_2_to_3,
+    is_old,
+    old_columns,
+    transfers_3_to_4,
+)
 from tans.zoo.rows import KEYS, check_columns, schemas
 from tans.zoo.seals import Seals
 
 ATTEMPTS = 6
 """Of a commit that another writer got ahead of; LanceDB retries by itself before that."""
+MIGRATED = ("entries", "transfers")
+"""Tables that were of another form in older schemas."""
 FAILURES = (OSError, RuntimeError, ValueError)
 """What LanceDB raises."""
 
@@ -125,7 +132,7 @@ class Tables:
         self._blobs.place(f"{name}.lance")  # refuses links that lead out of the folder
         self._seals.check(name)
         table = lancedb.connect(self.folder).open_table(name)
-        if name != "entries" or not is_old(table.schema):
+        if not is_old(name, table.schema):
             check_columns(name, table.schema)
         return table
 
@@ -135,8 +142,9 @@ class Tables:
         Raises:
             ZooError: a table cannot be read or changed.
         """
-        rows = self.read("entries")
-        self._commit("entries", lambda *_: self._overwrite("entries", rows))
+        for name in filter(self._is_old, MIGRATED):
+            rows = self.read(name)
+            self._commit(name, partial(self._overwrite, name, rows))
         self._table.cache_clear()
 
     def is_old(self) -> bool:
@@ -145,21 +153,26 @@ class Tables:
         Raises:
             ZooError: the table is missing or damaged.
         """
-        try:
-            if is_old(self._table("entries").schema):
-                self._table.cache_clear()  # another process may have upgraded what we had open
-            return is_old(self._table("entries").schema)
-        except FAILURES as error:
-            raise damaged(self.folder / "entries.lance", error) from error
+        return any(map(self._is_old, MIGRATED))
 
-    def _overwrite(self, name: str, rows: pa.Table) -> None:
+    def _is_old(self, name: str) -> bool:
+        try:
+            if is_old(name, self._table(name).schema):
+                self._table.cache_clear()  # another process may have upgraded what we had open
+            return is_old(name, self._table(name).schema)
+        except FAILURES as error:
+            raise damaged(self.folder / f"{name}.lance", error) from error
+
+    def _overwrite(self, name: str, rows: pa.Table, *_: object) -> None:
         rows = rows.cast(schemas()[name])
         lancedb.connect(self.folder).create_table(name, rows, mode="overwrite")
 
     def _query(self, name: str, columns: list[str] | None, where: str | None) -> pa.Table:
         table = self._table(name)
-        if not is_old(table.schema):
+        if not is_old(name, table.schema):
             return distinct(name, _found(table, columns, where))
+        if name == "transfers":
+            return distinct(name, transfers_3_to_4(_found(table, None, where)))
         columns = columns or schemas()[name].names
         old = _found(table, old_columns(columns), where)
         width = table.schema.field("functional").type.list_size

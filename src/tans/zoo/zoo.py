@@ -204,9 +204,15 @@ class Zoo:
         except ZooError as error:
             raise damaged(self._where("entries"), f"column {column}: {error}") from error
 
-    def transfers(self) -> list[Transfer]:
-        """Measured transfers, in order of source and target."""
-        return rows.to_transfers(self._tables.read("transfers"), self._where("transfers"))
+    def transfers(self, newest: bool = False) -> list[Transfer]:
+        """Measured transfers, in order of source and target.
+
+        Args:
+            newest: only those by the newest recipe that any was measured by.
+        """
+        found = rows.to_transfers(self._tables.read("transfers"), self._where("transfers"))
+        last = max((transfer.recipe for transfer in found), default=0)
+        return [each for each in found if each.recipe == last] if newest else found
 
     def thumbnails(self, task: str) -> Tensor:
         """64 images of a source task, uint8 (64, 3, 64, 64).
@@ -452,6 +458,7 @@ class Zoo:
     def add_transfers(self, transfers: Sequence[Transfer]) -> None:
         """Add measured transfers in one commit; repeated measurements are replaced."""
         if transfers:
+            self._upgrade()
             self._tables.merge("transfers", rows.from_transfers(transfers))
 
     def compact(self) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tans.build.spending import seconds_spent
-from tans.training import Recipe
 from tans_bench.methods.entrants import get_method
+from tans_bench.recipes import EPOCHS
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.comparison import Cell, cells
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
@@ -111,7 +111,7 @@ def _table(ways: Sequence[Way]) -> Table:
     caption = (
         "Seconds once, for the zoo, and seconds of each search; then hours for so many datasets. "
         f"Every dataset's final fine-tune comes on top and is the same for all. Every source: "
-        f"{Recipe.epochs} epochs of one network of each source."
+        f"{EPOCHS} epochs of one network of each source."
     )
     columns = (
         "method",
@@ -140,6 +140,6 @@ EXPERIMENT = Experiment(
     name="costs",
     title="Cost against the number of datasets (Figure 8, above)",
     question="From how many datasets on is a zoo worth its making?",
-    plan=Costs(Comparison((Arm(METHODS, FIRST_DEV, (Recipe.epochs,)),))),
+    plan=Costs(Comparison((Arm(METHODS, FIRST_DEV, (EPOCHS,)),))),
     drawn=draw,
 )

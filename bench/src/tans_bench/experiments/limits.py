@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from tans.training import Recipe
 from tans.types import Constraints
 from tans_bench.methods.entrants import get_method
+from tans_bench.recipes import EPOCHS
 from tans_bench.runs.comparison import Cell, averaged, cells, percent
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Arm, Comparison, Experiment
@@ -20,7 +20,7 @@ FLOPS = ("10M-flops", "20M-flops", "30M-flops")
 YARDSTICK = "elastic-base"
 """ImageNet's own subnet of the size."""
 METHODS = ("tans", YARDSTICK, "ofa", "nearest-dataset", "random")
-PLAN = Comparison((Arm(METHODS, FIRST_DEV, (Recipe.epochs,), limits=(*PARAMS, *FLOPS)),))
+PLAN = Comparison((Arm(METHODS, FIRST_DEV, (EPOCHS,), limits=(*PARAMS, *FLOPS)),))
 
 
 def draw(plan: Comparison, results: Results) -> Sequence[Drawing]:
@@ -57,7 +57,7 @@ def _table(found: Sequence[Cell]) -> Table:
             ]
         )
     caption = (
-        f"Test accuracy in % after {Recipe.epochs} epochs, and points over ImageNet's own subnet "
+        f"Test accuracy in % after {EPOCHS} epochs, and points over ImageNet's own subnet "
         "within the same limit, with the 95 % interval of the mean over tasks."
     )
     columns = ("limit", "method", "tasks", "params (M)", "FLOPs (M)", "accuracy", "gain")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tans.training import Recipe
 from tans_bench.experiments.correlation import TASKS
+from tans_bench.recipes import EPOCHS
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Experiment
 from tans_bench.runs.ranks import DRAWN, NEAREST, Ranked, spearman
 from tans_bench.runs.results import Result, Results
 
-PLAN = Ranked(TASKS, epochs=Recipe.epochs, nearest=10, drawn=24)
+PLAN = Ranked(TASKS, epochs=EPOCHS, nearest=10, drawn=24)
 SCORES = {
     "predicted": "predictor",
     "without_query": "without the query",
@@ -43,7 +43,7 @@ def _table(found: Found) -> Table:
     ]
     caption = (
         f"Mean squared error of the accuracy that the predictor of the paper expects after "
-        f"{Recipe.epochs} epochs, on the 10 nearest networks and on 24 of the whole zoo. Without "
+        f"{EPOCHS} epochs, on the 10 nearest networks and on 24 of the whole zoo. Without "
         "the query it is given the mean of the zoo's own tasks, without the network the mean "
         "network; a random estimate is uniform. Last, the rank correlation, mean over tasks."
     )
@@ -84,7 +84,7 @@ def _figure(found: Found) -> Plot:
             axis.plot(predicted, real, marker, color=colour, markersize=4, alpha=0.7, label=label)
     axis.axline((0, 0), slope=1, color="0.7", linewidth=0.8)
     axis.set_xlabel("predicted accuracy (%)")
-    axis.set_ylabel(f"accuracy after {Recipe.epochs} epochs (%)")
+    axis.set_ylabel(f"accuracy after {EPOCHS} epochs (%)")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     caption = "Predicted against real accuracy: dots are the nearest networks, crosses any."
     return Plot("predicted", caption, figure)

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from tans.training import Recipe
 from tans_bench.methods.entrants import get_method
+from tans_bench.recipes import EPOCHS
 from tans_bench.runs.comparison import averaged, cells, percent
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Arm, Comparison, Experiment
@@ -28,7 +28,7 @@ FITTED = tuple(STEPS)[1:]
 """Without training the head is the fitted one, always."""
 TASKS = (*FIRST_DEV, *FORMERLY_SEALED)
 PLAN = Comparison(
-    (Arm(tuple(STEPS), TASKS, (Recipe.epochs,)), Arm(FITTED, TASKS, (HEAD_ALONE,))),
+    (Arm(tuple(STEPS), TASKS, (EPOCHS,)), Arm(FITTED, TASKS, (HEAD_ALONE,))),
 )
 
 Found = Mapping[str, Mapping[str, float]]

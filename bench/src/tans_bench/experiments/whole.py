@@ -14,8 +14,8 @@ from tans.export.finetuned import save_finetuned
 from tans.search import search
 from tans.tasks.splits import SPLITS
 from tans.tasks.task import Task
-from tans.training import Recipe
 from tans.workflow import finetune_entry
+from tans_bench.recipes import EPOCHS
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
 from tans_bench.runs.experiment import Experiment
@@ -133,7 +133,7 @@ def _table(found: Sequence[Result]) -> Table:
     ]
     caption = (
         f"Share of each step in the whole time in %, for folders of PNG files of {PIXELS} pixels a "
-        f"side and {Recipe.epochs} epochs of fine-tuning; last the seconds of the whole, and of "
+        f"side and {EPOCHS} epochs of fine-tuning; last the seconds of the whole, and of "
         "the search alone, which is what the paper counts as search time."
     )
     columns = ("task", "files", *STEPS.values(), "whole (s)", "search alone (s)")

@@ -29,7 +29,7 @@ from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.optimize import minimize
 
 from tans.networks.probe import probe_accuracy
-from tans.training import Loop, Recipe, accuracy, adapted_features, fit_head, sgd
+from tans.training import Loop, accuracy, adapted_features, fit_head, sgd
 from tans.types import Architecture
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.budget import affordable, on_record
@@ -37,6 +37,7 @@ from tans_bench.methods.genes import Genes, Genome, Room
 from tans_bench.methods.method import Problem, Proposal, space_of
 from tans_bench.methods.onceforall import base_of
 from tans_bench.methods.surrogates import SURROGATES, switch
+from tans_bench.recipes import plain
 from tans_bench.spaces.families import ref_of
 
 Array = NDArray[np.float64]
@@ -150,7 +151,7 @@ def evaluation(problem: Problem, zoo: Zoo, settings: NsgaNetSettings) -> Evaluat
     """
     weights, resolution = base_of(zoo), zoo.resolution
     images, labels, folds = problem.task.folds(resolution, settings.images, problem.seed)
-    recipe = Recipe(epochs=max(1, settings.epochs), seed=problem.seed)
+    recipe = plain(max(1, settings.epochs), seed=problem.seed)
 
     def probed(architecture: Architecture) -> float:
         network = zoo.load_network(ref_of(architecture, resolution), weights, IMAGENET)

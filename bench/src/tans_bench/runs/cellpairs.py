@@ -19,13 +19,14 @@ from tans.training import Recipe, finetune
 from tans.types import Architecture
 from tans_bench.methods.metad2a.graphs import cell_graphs
 from tans_bench.methods.metad2a.pairs import Pair, Pairs
+from tans_bench.recipes import plain
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.results import Result
 from tans_bench.spaces.families import ref_of
 from tans_bench.spaces.nasbench201 import NAS_BENCH_201
 
 FOLDER = "cells"
-RECIPE = Recipe(epochs=10, learning_rate=0.1, fit_head=False, weigh_classes=False)
+RECIPE = plain(10, learning_rate=0.1, fit_head=False, weigh_classes=False)
 RESOLUTION = 32
 """Pixels a side, as in the benchmark."""
 IMAGES = 300

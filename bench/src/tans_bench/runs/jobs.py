@@ -17,6 +17,7 @@ from tans.types import Architecture, Constraints
 from tans_bench.methods.budget import Budget, ending
 from tans_bench.methods.entrants import get_method
 from tans_bench.methods.method import Problem, Proposal
+from tans_bench.recipes import plain
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.results import Result
 from tans_bench.spaces.families import ref_of
@@ -145,8 +146,8 @@ class FineTune:
         }
 
     def _tuned(self, network: Network, task: Task) -> Result:
-        recipe = Recipe(
-            epochs=self.epochs,
+        recipe = plain(
+            self.epochs,
             learning_rate=self.learning_rate,
             fit_head=self.proposal.fit_head,
             weigh_classes=self.proposal.fit_head,  # neither is in the paper's recipe

@@ -17,11 +17,12 @@ from tans.networks.families.elastic.specification import architecture_of
 from tans.networks.families.elastic.supernet import extract, sort_channels
 from tans.networks.family import describe
 from tans.networks.network import Network
-from tans.training import Recipe, finetune
+from tans.training import finetune
 from tans.types import Architecture
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.method import space_of
 from tans_bench.methods.onceforall import base_of
+from tans_bench.recipes import plain
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment
@@ -57,7 +58,7 @@ class Trial:
             network = published_slice(zoo, architecture)
         else:
             network = zoo.load_network(ref_of(architecture, RESOLUTION), base_of(zoo), IMAGENET)
-        tuned = finetune(network, task, recipe=Recipe(epochs=EPOCHS, seed=self.seed))
+        tuned = finetune(network, task, recipe=plain(EPOCHS, seed=self.seed))
         params = describe(network.ref).costs(len(task.classes)).params
         return {**asdict(self), "params": params, "accuracy": tuned.test_accuracy}
 

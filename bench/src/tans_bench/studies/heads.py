@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -21,6 +21,7 @@ from tans.tasks.task import Task
 from tans.training import Recipe, device, finetune
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import Zoo
+from tans_bench.recipes import plain
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment, Fixed
@@ -143,10 +144,10 @@ class Trial:
 def recipe_of(variant: str, task: Task, seed: int) -> Recipe:
     """A variant's recipe for a task, in whole epochs that come nearest to its steps."""
     steps, changes = VARIANTS[variant]
-    recipe = Recipe(seed=seed, **changes)
+    recipe = plain(1, seed=seed, **changes)
     images = int((task.splits == 0).sum())
     epochs = max(1, round(steps / recipe.steps(images)))
-    return Recipe(seed=seed, epochs=epochs, **changes)
+    return replace(recipe, epochs=epochs)
 
 
 def with_head(network: Network, variant: str) -> Network:

@@ -23,9 +23,9 @@ from matplotlib.axes import Axes
 from tans.meta.data import PROBE, MetaData
 from tans.meta.presets import PRESETS, MetaSettings
 from tans.meta.retriever import Retriever
-from tans.training import Recipe
 from tans.types import ZooEntry
 from tans.zoo.zoo import Zoo
+from tans_bench import recipes
 from tans_bench.methods.left_out import judge_left_out, train_without_families
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
@@ -33,7 +33,7 @@ from tans_bench.runs.experiment import Experiment
 from tans_bench.runs.results import LINES, Result, Results
 
 RUNS = "leave_one_family_out"
-EPOCHS = {"transfers": Recipe.epochs, "probes": PROBE}
+EPOCHS = {"transfers": recipes.EPOCHS, "probes": PROBE}
 CHANGES: dict[str, dict[str, Any]] = {
     "default": {},
     "mean pooling": {"pooling": "mean"},

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
-from tans.training import Recipe, finetune
+from tans.training import finetune
 from tans.types import ZooEntry
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import Zoo
+from tans_bench.recipes import plain
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment, Fixed
@@ -57,7 +58,7 @@ class Trial:
         task, zoo = bench.tasks(self.task, IMAGES), bench.zoo
         whole = Sources.of(zoo).whole[0]
         entry = whole if self.network == IMAGENET else _best_probed(zoo, self.task)
-        recipe = Recipe(epochs=self.epochs, learning_rate=self.rate, fit_head=self.fit_head)
+        recipe = plain(self.epochs, learning_rate=self.rate, fit_head=self.fit_head)
         network = zoo.load(entry.id, len(task.classes))
         tuned = finetune(network, task, entry.resolution, recipe)
         return {**asdict(self), "source": entry.task, "accuracy": tuned.test_accuracy}

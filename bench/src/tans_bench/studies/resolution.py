@@ -16,10 +16,11 @@ from pathlib import Path
 from tans.build.engine import BuildSettings, build_zoo
 from tans.errors import ZooError
 from tans.files import cache_dir
-from tans.training import Recipe, finetune
+from tans.training import finetune
 from tans.types import ZooEntry
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import Zoo
+from tans_bench.recipes import EPOCHS, plain
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment
@@ -63,7 +64,7 @@ class Trial:
         task = bench.tasks(self.target, IMAGES)
         zoo = Zoo.open(high_zoo(bench)) if self.built else bench.zoo
         entry = self._entry(zoo)
-        tuned = finetune(zoo.load(entry.id, len(task.classes)), task, entry.resolution, Recipe())
+        tuned = finetune(zoo.load(entry.id, len(task.classes)), task, entry.resolution, plain())
         seconds = round(tuned.seconds, 1)
         return {**asdict(self), "accuracy": tuned.test_accuracy, "seconds": seconds}
 
@@ -140,7 +141,7 @@ def draw(plan: Resolutions, results: Results) -> Sequence[Drawing]:
         return []
     found = {each: [runs[*each, target] for target in plan.targets] for each in networks}
     caption = (
-        f"Test accuracy in % after {Recipe.epochs} epochs on {IMAGES} training images, one seed; "
+        f"Test accuracy in % after {EPOCHS} epochs on {IMAGES} training images, one seed; "
         f"seconds as a multiple of ImageNet's at {LOW} pixels."
     )
     columns = ("network", "pixels", *plan.targets, "mean", "seconds")

@@ -14,12 +14,13 @@ import numpy as np
 
 from tans.training import Recipe
 from tans_bench.methods.entrants import get_method
+from tans_bench.recipes import EPOCHS
 from tans_bench.runs.comparison import Cell, cells
 from tans_bench.runs.experiment import Arm
 from tans_bench.runs.results import Result, Results
 from tans_bench.runs.roles import is_sibling
 
-WHOLE = Recipe.epochs
+WHOLE = EPOCHS
 COMMON = "40M-flops"
 """The limit within which epochs of all methods cost about the same."""
 SIZES = ("1M", "2M", "3M")

@@ -98,7 +98,10 @@ def _described(ref: NetworkRef) -> Description:
     architecture = architecture_of(ref)
     space = get_space(architecture.space)
     costs = space.costs(architecture, 0, ref.input.size)
-    return Description(space.features, costs.params, costs.flops, space.topology(architecture))
+    stages = space.first.channels + sum(stage.channels for stage in space.stages)
+    head_width = 2 * stages + space.features
+    topology = space.topology(architecture)
+    return Description(space.features, costs.params, costs.flops, head_width, topology)
 
 
 def _spread(space: Specification, size: int, count: int, seed: int) -> list[NetworkRef]:
