@@ -211,7 +211,7 @@ def test_a_check_tells_why_the_curve_cannot_be_told(run: Run, tmp_path: Path) ->
     drawn_task("green", "three", n=20).save(tmp_path / "data")
     answer = run("check", tmp_path / "data")
     assert answer.code == 0
-    assert "What more images would bring cannot be told: a quarter of" in answer.out
+    assert "What more images would bring cannot be told: a quarter of the" in answer.out
     curve = run("check", tmp_path / "data", "--json").json["curve"]
     assert curve["gain"] is None
     assert curve["untold"].endswith("is fewer than 2 for each of 3 classes")

@@ -119,9 +119,9 @@ def test_a_class_that_lies_in_one_group_judges_nothing() -> None:
 @pytest.mark.parametrize(
     ("n", "groups", "why"),
     [
-        (31, None, "a quarter of 31 training images is fewer than 2 for each of 4 classes"),
+        (31, None, "a quarter of the 31 training images"),
         (120, 4, "lie in fewer than 5 groups"),
-        (0, None, "a quarter of 0 training images"),
+        (0, None, "a quarter of the 0 training images"),
     ],
 )
 def test_too_few_images_or_groups_tell_nothing(n: int, groups: int | None, why: str) -> None:

@@ -56,7 +56,7 @@ def test_a_trial_is_a_line_that_is_found_again(noisy: Bench, tmp_path: Path) -> 
 
 
 def test_what_cannot_be_told_is_told_why(noisy: Bench) -> None:
-    assert curves.Trial("digits", 12, 12).run(noisy)["untold"].startswith("a quarter of 12")
+    assert curves.Trial("digits", 12, 12).run(noisy)["untold"].startswith("a quarter of the 12")
     assert curves.Trial("digits", 150, 150).run(noisy)["untold"] == (
         "too few images of other groups"
     )

@@ -239,8 +239,8 @@ def _too_few(labels: Tensor, groups: Sequence[str] | None) -> str | None:
     quarter, classes = len(labels) // 4, len(labels.unique())
     if quarter < LEAST_EACH * max(classes, 1):
         return (
-            f"a quarter of {len(labels)} training images is fewer than {LEAST_EACH} for each of "
-            f"{classes} classes"
+            f"a quarter of the {len(labels):,} training images that are looked at is fewer than "
+            f"{LEAST_EACH} for each of {classes:,} classes"
         )
     if groups is not None and len(set(groups)) < LEAST_GROUPS:
         return f"the training images lie in fewer than {LEAST_GROUPS} groups"
