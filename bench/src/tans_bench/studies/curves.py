@@ -37,7 +37,7 @@ OTHERS = (
     *("script-thai", "emoji-google-reserved", "solar-cells", "blue-marble"),
     *("wesnoth-units", "wesnoth-terrain"),
 )
-"""Sealed ones, by which it was not."""
+"""Tasks by which it was not."""
 TASKS = (*CHOSEN_BY, *OTHERS)
 SIZES = ((100, 100), (200, 200), (300, 300), (600, 600), (600, 150))
 """Images that there are, and how many of them are looked at, at most."""
@@ -185,13 +185,13 @@ def _rules(told: Sequence[Result]) -> Table:
 def _sizes(told: Sequence[Result]) -> Table:
     """Whether intervals hold, by images and by how tasks served."""
     rows = []
-    for name, tasks in (("chosen by", CHOSEN_BY), ("sealed", OTHERS)):
+    for name, tasks in (("chosen by", CHOSEN_BY), ("others", OTHERS)):
         own = [run for run in told if run["task"] in tasks]
         parts = [(_size(*size), _of(own, *size)) for size in SIZES]
         rows += [[name, size, *_held(part)] for size, part in [*parts, ("all", own)] if part]
     caption = (
         "What twice as many images brought, in points, and how often the interval held it. "
-        "Tasks by which its width was chosen, then sealed ones."
+        "Tasks by which its width was chosen, then others."
     )
     return Table("intervals", caption, ("tasks", "images", *HELD), rows)
 
