@@ -13,10 +13,11 @@ from tans import workflow
 from tans.build.crew import Here
 from tans.build.plan.construct import Budget
 from tans.errors import InputError, LimitError, ZooError
+from tans.search.curve import learning_curve
 from tans.tasks.task import Task
 from tans.training import Epoch, Recipe
 from tans.types import Constraints, ZooEntry
-from tans.workflow import BuildSettings, FinetuneStep, Selection
+from tans.workflow import BuildSettings, FinetuneStep, Selection, expected_curve
 from tans.zoo.zoo import Zoo
 from tests.small_zoo import SMALL, drawn_task
 
@@ -74,6 +75,20 @@ def test_limits_that_a_named_network_does_not_heed_are_told(red: ZooEntry) -> No
     (warning,) = Selection(red.id, limits=limits).warnings()
     assert "limits are for the search" in warning
     assert Selection(red.id).warnings() == Selection(limits=limits).warnings() == []
+
+
+def test_without_a_zoo_it_is_told_why_nothing_is_expected(tmp_path: Path, task: Task) -> None:
+    curve = expected_curve(task, tmp_path / "nowhere")
+    assert curve.untold is not None
+    assert "nowhere" in curve.untold
+
+
+def test_what_more_images_bring_is_told_of_the_zoo_that_is_named(
+    small_zoo: Zoo, task: Task
+) -> None:
+    curve = expected_curve(task, small_zoo.path)
+    assert curve == learning_curve(task, small_zoo)
+    assert len(curve.accuracies) == 3
 
 
 def test_limits_travel_as_one(small_zoo: Zoo, task: Task) -> None:

@@ -20,7 +20,7 @@ from tans.build.plan.construct import Budget
 from tans.build.plan.ledger import REPORT as CONSTRUCTION
 from tans.build.settings import BuildSettings, Choice
 from tans.costs.limits import epochs_within
-from tans.errors import InputError
+from tans.errors import InputError, ZooError
 from tans.export.finetuned import check_writable, complete, save_finetuned
 from tans.files import alone, is_unfinished, sweep
 from tans.meta import train as meta
@@ -33,6 +33,7 @@ from tans.meta.retriever import Retriever, files_of
 from tans.networks.families.elastic.family import ELASTIC
 from tans.report import Run, write_report
 from tans.search import SearchResult, search
+from tans.search.curve import Curve, learning_curve
 from tans.tasks.folder import is_result
 from tans.tasks.outputs import WRITTEN
 from tans.tasks.packaged import fetch_tasks
@@ -197,6 +198,18 @@ def find_network(zoo: Zoo, name: str) -> ZooEntry:
         return zoo.entry(name)
     sources = Sources.of(zoo)
     return sources.whole[0] if name == IMAGENET else sources.largest[name]
+
+
+def expected_curve(task: Task, zoo: str | Path | None = None) -> Curve:
+    """What more images of a task would bring, or why that cannot be told: no failure.
+
+    Args:
+        zoo: whose base makes the features; the shipped one when None.
+    """
+    try:
+        return learning_curve(task, Zoo.open(zoo))
+    except ZooError as error:
+        return Curve(untold=str(error))
 
 
 def search_within(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from tans.cli import console
@@ -13,6 +15,7 @@ from tans.costs import limits
 from tans.costs.pace import Pace
 from tans.zoo.zoo import Zoo
 from tests.cli.conftest import Run, assert_fails
+from tests.small_zoo import drawn_task
 
 
 @pytest.mark.parametrize("command", ["search", "finetune"])
@@ -185,6 +188,39 @@ def test_a_check_shows_what_was_understood(run: Run, dataset: Path, tmp_path: Pa
     assert data["classes"]["red"] == {"train": 8, "val": 2, "test": 2}
     assert data["found"]["reading"] == {"ranges": {"uint8": [0, 255]}, "ground": [255, 255, 255]}
     assert any("of one colour" in warning for warning in data["warnings"])
+
+
+def test_a_check_says_what_more_images_may_bring(run: Run, tmp_path: Path) -> None:
+    task = drawn_task("green", "three", n=75)
+    mixed = torch.randperm(75, generator=torch.Generator().manual_seed(0))
+    replace(task, labels=task.labels[mixed]).save(tmp_path / "data")  # nothing to learn from
+    page = tmp_path / "check.html"
+    answer = run("check", tmp_path / "data", "-o", page)
+    assert answer.code == 0
+    (line,) = (line for line in answer.out.splitlines() if line.startswith("Accuracy on frozen"))
+    assert "learnt from 11, 22 and 43 of the 48 training images: " in line
+    assert "Twice as many images may bring " in line
+    assert line in page.read_text(encoding="utf-8")
+    curve = run("check", tmp_path / "data", "--json").json["curve"]
+    assert curve["learnt_from"] == [11, 22, 43]
+    assert curve["low"] <= curve["gain"] <= curve["high"] <= 1
+    assert curve["untold"] is None
+
+
+def test_a_check_tells_why_the_curve_cannot_be_told(run: Run, tmp_path: Path) -> None:
+    drawn_task("green", "three", n=20).save(tmp_path / "data")
+    answer = run("check", tmp_path / "data")
+    assert answer.code == 0
+    assert "What more images would bring cannot be told: a quarter of the" in answer.out
+    curve = run("check", tmp_path / "data", "--json").json["curve"]
+    assert curve["gain"] is None
+    assert curve["untold"].endswith("is fewer than 2 for each of 3 classes")
+
+
+def test_a_check_leaves_the_curve_out(run: Run, dataset: Path) -> None:
+    assert "frozen features" in run("check", dataset).out
+    assert "frozen features" not in run("check", dataset, "--no-curve").out
+    assert run("check", dataset, "--json", "--no-curve").json["curve"] is None
 
 
 def test_search_and_finetune_say_what_they_understood(

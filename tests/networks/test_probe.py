@@ -4,7 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tans.errors import InputError
-from tans.networks.probe import linear_head, probe_accuracy, standards
+from tans.networks.probe import (
+    STRENGTHS,
+    linear_head,
+    probe_accuracy,
+    ridge_kernel,
+    ridge_right,
+    standards,
+)
 
 
 def _clusters(apart: float, n: int = 90, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,6 +50,20 @@ def test_a_fold_is_judged_by_the_others_only() -> None:
     """A class that only one fold holds cannot be known where it is judged."""
     points, labels = _clusters(apart=8.0)
     assert probe_accuracy(points, labels, labels) == 0.0
+
+
+def test_some_images_judge_what_was_learnt_from_others() -> None:
+    points, labels = _clusters(apart=8.0)
+    kernel = ridge_kernel(points)
+    assert kernel.diagonal().mean() == pytest.approx(1.0)
+    learnt, judges = torch.arange(30), torch.arange(60, 90)
+    right = ridge_right(kernel, labels, learnt, judges)
+    assert right.shape == (len(STRENGTHS), 30)
+    assert right.double().mean() > 0.95
+    masks = ((torch.arange(90)[:, None] == rows).any(1) for rows in (learnt, judges))
+    assert torch.equal(ridge_right(kernel, labels, *masks), right)
+    of_two = learnt[labels[learnt] != 2]
+    assert not ridge_right(kernel, labels, of_two, judges)[:, labels[judges] == 2].any()
 
 
 def test_constant_features_do_no_harm() -> None:

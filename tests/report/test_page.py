@@ -17,6 +17,7 @@ from tans.networks.family import build
 from tans.report import Run, write_check, write_report
 from tans.report.markup import VOID
 from tans.search import SearchResult
+from tans.search.curve import Curve
 from tans.tasks.findings import Findings
 from tans.tasks.task import Task, TaskCard
 from tans.training import Epoch, FineTuned, Recipe
@@ -346,6 +347,25 @@ def test_a_check_shows_images_counts_and_what_is_odd(tmp_path: Path) -> None:
     assert f"Taken for splits of {NASTY}." in page.text
     assert "1 left out: damaged (a/1.png)." in page.text
     assert "10" in page.texts  # images of each class
+
+
+def test_a_check_shows_what_more_images_may_bring(tmp_path: Path) -> None:
+    curve = Curve(300, (67, 135, 270), (0.606, 0.68, 0.744), 0.75, 0.04, 0.018, 0.064)
+    write_check(tmp_path / "check.html", make_task(["a", "b"]), curve)
+    page = Page((tmp_path / "check.html").read_text(encoding="utf-8"))
+    assert curve.words() in page.text
+    assert page.tags.count("circle") == 5
+    assert "measured: 74.4% at 270" in page.text
+    assert "expected: 79.0% at 600" in page.text
+
+
+def test_a_check_says_why_more_images_cannot_be_told(tmp_path: Path) -> None:
+    write_check(tmp_path / "check.html", make_task(["a", "b"]), Curve(untold=NASTY))
+    page = Page((tmp_path / "check.html").read_text(encoding="utf-8"))
+    assert f"cannot be told: {NASTY}." in page.text
+    assert not {"circle", "script"} & set(page.tags)
+    write_check(tmp_path / "check.html", make_task(["a", "b"]))
+    assert "more images" not in (tmp_path / "check.html").read_text(encoding="utf-8")
 
 
 def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

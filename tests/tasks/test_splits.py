@@ -14,6 +14,7 @@ from tans.tasks.splits import (
     assign_splits,
     balanced_draw,
     balanced_subset,
+    group_numbers,
     stratified_subset,
 )
 
@@ -206,6 +207,33 @@ def test_a_balanced_subset_is_as_even_as_the_classes_allow(sizes, limit, seed):
     counts = torch.bincount(labels[balanced_subset(labels, limit, seed)], minlength=len(sizes))
     whole = counts == torch.tensor(sizes)
     assert bool((counts[~whole] >= counts.max() - 1).all())
+
+
+@settings(max_examples=20, deadline=None)
+@given(sizes=SIZES, limit=st.integers(1, 60), members=st.integers(1, 7), seed=st.integers(0, 3))
+def test_a_subset_by_groups_keeps_proportions_and_grows_with_the_limit(sizes, limit, members, seed):
+    labels = labels_of(sizes)
+    groups = torch.arange(len(labels)) // members
+    fewer, more = (stratified_subset(labels, n, seed, groups) for n in (limit, limit + 5))
+    assert len(fewer.unique()) == len(fewer) == min(limit, len(labels))
+    assert set(fewer.tolist()) <= set(more.tolist())
+    counts = torch.bincount(labels[fewer], minlength=len(sizes))
+    ideal = torch.tensor(sizes) * len(fewer) / len(labels)
+    assert bool(((counts - ideal).abs() <= len(sizes)).all())
+
+
+def test_a_subset_by_groups_is_of_whole_ones_in_all_classes():
+    groups = torch.arange(40) % 10  # ten groups of two images of each of two classes
+    labels = torch.arange(40) // 20
+    chosen = stratified_subset(labels, 16, 0, groups)
+    assert torch.bincount(groups[chosen], minlength=10).sort().values.tolist() == [0] * 6 + [4] * 4
+    alone = stratified_subset(labels, 16, 0)
+    assert len(groups[alone].unique()) > 4
+
+
+def test_groups_are_numbered_in_the_order_of_their_first_images():
+    assert group_numbers(["b", "a", "b"], 3).tolist() == [0, 1, 0]
+    assert group_numbers(None, 3).tolist() == [0, 1, 2]
 
 
 def test_a_balanced_draw_takes_turns_and_repeats_small_classes():

@@ -19,6 +19,7 @@ from tans.cli.options import (
     Look,
     MaxPixels,
     Network,
+    NoCurve,
     Output,
     Page,
     Ranges,
@@ -38,19 +39,28 @@ NONE_READ, SOME_UNREAD = 1, 3
 
 
 @grouped
-def check(data: Data, *, said: DataOptions, page: Page = None, as_json: Json = False) -> None:
-    """Show what is understood of a dataset, and what is odd about it, before anyone waits."""
+def check(
+    data: Data,
+    *,
+    said: DataOptions,
+    no_curve: NoCurve = False,
+    page: Page = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is understood of a dataset, what is odd, and what more images may bring."""
     from tans.report import write_check
-    from tans.tasks.check import summary
     from tans.tasks.task import Task
+    from tans.workflow import expected_curve
 
     task = Task.from_path(data, overrides=said.overrides())
+    curve = None if no_curve else expected_curve(task)
     if page is not None:
-        write_check(page, task)
+        write_check(page, task, curve)
     if as_json:
-        console.emit({"data": summary(task), "page": None if page is None else str(page)})
+        written = None if page is None else str(page)
+        console.emit({**views.describe_check(task, curve), "page": written})
         return
-    views.show_check(task)
+    views.show_check(task, curve)
     if page is not None:
         console.say(f"Wrote {page}")
     console.say(f"Next: tans search {shlex.quote(str(data))}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tans.report import Run
     from tans.scores import Scores
     from tans.search import SearchResult
+    from tans.search.curve import Curve
     from tans.tasks.findings import Overrides
     from tans.tasks.task import Task
     from tans.training import Epoch
@@ -70,8 +71,15 @@ def tell_data(task: Task) -> None:
     console.warn_each(warnings(task))
 
 
-def show_check(task: Task) -> None:
-    """Everything that is known of a dataset before it is used."""
+def describe_check(task: Task, curve: Curve | None) -> dict[str, Any]:
+    """A check as JSON has it; the curve is None where it was left out."""
+    from tans.tasks.check import summary
+
+    return {"data": summary(task), "curve": None if curve is None else asdict(curve)}
+
+
+def show_check(task: Task, curve: Curve | None) -> None:
+    """Everything that is known of a dataset before it is used; no curve where it was left out."""
     from tans.tasks.check import counts, warnings
 
     table = counts(task)
@@ -96,6 +104,8 @@ def show_check(task: Task) -> None:
         console.say(f"Beware: {warning}.")
     if not told:
         console.say("Nothing odd was found.")
+    if curve is not None:
+        console.say(curve.words())
 
 
 def _show_samples(task: Task, index: int, name: str, pictures: bool) -> None:

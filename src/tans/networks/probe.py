@@ -77,12 +77,54 @@ def probe_accuracy(
         )
     if len(folds.unique()) < 2:
         raise InputError("the images lie in one fold; expected at least two, to judge by another")
-    kernel = _kernel(features.double(), blocks)  # (n, n)
-    targets = torch.nn.functional.one_hot(labels).double()  # (n, c)
+    kernel = ridge_kernel(features, blocks)  # (n, n)
     right = sum(
-        _right(kernel, targets, labels, folds == fold) for fold in folds.unique().tolist()
+        ridge_right(kernel, labels, folds != fold, folds == fold).sum(1)
+        for fold in folds.unique().tolist()
     )  # (s,)
     return float(torch.as_tensor(right).max() / len(labels))
+
+
+@torch.no_grad()
+def ridge_kernel(features: Tensor, blocks: Sequence[int] | None = None) -> Tensor:
+    """Inner products of standardised features, float64 (n, n), of mean diagonal 1.
+
+    Args:
+        features: float (n, f), of any network.
+        blocks: as ``standards`` takes them.
+    """
+    features = features.double()
+    if blocks is None:  # each feature counts alike here, however little it varies
+        deviation = features.std(0, correction=0)
+        standard = (features - features.mean(0)) / deviation.clamp_min(VARIES)  # (n, f)
+    else:
+        mean, deviation = standards(features, blocks)
+        standard = (features - mean) / deviation  # (n, f)
+    kernel = standard @ standard.T
+    return kernel / kernel.diagonal().mean().clamp_min(VARIES)
+
+
+@torch.no_grad()
+def ridge_right(kernel: Tensor, labels: Tensor, fitted: Tensor, judged: Tensor) -> Tensor:
+    """Whether a ridge classifier fitted to some images is right about others.
+
+    Returns:
+        bool (s, k), for each of ``STRENGTHS`` and each image that is judged.
+
+    Args:
+        kernel: of all images, float64 (n, n), as ``ridge_kernel`` makes it.
+        labels: int64 (n,).
+        fitted: rows to fit to, int64 (m,), or bool (n,).
+        judged: rows to judge, int64 (k,), or bool (n,).
+    """
+    targets = torch.nn.functional.one_hot(labels).double()[fitted]  # (m, c)
+    mean = targets.mean(0)  # (c,)
+    values, vectors = torch.linalg.eigh(kernel[fitted][:, fitted])  # (m,), (m, m)
+    rotated = vectors.T @ (targets - mean)  # (m, c)
+    across = kernel[judged][:, fitted] @ vectors  # (k, m)
+    inverse = 1 / (values.clamp_min(0)[None] + torch.tensor(STRENGTHS)[:, None])  # (s, m)
+    scores = across @ (inverse[..., None] * rotated) + mean  # (s, k, c)
+    return scores.argmax(2) == labels[judged]
 
 
 def linear_head(
@@ -177,27 +219,3 @@ def logme(features: Tensor, labels: Tensor) -> float:
         - n * torch.tensor(2 * torch.pi).log()
     ) / 2
     return float((evidence / n).mean())
-
-
-def _kernel(features: Tensor, blocks: Sequence[int] | None) -> Tensor:
-    """Inner products (n, n) of standardised features, of mean diagonal 1."""
-    if blocks is None:  # each feature counts alike here, however little it varies
-        deviation = features.std(0, correction=0)
-        standard = (features - features.mean(0)) / deviation.clamp_min(VARIES)  # (n, f)
-    else:
-        mean, deviation = standards(features, blocks)
-        standard = (features - mean) / deviation  # (n, f)
-    kernel = standard @ standard.T
-    return kernel / kernel.diagonal().mean().clamp_min(VARIES)
-
-
-def _right(kernel: Tensor, targets: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
-    """Images of one fold classified rightly, at each penalty (s,)."""
-    fitted = ~judged
-    mean = targets[fitted].mean(0)  # (c,)
-    values, vectors = torch.linalg.eigh(kernel[fitted][:, fitted])  # (m,), (m, m)
-    rotated = vectors.T @ (targets[fitted] - mean)  # (m, c)
-    across = kernel[judged][:, fitted] @ vectors  # (k, m)
-    inverse = 1 / (values.clamp_min(0)[None] + torch.tensor(STRENGTHS)[:, None])  # (s, m)
-    scores = across @ (inverse[..., None] * rotated) + mean  # (s, k, c)
-    return (scores.argmax(2) == labels[judged]).sum(1)

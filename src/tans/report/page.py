@@ -17,6 +17,7 @@ from tans.report.pictures import Pictures, pictures_of
 from tans.report.runs import Run
 from tans.report.why import why
 from tans.search import SearchResult
+from tans.search.curve import Curve
 from tans.tasks.task import Task
 
 
@@ -37,8 +38,11 @@ def write_report(
     write_page(path, f"{task.name} - tans report", _body(task, zoo, result, runs))
 
 
-def write_check(path: str | Path, task: Task) -> None:
+def write_check(path: str | Path, task: Task, curve: Curve | None = None) -> None:
     """Write one HTML file that shows what was understood of a dataset.
+
+    Args:
+        curve: what more images may bring; left out where None.
 
     Raises:
         InputError: the file cannot be written.
@@ -47,6 +51,7 @@ def write_check(path: str | Path, task: Task) -> None:
         "main",
         sections.data_heading(task),
         sections.noticed(task),
+        join() if curve is None else sections.more_images(curve),
         sections.own_images(task),
         sections.class_table(task),
     )

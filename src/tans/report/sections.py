@@ -18,6 +18,7 @@ from tans.report.markup import Html, join, picture, tag
 from tans.report.runs import Run
 from tans.scores import difference
 from tans.search import SearchResult
+from tans.search.curve import Curve
 from tans.tasks.check import counts, warnings
 from tans.tasks.images import resize
 from tans.tasks.task import SPLITS, Task
@@ -83,6 +84,34 @@ def noticed(task: Task) -> Html:
     items = [tag("li", f"{told[0].upper()}{told[1:]}.") for told in warnings(task)]
     odd = tag("ul", *items) if items else tag("p", "Nothing odd was found.", class_="note")
     return section("What was noticed of the data", understood, odd)
+
+
+def more_images(curve: Curve) -> Html:
+    """Accuracy on frozen features against images, and what twice as many may bring."""
+    title = "What more images may bring"
+    if curve.untold is not None:
+        return section(title, tag("p", curve.words()))
+    measured = tuple(zip(map(float, curve.learnt_from), curve.accuracies, strict=True))
+    expected = ((float(curve.images), curve.now), (2.0 * curve.images, curve.now + curve.gain))
+    lines = [Line("measured", measured, marked=-1), Line("expected", expected, marked=1)]
+    legend = [
+        tag("span", tag("i", class_=f"swatch {line_class(index)}"), line.label)
+        for index, line in enumerate(lines)
+    ]
+    alt = "Accuracy on frozen features against training images"
+    note = (
+        "A linear classifier on the features of a network that stays as it is, cross-validated. A "
+        "fine-tuned network mostly does better with the same images. The large dot is what a line "
+        "through the measured points, in log odds, expects of twice as many; in brackets the "
+        "interval that is meant to hold the gain nine times in ten."
+    )
+    told = (
+        tag("p", curve.words()),
+        tag("p", *legend, class_="legend"),
+        tag("p", note, class_="note"),
+    )
+    chart = figure(alt, line_chart(lines, "training images", alt))
+    return section(title, tag("div", chart, tag("div", *told), class_="charts"))
 
 
 def class_table(task: Task) -> Html:

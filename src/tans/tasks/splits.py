@@ -172,12 +172,28 @@ def check_splits(name: str, labels: Tensor, splits: Tensor, classes: Sequence[st
         )
 
 
-def stratified_subset(labels: Tensor, limit: int, seed: int) -> Tensor:
+def group_numbers(groups: Sequence[str] | None, images: int) -> Tensor:
+    """A number for each image's group, int64 (images,); each image is its own where None."""
+    if groups is None:
+        return torch.arange(images)
+    numbers: dict[str, int] = {}
+    return torch.tensor([numbers.setdefault(group, len(numbers)) for group in groups])
+
+
+def stratified_subset(
+    labels: Tensor, limit: int, seed: int, groups: Tensor | None = None
+) -> Tensor:
     """Sorted indices of at most ``limit`` images that keep the classes' proportions, int64 (m,).
 
-    Every class is there as long as ``limit`` is at least their number.
+    Every class is there as long as ``limit`` is at least their number. What a lower limit keeps,
+    a higher one keeps too.
+
+    Args:
+        labels: int64 (n,).
+        groups: a number for each image's group, int64 (n,): few whole groups are kept, as far as
+            the proportions allow, rather than a few images of each; None for images alone.
     """
-    ranks, sizes = _shuffled_ranks(labels, seed)
+    ranks, sizes = _shuffled_ranks(labels, seed, groups)
     return (ranks / sizes[labels]).argsort(stable=True)[:limit].sort().values
 
 
@@ -198,13 +214,19 @@ def balanced_draw(labels: Tensor, count: int, seed: int) -> Tensor:
     return by_class[starts[chosen] + turns // len(present) % sizes[chosen]]
 
 
-def _shuffled_ranks(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+def _shuffled_ranks(
+    labels: Tensor, seed: int, groups: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Each image's place in a random order of its class, float (n,), and class sizes (c,).
 
-    A random fraction far below the step between ranks breaks ties between classes.
+    A random fraction far below the step between ranks breaks ties between classes. Images of one
+    of ``groups`` (n,) follow each other, and all classes have the groups in the same order.
     """
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(len(labels), generator=generator)  # (n,)
+    if groups is not None and len(groups):
+        places = torch.randperm(int(groups.max()) + 1, generator=generator)[groups]  # (n,)
+        shuffled = shuffled[places[shuffled].argsort(stable=True)]
     order = shuffled[labels[shuffled].argsort(stable=True)]  # classes one after another
     sizes = torch.bincount(labels)
     starts = sizes.cumsum(0) - sizes

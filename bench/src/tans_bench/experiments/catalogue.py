@@ -27,6 +27,7 @@ from tans_bench.runs.experiment import Experiment
 from tans_bench.studies import (
     building,
     copies,
+    curves,
     distillation,
     growth,
     heads,
@@ -55,6 +56,7 @@ MODULES = (
         distillation,
         storage,
         copies,
+        curves,
         pairs,
     ),
     *(paper_preset, reading, building, growth, pairs_per_minute, ray_speedup),
