@@ -95,7 +95,8 @@ def test_search_json(run: Run, dataset: Path) -> None:
     answer = run("search", dataset, "--max-params", "2.5M", "--top", 4, "--json")
     assert answer.code == 0
     assert set(answer.json) == {
-        "matches", "embedding_s", "search_s", "look_s", "looks", "related", "latency_error", "epochs", "shortened", "data",
+        "matches", "embedding_s", "search_s", "look_s", "looks", "related", "latency_error",
+        "epochs", "shortened", "data",
     }  # fmt: skip
     matches = answer.json["matches"]
     assert len(matches) == 4

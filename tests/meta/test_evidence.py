@@ -2,9 +2,11 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tans.errors import InputError
-from tans.meta.evidence import COLUMNS, DOUBLINGS, EDGE, evidence, logit
+from tans.meta.evidence import COLUMNS, DOUBLINGS, angle, evidence, share
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, Zoo
 
@@ -40,13 +42,13 @@ def test_a_network_is_compared_with_the_one_that_was_probed(
     assert rows.isfinite().all()
     column = {name: rows[:, k] for k, name in enumerate(COLUMNS)}
     for k, entry in enumerate(entries):
-        assert column["probe"][k] == logit(probes[sources.stand_in(entry).id])
+        assert column["probe"][k] == angle(probes[sources.stand_in(entry).id])
         assert column["size"][k] <= 0
         usual = entry.resolution == sources.base.resolution
         assert 0 <= column["resolution"][k] <= DOUBLINGS
         assert bool(column["resolution"][k]) == (not usual)
     usual_probes = [p for id, p in probes.items() if small_zoo.entry(id).resolution == 32]
-    assert set(column["best probe"].tolist()) == {logit(max(usual_probes))}
+    assert set(column["best probe"].tolist()) == {angle(max(usual_probes))}
     largest = [k for k, e in enumerate(entries) if e in sources.largest.values()]
     assert torch.equal(column["size"][largest], torch.zeros(len(largest), dtype=torch.float64))
 
@@ -57,7 +59,13 @@ def test_a_source_that_was_not_probed_is_an_error(small_zoo: Zoo, sources: Sourc
         evidence(sources, small_zoo.entries(vectors=False), probes)
 
 
-def test_log_odds_have_bounds() -> None:
-    assert logit(0.5) == 0
-    assert logit(0.0) == logit(EDGE) == pytest.approx(-logit(1.0))
-    assert math.isfinite(logit(1.0))
+@given(st.floats(0, 1))
+def test_an_angle_tells_its_accuracy(accuracy: float) -> None:
+    found = angle(accuracy)
+    assert 0 <= found <= math.pi / 2
+    assert share(torch.tensor(found, dtype=torch.float64)).item() == pytest.approx(accuracy)
+
+
+def test_angles_beyond_the_ends_are_the_ends() -> None:
+    assert share(torch.tensor([-0.3, 0.0, math.pi / 2, 9.0])).tolist() == [0, 0, 1, 1]
+    assert angle(1.0000001) == math.pi / 2

@@ -5,8 +5,9 @@ what a higher resolution gains beyond it. So a ridge regression on the evidence 
 fine-tunes of stored networks on tasks of other families. Its errors on families that were left out
 give the interval.
 
-Reference: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005 (conformal
-prediction).
+References:
+    Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005 (conformal prediction).
+    Bartlett, The Use of Transformations, Biometrics 1947 (accuracies as angles).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from torch import Tensor
 from tans.errors import InputError, ZooError
 from tans.files import Manifest
 from tans.meta.data import PROBE, tuned
-from tans.meta.evidence import COLUMNS, evidence, logit
-from tans.training import Recipe
+from tans.meta.evidence import COLUMNS, angle, evidence, share
+from tans.training import RECIPE, Recipe
 from tans.types import Transfer
 from tans.zoo.blobs import Blobs, as_blobs
 from tans.zoo.seals import Seals
@@ -61,11 +62,12 @@ class Trials:
         """Read the transfers of a zoo onto its own tasks, where the sources were probed too.
 
         Args:
-            recipe: of the fine-tunes; the default one when None, of its newest version.
+            recipe: of the fine-tunes; the default one when None. Those by an older version of it
+                say nothing of this one.
         """
         sources, tasks = Sources.of(zoo), {task.name: task for task in zoo.tasks()}
         entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
-        stored = zoo.transfers(newest=True)
+        stored = [t for t in zoo.transfers() if t.recipe == RECIPE]
         transfers = [t for t in stored if t.target in tasks and t.source in entries]
         probes = _by_setting([t for t in transfers if t.epochs == PROBE])
         rows, kept = [], []
@@ -94,28 +96,28 @@ class Trials:
 
 @dataclass(frozen=True)
 class Calibrator:
-    """A linear rule from evidence to log odds of the accuracy."""
+    """A linear rule from evidence to the accuracy, as an angle."""
 
     mean: tuple[float, ...]
     """Of each column of the evidence."""
     weights: tuple[float, ...]
-    """A unit of each column, in log odds."""
+    """A unit of each column, in radians."""
     bias: float
     strength: float
     """Ridge penalty, in rows."""
     margin: float = math.inf
-    """Half width of the interval, in log odds."""
+    """Half width of the interval, in radians."""
     trials: int = 0
     """Fine-tunes it was fitted to."""
 
     def predict(self, evidence: Tensor) -> Tensor:
         """Accuracies (n,) in [0, 1] from evidence (n, len(COLUMNS))."""
-        return torch.sigmoid(self._odds(evidence))
+        return share(self._angles(evidence))
 
     def interval(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
         """Lower and upper bounds (n,) that hold the accuracy at the rate ``COVERAGE``."""
-        odds = self._odds(evidence)
-        return torch.sigmoid(odds - self.margin), torch.sigmoid(odds + self.margin)
+        angles = self._angles(evidence)
+        return share(angles - self.margin), share(angles + self.margin)
 
     def save(self, place: str | Path | Blobs) -> None:
         """Write ``judge.json`` to a folder or other store.
@@ -139,7 +141,7 @@ class Calibrator:
         stored = _Stored.parse(seals.get(FILE), f"{blobs}/{FILE}")
         return cls(**stored.model_dump(exclude={"columns"}))
 
-    def _odds(self, evidence: Tensor) -> Tensor:
+    def _angles(self, evidence: Tensor) -> Tensor:
         weights = torch.tensor(self.weights, dtype=torch.float64)
         return (evidence - torch.tensor(self.mean, dtype=torch.float64)) @ weights + self.bias
 
@@ -147,8 +149,9 @@ class Calibrator:
 class _Stored(Manifest):
     """What ``judge.json`` says."""
 
+    SCHEMA = 2
     ERROR = ZooError
-    REMEDY = "run 'tans train' again"
+    REMEDY = "run 'tans zoo transfers', where that was not done with it, and 'tans train' again"
 
     columns: tuple[str, ...]
     """Of the evidence that the rule is for."""
@@ -211,7 +214,7 @@ def fit_calibrator(trials: Trials) -> Calibrator:
             f"{FEWEST_FAMILIES}: measure more with 'tans zoo transfers'"
         )
     left_out = {strength: predict_left_out(trials, strength) for strength in STRENGTHS}
-    errors = {s: _logits(found) - _logits(trials.accuracy) for s, found in left_out.items()}
+    errors = {s: _angles(found) - _angles(trials.accuracy) for s, found in left_out.items()}
     best = min(STRENGTHS, key=lambda strength: errors[strength].square().mean().item())
     margin = _conformal(_of_best(trials, left_out[best], errors[best].abs()))
     return replace(_ridge(trials, best), margin=margin, trials=len(trials.accuracy))
@@ -233,11 +236,11 @@ def _of_best(trials: Trials, predicted: Tensor, errors: Tensor) -> list[float]:
 
 
 def _ridge(trials: Trials, strength: float) -> Calibrator:
-    """Least squares in log odds, where each target has a level of its own (a random intercept).
+    """Least squares of angles, where each target has a level of its own (a random intercept).
 
     So the weights come mostly from comparing trials on the same target, as a user will.
     """
-    x, y = trials.evidence, _logits(trials.accuracy)  # (n, k), (n,)
+    x, y = trials.evidence, _angles(trials.accuracy)  # (n, k), (n,)
     names = list(dict.fromkeys(trials.targets))
     own = torch.stack([_of(trials.targets, name) for name in names], 1).double()  # (n, t)
     mean, spread = x.mean(0), x.std(0).clamp_min(1e-6)  # (k,)
@@ -255,8 +258,8 @@ def _conformal(errors: Sequence[float]) -> float:
     return sorted(errors)[place - 1] if place <= len(errors) else math.inf
 
 
-def _logits(accuracy: Tensor) -> Tensor:
-    return torch.tensor([logit(value) for value in accuracy.tolist()], dtype=torch.float64)
+def _angles(accuracy: Tensor) -> Tensor:
+    return torch.tensor([angle(value) for value in accuracy.tolist()], dtype=torch.float64)
 
 
 def _of(names: Sequence[str], name: str) -> Tensor:

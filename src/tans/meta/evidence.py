@@ -13,11 +13,9 @@ from tans.types import ZooEntry
 from tans.zoo.sources import Sources
 
 COLUMNS = ("probe", "best probe", "resolution", "size")
-"""Columns of the evidence: the source's probe in log odds; the best probe at the zoo's resolution,
+"""Columns of the evidence: the source's probe as an angle; the best probe at the zoo's resolution,
 which tells how hard the task is; its resolution as doublings of the zoo's; and the logarithm of its
 parameters as a share of the source's largest network."""
-EDGE = 0.01
-"""Accuracies are kept this far from 0 and 1, where their logit has no bound."""
 DOUBLINGS = 1.0
 """Of the resolution, that fine-tunes were measured at; more of them count as these."""
 
@@ -38,7 +36,7 @@ def evidence(sources: Sources, entries: Sequence[ZooEntry], probes: Mapping[str,
         )
     usual = sources.base.resolution
     higher = {entry.id for entry in sources.always if entry.resolution > usual}
-    best = max((logit(probed) for id, probed in probes.items() if id not in higher), default=0.0)
+    best = max((angle(probed) for id, probed in probes.items() if id not in higher), default=0.0)
     rows = [_row(sources, entry, probes, best) for entry in entries]
     return torch.tensor(rows, dtype=torch.float64).view(-1, len(COLUMNS))
 
@@ -48,14 +46,22 @@ def _row(
 ) -> tuple[float, ...]:
     own, usual = sources.stand_in(entry), sources.base.resolution
     return (
-        logit(probes[own.id]),
+        angle(probes[own.id]),
         best,
         min(math.log2(entry.resolution / usual), DOUBLINGS),
         math.log(entry.body_params / own.body_params),
     )
 
 
-def logit(accuracy: float) -> float:
-    """Log odds of an accuracy in [0, 1], kept ``EDGE`` from its ends."""
-    kept = min(max(accuracy, EDGE), 1 - EDGE)
-    return math.log(kept / (1 - kept))
+def angle(accuracy: float) -> float:
+    """An accuracy in [0, 1] as the angle in [0, pi / 2] whose squared sine it is.
+
+    Few images measure all angles about equally well, while they measure accuracies better towards
+    0 and 1, and log odds far worse.
+    """
+    return math.asin(math.sqrt(min(max(accuracy, 0.0), 1.0)))
+
+
+def share(angles: Tensor) -> Tensor:
+    """Inverse of ``angle``, of angles of any shape; those beyond the ends count as the ends."""
+    return angles.clamp(0, math.pi / 2).sin().square()

@@ -130,8 +130,12 @@ class Frozen:
         return {
             **self._key(),
             "accuracy": found,
+            "flops": {
+                key(*each): field.flops_of(*each, bench.zoo, len(task.classes))
+                for each in networks(self.part, bench)
+            },
             "seconds": round(time.perf_counter() - began, 2),
-            "device": device_name(),
+            "card": device_name(),
         }
 
 
@@ -199,8 +203,9 @@ class Tuned:
             "epochs": recipe.epochs,
             "readings": len(tuned.history),
             "flops": field.flops_of(self.network, self.size, bench.zoo, len(task.classes)),
+            "head_width": tuned.network.classifier.in_features,
             "seconds": round(tuned.seconds, 2),
-            "device": device_name(),
+            "card": device_name(),
         }
 
 

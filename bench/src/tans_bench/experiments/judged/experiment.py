@@ -1,0 +1,112 @@
+"""Is a user better off with the answer? Judged on twelve tasks, with five seeds each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from tans_bench.experiments.judged import field, tables
+from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist, Tuned
+from tans_bench.experiments.judged.methods import (
+    BEST,
+    METHODS,
+    PLAIN,
+    TANS,
+    UNLIMITED,
+    Method,
+    Seen,
+    read_seen,
+    tuned,
+)
+from tans_bench.runs.bench import Bench
+from tans_bench.runs.drawing import Drawing
+from tans_bench.runs.experiment import Experiment
+from tans_bench.runs.jobs import Job
+from tans_bench.runs.judge import SEEDS
+from tans_bench.runs.results import Results
+
+SIDE = (PLAIN, BEST, TANS)
+"""Methods that numbers of images and of steps are varied for."""
+FEWER, MORE = 50, 1500
+"""Training images, beside those of the main cell."""
+SHORTER, LONGER = 50, 500
+"""Steps, likewise."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A plan: look at all networks on each cell, and fine-tune what each method chooses."""
+
+    tasks: tuple[str, ...] = field.TASKS
+    few: tuple[str, ...] = field.FEW
+    seeds: tuple[int, ...] = SEEDS
+
+    def scaled(self, preset: str) -> Judged:
+        """The same for every preset: what is compared is declared."""
+        del preset
+        return self
+
+    def jobs(self, bench: Bench) -> Sequence[Job]:
+        main = self.cells(self.tasks, field.IMAGES)
+        side = [cell for n in (FEWER, MORE) for cell in self.cells(self.few, n)]
+        looks: list[Job] = [Shortlist(cell) for cell in (*main, *side)]
+        looks += [Frozen(cell, "within") for cell in (*main, *side)]
+        looks += [Frozen(cell, "beyond") for cell in main]
+        return list(dict.fromkeys([*looks, *self.finetunes(read_seen(bench.results))]))
+
+    def finetunes(self, seen: Mapping[Cell, Seen]) -> list[Tuned]:
+        """Those of the cells that were looked at so far, the main cell's first."""
+        main = self.cells(self.tasks, field.IMAGES)
+        few = self.cells(self.few, field.IMAGES)
+        side = [cell for n in (FEWER, MORE) for cell in self.cells(self.few, n)]
+        lengths = ((few, SHORTER), (few, LONGER), (side, field.STEPS))
+        return [
+            *_tuned(METHODS.values(), main, seen),
+            *(job for cells, steps in lengths for job in _tuned(_side(), cells, seen, steps)),
+            *_tuned(UNLIMITED.values(), main, seen),
+        ]
+
+    def cells(self, tasks: Iterable[str], images: int) -> list[Cell]:
+        """Of all seeds."""
+        return [Cell(task, seed, images) for seed, task in product(self.seeds, tasks)]
+
+
+def _side() -> list[Method]:
+    return [METHODS[name] for name in SIDE]
+
+
+def _tuned(
+    methods: Iterable[Method],
+    cells: Iterable[Cell],
+    seen: Mapping[Cell, Seen],
+    steps: int = field.STEPS,
+) -> list[Tuned]:
+    known = [seen[cell] for cell in cells if cell in seen]
+    pairs = product(known, list(methods))
+    return [tuned(method, own, steps) for own, method in pairs if method.knows(own)]
+
+
+def draw(plan: Judged, results: Results) -> Sequence[Drawing]:
+    seen = read_seen(results)
+    if not seen:
+        return []
+    main = plan.cells(plan.tasks, field.IMAGES)
+    runs = tables.Runs(results, seen)
+    return [
+        tables.accuracies("judged", {**METHODS, **UNLIMITED}, main, runs),
+        tables.comparisons("compared", METHODS, (PLAIN, BEST), main, runs),
+        tables.proposals("proposed", METHODS, main, runs),
+    ]
+
+
+EXPERIMENT = Experiment(
+    name="answers",
+    title="Is a user better off with the answer?",
+    question=(
+        "Is the network that tans proposes for a task that the zoo has never seen better than what "
+        "a user would take without it, fine-tuned by the same recipe?"
+    ),
+    plan=Judged(),
+    drawn=draw,
+)

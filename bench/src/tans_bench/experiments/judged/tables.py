@@ -1,0 +1,204 @@
+"""What the judge found, in tables."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from tans_bench.experiments.judged import field
+from tans_bench.experiments.judged.cost import looking, training
+from tans_bench.experiments.judged.jobs import TUNED, Cell
+from tans_bench.experiments.judged.methods import Method, Seen, tuned
+from tans_bench.runs.drawing import Table
+from tans_bench.runs.results import Result, Results
+from tans_bench.sources.registry import get_source
+
+DRAWS, SEED = 10_000, 0
+"""Of families, for an interval."""
+KINDS: Mapping[str, tuple[str, ...]] = {"siblings": field.SIBLINGS, "strangers": field.STRANGERS}
+NONE = "\N{EN DASH}"
+"""Where something was not measured."""
+
+
+class Runs:
+    """Stored fine-tunes, and what was known before them.
+
+    Args:
+        results: where they are stored.
+        seen: of each cell.
+    """
+
+    def __init__(self, results: Results, seen: Mapping[Cell, Seen]) -> None:
+        self.seen = seen
+        self._stored = {_key(line): line for line in results.lines(TUNED)}
+
+    def of(self, method: Method, cell: Cell, steps: int = field.STEPS) -> Result | None:
+        """The run of what a method chose on a cell; None where it is not stored."""
+        if cell not in self.seen or not method.knows(self.seen[cell]):
+            return None
+        return self._stored.get(_key(tuned(method, self.seen[cell], steps).key()))
+
+    def accuracy(self, method: Method, cell: Cell) -> float | None:
+        """In %."""
+        run = self.of(method, cell)
+        return None if run is None else 100 * run["accuracy"]
+
+    def cost(self, method: Method, cell: Cell) -> float | None:
+        """Multiply-adds of look and fine-tune."""
+        run, seen = self.of(method, cell), self.seen.get(cell)
+        if run is None or seen is None:
+            return None
+        looked = (seen.flops[name] for name in method.looked_at(seen))
+        return training(tuned(method, seen), run) + looking(looked, run["splits"][0])
+
+    def seconds(self, method: Method, cell: Cell) -> float | None:
+        """Of the fine-tune."""
+        run = self.of(method, cell)
+        return None if run is None else run["seconds"]
+
+
+def _key(run: Result) -> tuple[object, ...]:
+    names = ("task", "seed", "images", "network", "size", "steps", "recipe")
+    return tuple(run[name] for name in names)
+
+
+def accuracies(
+    name: str, methods: Mapping[str, Method], cells: Sequence[Cell], runs: Runs
+) -> Table:
+    """A row for each task, a column for each method that was run on all of its seeds."""
+    shown = [each for each in methods.values() if any(runs.of(each, c) for c in cells)]
+    rows = []
+    for kind, tasks in KINDS.items():
+        own = [[_mean(_each(runs.accuracy, m, cells, task)) for m in shown] for task in tasks]
+        rows += [[task, *map(_percent, row)] for task, row in zip(tasks, own, strict=True)]
+        means = [_mean(list(column)) for column in zip(*own, strict=True)]
+        rows.append([f"**{kind}**", *(f"**{_percent(mean)}**" for mean in means)])
+    caption = (
+        f"Test accuracy in %, mean of five seeds, {field.IMAGES} training images, {field.STEPS} "
+        "steps; in bold the mean over tasks. Each column: what is looked at is chosen from by the "
+        "accuracy on frozen features."
+    )
+    return Table(name, caption, ("task", *(method.title for method in shown)), rows)
+
+
+def comparisons(
+    name: str,
+    methods: Mapping[str, Method],
+    against: Sequence[str],
+    cells: Sequence[Cell],
+    runs: Runs,
+) -> Table:
+    """A row for each method and kind of task: points over each opponent, errors, costs."""
+    rows = []
+    for kind, tasks in KINDS.items():
+        own = [cell for cell in cells if cell.task in tasks]
+        for method in methods.values():
+            peers = [methods[peer] for peer in against]
+            points = [_gain(method, peer, own, runs) for peer in peers]
+            rows.append([kind, method.title, *points, *_ratios(method, peers[0], own, runs)])
+    columns = [f"points over {methods[peer].title}" for peer in against]
+    first = methods[against[0]].title
+    caption = (
+        "Paired by task and seed; in brackets the 95 % interval of a bootstrap over families of "
+        f"tasks ({_families(field.SIBLINGS)} of siblings, {_families(field.STRANGERS)} of "
+        f"strangers). Errors, multiply-adds and seconds as a multiple of those of {first}. "
+        "Multiply-adds are those of training, validation, head and look; seconds are those of the "
+        "fine-tunes on one card, which several shared."
+    )
+    return Table(
+        name,
+        caption,
+        ("tasks", "method", *columns, "errors", "multiply-adds", "seconds"),
+        rows,
+    )
+
+
+def proposals(name: str, methods: Mapping[str, Method], cells: Sequence[Cell], runs: Runs) -> Table:
+    """What each method that chooses took, how often."""
+    choosing = [m for m in methods.values() if any(m.looked_at(s) for s in runs.seen.values())]
+    rows = []
+    for task in (task for tasks in KINDS.values() for task in tasks):
+        seen = [runs.seen[cell] for cell in cells if cell.task == task and cell in runs.seen]
+        chosen = ([method.choose(each) for each in seen] for method in choosing)
+        rows.append([task, *map(_counted, chosen)])
+    caption = "Networks that were chosen, at their size in pixels, and for how many of five seeds."
+    return Table(name, caption, ("task", *(method.title for method in choosing)), rows)
+
+
+def interval(gains: Mapping[str, float]) -> tuple[float, float, float]:
+    """Mean gain of tasks, and its 95 % interval by a bootstrap over their families.
+
+    Args:
+        gains: by task.
+    """
+    families: dict[str, list[float]] = {}
+    for task, gain in gains.items():
+        families.setdefault(get_source(task).family, []).append(gain)
+    sums = np.array([[sum(own), len(own)] for own in families.values()])  # (f, 2)
+    drawn = np.random.default_rng(SEED).integers(len(sums), size=(DRAWS, len(sums)))
+    totals = sums[drawn].sum(1)  # (draws, 2)
+    low, high = np.quantile(totals[:, 0] / totals[:, 1], (0.025, 0.975))
+    return statistics.fmean(gains.values()), float(low), float(high)
+
+
+def _each(
+    figure: Callable[[Method, Cell], float | None],
+    method: Method,
+    cells: Iterable[Cell],
+    task: str,
+) -> list[float | None]:
+    return [figure(method, cell) for cell in cells if cell.task == task]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """None where one is missing: a mean over other runs compares with nothing."""
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None
+
+
+def _percent(value: float | None) -> str:
+    return NONE if value is None else f"{value:.1f}"
+
+
+def _gain(method: Method, peer: Method, cells: Sequence[Cell], runs: Runs) -> str:
+    if method is peer:
+        return ""
+    found: dict[str, float] = {}
+    for task in dict.fromkeys(cell.task for cell in cells):
+        own, other = (_mean(_each(runs.accuracy, each, cells, task)) for each in (method, peer))
+        if own is None or other is None:
+            return NONE
+        found[task] = own - other
+    mean, low, high = interval(found)
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+def _ratios(method: Method, peer: Method, cells: Sequence[Cell], runs: Runs) -> list[str]:
+    """Of errors, multiply-adds and seconds, each the mean over cells over the peer's."""
+
+    def errors(each: Method, cell: Cell) -> float | None:
+        accuracy = runs.accuracy(each, cell)
+        return None if accuracy is None else 100 - accuracy
+
+    return [_ratio(figure, method, peer, cells) for figure in (errors, runs.cost, runs.seconds)]
+
+
+def _ratio(
+    figure: Callable[[Method, Cell], float | None],
+    method: Method,
+    peer: Method,
+    cells: Sequence[Cell],
+) -> str:
+    own, other = (_mean([figure(each, cell) for cell in cells]) for each in (method, peer))
+    return NONE if own is None or other is None else f"{own / other:.2f}"
+
+
+def _counted(names: Iterable[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in Counter(names).most_common())
+
+
+def _families(tasks: Iterable[str]) -> int:
+    return len({get_source(task).family for task in tasks})
