@@ -110,13 +110,22 @@ class Calibrator:
     trials: int = 0
     """Fine-tunes it was fitted to."""
 
+    def score(self, evidence: Tensor) -> Tensor:
+        """Angles (n,) of accuracies, unbounded: they order networks that all seem to make no error.
+
+        Args:
+            evidence: float64 (n, len(COLUMNS)).
+        """
+        weights = torch.tensor(self.weights, dtype=torch.float64)
+        return (evidence - torch.tensor(self.mean, dtype=torch.float64)) @ weights + self.bias
+
     def predict(self, evidence: Tensor) -> Tensor:
         """Accuracies (n,) in [0, 1] from evidence (n, len(COLUMNS))."""
-        return share(self._angles(evidence))
+        return share(self.score(evidence))
 
     def interval(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
         """Lower and upper bounds (n,) that hold the accuracy at the rate ``COVERAGE``."""
-        angles = self._angles(evidence)
+        angles = self.score(evidence)
         return share(angles - self.margin), share(angles + self.margin)
 
     def save(self, place: str | Path | Blobs) -> None:
@@ -140,10 +149,6 @@ class Calibrator:
             return None
         stored = _Stored.parse(seals.get(FILE), f"{blobs}/{FILE}")
         return cls(**stored.model_dump(exclude={"columns"}))
-
-    def _angles(self, evidence: Tensor) -> Tensor:
-        weights = torch.tensor(self.weights, dtype=torch.float64)
-        return (evidence - torch.tensor(self.mean, dtype=torch.float64)) @ weights + self.bias
 
 
 class _Stored(Manifest):

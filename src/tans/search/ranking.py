@@ -80,6 +80,8 @@ class _Candidates:
     """(n,)."""
     low: Array | None = None
     high: Array | None = None
+    score: Array | None = None
+    """What they are ranked by where several may be predicted to reach 100 %, (n,)."""
 
     def take(self, rows: Sequence[int] | NDArray[np.int_]) -> _Candidates:
         """Some of them, in the order of the rows."""
@@ -91,6 +93,7 @@ class _Candidates:
             self.predicted[kept],
             None if self.low is None else self.low[kept],
             None if self.high is None else self.high[kept],
+            None if self.score is None else self.score[kept],
         )
 
 
@@ -153,7 +156,8 @@ def search(
         looks = second_look(task, zoo, _worth_a_look(everything, sources, look))
         found = _expected(everything, looks, sources, calibrator)
     looked = time.perf_counter()
-    best = found.take(np.argsort(-found.predicted, kind="stable")[:top])
+    score = found.predicted if found.score is None else found.score
+    best = found.take(np.argsort(-score, kind="stable")[:top])
     return SearchResult(
         _matches(best),
         embedding_s=embedded - began,
@@ -219,6 +223,7 @@ def _expected(
         calibrator.predict(found).numpy(),
         low.numpy(),
         high.numpy(),
+        calibrator.score(found).numpy(),
     )
 
 
