@@ -23,6 +23,7 @@ from tans_bench.experiments import (
     whole,
 )
 from tans_bench.experiments.first_answers import experiment as first_answers
+from tans_bench.experiments.judged import experiment as answers
 from tans_bench.runs.experiment import Experiment
 from tans_bench.studies import (
     building,
@@ -44,7 +45,7 @@ from tans_bench.studies import (
 )
 
 MODULES = (
-    *(main, first_answers, queries, shares, limits, parts, space),
+    *(answers, main, first_answers, queries, shares, limits, parts, space),
     *(correlation, order, retrieval, predictor, whole, costs, construction, generation),
     # studies of single parts, and of their speed
     *(

@@ -27,6 +27,7 @@ from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment, Fixed
 from tans_bench.runs.judge import judged
 from tans_bench.runs.results import LINES, Result, Results
+from tans_bench.runs.roles import is_sibling
 
 RUNS = "heads"
 TASKS = (
@@ -171,6 +172,7 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
     rows = [
         [variant, *(cell for name in NETWORKS for cell in _cells(found, name, variant))]
         for variant in VARIANTS
+        if any(run["variant"] == variant for run in runs)
     ]
     devices = ", ".join(sorted({run["device"] for run in runs}))
     caption = (
@@ -179,7 +181,48 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
         f"from the first row with its standard error over tasks. Measured on {devices}."
     )
     columns = [part for name in NETWORKS for part in (name, f"{name}: difference")]
-    return [Table("variants", caption, ("variant", *columns), rows)] if runs else []
+    tables = [Table("variants", caption, ("variant", *columns), rows)] if runs else []
+    return [*tables, *_retrieved(found)]
+
+
+def _retrieved(found: Mapping[tuple[str, str, str], float]) -> list[Table]:
+    """What a recipe gains that was best on other tasks: a table, where all tasks have runs."""
+    gains = {
+        (task, variant): statistics.fmean(
+            100 * (found[network, variant, task] - found[network, DEEP, task])
+            for network in NETWORKS
+        )
+        for variant, (steps, _) in VARIANTS.items()
+        for task in TASKS
+        if steps == STEPS
+        and all({(n, variant, task), (n, DEEP, task)} <= found.keys() for n in NETWORKS)
+    }
+    whole = [v for v in VARIANTS if all((task, v) in gains for task in TASKS)]
+    if len(whole) < 2:
+        return []
+    rows = []
+    for others, alike in (("all other tasks", False), ("other tasks of its kind", True)):
+        own = [gains[task, _best(task, whole, gains, alike)] for task in TASKS]
+        error = statistics.stdev(own) / len(own) ** 0.5
+        rows.append([others, f"{statistics.fmean(own):+.1f} ± {error:.1f}"])
+    caption = (
+        f"A recipe for each task: the one of {len(whole)} of equal cost that was best on other "
+        f"tasks. Points over '{DEEP}', mean over tasks and both networks, with its standard error."
+    )
+    return [Table("retrieved", caption, ("chosen by its mean on", "points"), rows)]
+
+
+def _have(found: Mapping[tuple[str, str, str], float], task: str, variant: str) -> bool:
+    """Whether both networks were run, by the variant and by what it is compared with."""
+    return found.keys() >= {(n, v, task) for n in NETWORKS for v in (variant, DEEP)}
+
+
+def _best(
+    task: str, variants: Sequence[str], gains: Mapping[tuple[str, str], float], alike: bool
+) -> str:
+    """The variant of the highest mean gain on other tasks."""
+    others = [t for t in TASKS if t != task and not (alike and is_sibling(t) != is_sibling(task))]
+    return max(variants, key=lambda v: statistics.fmean(gains[t, v] for t in others))
 
 
 def _cells(

@@ -97,6 +97,7 @@ def draw(plan: Judged, results: Results) -> Sequence[Drawing]:
         tables.accuracies("judged", {**METHODS, **UNLIMITED}, main, runs),
         tables.comparisons("compared", METHODS, (PLAIN, BEST), main, runs),
         tables.proposals("proposed", METHODS, main, runs),
+        tables.retrieval("retrieved", main, runs),
     ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tans.zoo.zoo import IMAGENET
 from tans_bench.experiments.judged import field
 from tans_bench.experiments.judged.jobs import FROZEN, SHORTLISTS, Cell, Tuned, key
 from tans_bench.runs.results import Result, Results
@@ -29,8 +30,17 @@ class Seen:
     """Of a linear classifier on frozen features, by network."""
     flops: Mapping[str, float]
     """Multiply-adds for one image, by network."""
-    sources: tuple[str, ...]
-    """Without kin of the task, the most similar first."""
+    scores: Mapping[str, Mapping[str, float]]
+    """``similarity`` and ``predicted`` of each source, without kin of the task."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The most similar first."""
+        return self.ordered("similarity")
+
+    def ordered(self, score: str) -> tuple[str, ...]:
+        """Sources by a score, the highest first."""
+        return tuple(sorted(self.scores, key=lambda name: -self.scores[name][score]))
 
 
 Candidates = Callable[[Seen], Sequence[str]]
@@ -128,7 +138,7 @@ def read_seen(results: Results) -> dict[Cell, Seen]:
         own = looked.setdefault(_cell(line), {"accuracy": {}, "flops": {}})
         for name, found in own.items():
             found |= line[name]
-    nearest = {_cell(line): _ordered(line["sources"]) for line in results.lines(SHORTLISTS)}
+    nearest = {_cell(line): _own(line["sources"]) for line in results.lines(SHORTLISTS)}
     return {
         cell: Seen(cell, own["accuracy"], own["flops"], nearest[cell])
         for cell, own in looked.items()
@@ -140,10 +150,9 @@ def _cell(line: Result) -> Cell:
     return Cell(line["task"], line["seed"], line["images"])
 
 
-def _ordered(sources: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
-    """The most similar first; ImageNet's network is looked at in any case."""
-    found = [name for name in sources if name != "imagenet"]
-    return tuple(sorted(found, key=lambda name: -sources[name]["similarity"]))
+def _own(sources: Mapping[str, Mapping[str, float]]) -> Mapping[str, Mapping[str, float]]:
+    """Without ImageNet's network, which is looked at in any case."""
+    return {name: scores for name, scores in sources.items() if name != IMAGENET}
 
 
 def tuned(method: Method, seen: Seen, steps: int = field.STEPS) -> Tuned:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from tans_bench.experiments.judged import field
 from tans_bench.experiments.judged.cost import looking, training
-from tans_bench.experiments.judged.jobs import TUNED, Cell
-from tans_bench.experiments.judged.methods import Method, Seen, tuned
+from tans_bench.experiments.judged.jobs import TUNED, Cell, key
+from tans_bench.experiments.judged.methods import SHORT, ZOO, Method, Seen, tuned
 from tans_bench.runs.drawing import Table
 from tans_bench.runs.results import Result, Results
 from tans_bench.sources.registry import get_source
 
 DRAWS, SEED = 10_000, 0
 """Of families, for an interval."""
+CHANCE, ORDERS = "chance", 100
+"""Random orders of the sources, and how many."""
 KINDS: Mapping[str, tuple[str, ...]] = {"siblings": field.SIBLINGS, "strangers": field.STRANGERS}
 NONE = "\N{EN DASH}"
 """Where something was not measured."""
@@ -53,11 +57,6 @@ class Runs:
             return None
         looked = (seen.flops[name] for name in method.looked_at(seen))
         return training(tuned(method, seen), run) + looking(looked, run["splits"][0])
-
-    def seconds(self, method: Method, cell: Cell) -> float | None:
-        """Of the fine-tune."""
-        run = self.of(method, cell)
-        return None if run is None else run["seconds"]
 
 
 def _key(run: Result) -> tuple[object, ...]:
@@ -104,9 +103,9 @@ def comparisons(
     caption = (
         "Paired by task and seed; in brackets the 95 % interval of a bootstrap over families of "
         f"tasks ({_families(field.SIBLINGS)} of siblings, {_families(field.STRANGERS)} of "
-        f"strangers). Errors, multiply-adds and seconds as a multiple of those of {first}. "
-        "Multiply-adds are those of training, validation, head and look; seconds are those of the "
-        "fine-tunes on one card, which several shared."
+        f"strangers). Errors and multiply-adds as a multiple of those of {first}; the latter are "
+        "those of training, validation, head and look. Seconds: median over pairs of fine-tunes on "
+        "one card, which many shared, so that they tell little."
     )
     return Table(
         name,
@@ -126,6 +125,46 @@ def proposals(name: str, methods: Mapping[str, Method], cells: Sequence[Cell], r
         rows.append([task, *map(_counted, chosen)])
     caption = "Networks that were chosen, at their size in pixels, and for how many of five seeds."
     return Table(name, caption, ("task", *(method.title for method in choosing)), rows)
+
+
+def retrieval(name: str, cells: Sequence[Cell], runs: Runs) -> Table:
+    """How well cosine and the paper's predictor find sources that do well on frozen features."""
+    rows = []
+    for kind, tasks in KINDS.items():
+        seen = [runs.seen[c] for c in cells if c.task in tasks and c in runs.seen]
+        for score in ("similarity", "predicted", CHANCE):
+            orders = [_orders(each, score) for each in seen]
+            ranks = [_rank(each, own[0]) for each, own in zip(seen, orders, strict=True)]
+            missed = [_missed(each, own) for each, own in zip(seen, orders, strict=True)]
+            told = "" if score == CHANCE else f"{statistics.fmean(ranks):.2f}"
+            rows.append([kind, score, told, f"{100 * statistics.fmean(missed):.1f}"])
+    caption = (
+        f"Rank correlation of a score with the sources' accuracy on frozen features, and by how "
+        f"many points the best of the {SHORT} first falls short of the best of all; means over "
+        "tasks and seeds."
+    )
+    columns = ("tasks", "score", "Spearman", f"best of {SHORT} falls short by")
+    return Table(name, caption, columns, rows)
+
+
+def _orders(seen: Seen, score: str) -> list[tuple[str, ...]]:
+    """Sources by a score, or in many random orders."""
+    if score != CHANCE:
+        return [seen.ordered(score)]
+    drawn = random.Random(f"{seen.cell.task} {seen.cell.seed}")
+    names = sorted(seen.scores)
+    return [tuple(drawn.sample(names, len(names))) for _ in range(ORDERS)]
+
+
+def _rank(seen: Seen, order: Sequence[str]) -> float:
+    reached = [seen.accuracy[key(name, ZOO)] for name in order]
+    return float(spearmanr(range(len(order), 0, -1), reached).statistic)
+
+
+def _missed(seen: Seen, orders: Sequence[Sequence[str]]) -> float:
+    reached = {name: seen.accuracy[key(name, ZOO)] for name in seen.scores}
+    best = max(reached.values())
+    return statistics.fmean(best - max(reached[name] for name in own[:SHORT]) for own in orders)
 
 
 def interval(gains: Mapping[str, float]) -> tuple[float, float, float]:
@@ -183,7 +222,8 @@ def _ratios(method: Method, peer: Method, cells: Sequence[Cell], runs: Runs) -> 
         accuracy = runs.accuracy(each, cell)
         return None if accuracy is None else 100 - accuracy
 
-    return [_ratio(figure, method, peer, cells) for figure in (errors, runs.cost, runs.seconds)]
+    ratios = [_ratio(figure, method, peer, cells) for figure in (errors, runs.cost)]
+    return [*ratios, _times(method, peer, cells, runs)]
 
 
 def _ratio(
@@ -194,6 +234,16 @@ def _ratio(
 ) -> str:
     own, other = (_mean([figure(each, cell) for cell in cells]) for each in (method, peer))
     return NONE if own is None or other is None else f"{own / other:.2f}"
+
+
+def _times(method: Method, peer: Method, cells: Sequence[Cell], runs: Runs) -> str:
+    pairs = [(runs.of(method, cell), runs.of(peer, cell)) for cell in cells]
+    on_one = [
+        own["seconds"] / other["seconds"]
+        for own, other in pairs
+        if own is not None and other is not None and own["card"] == other["card"]
+    ]
+    return f"{statistics.median(on_one):.2f}" if on_one else NONE
 
 
 def _counted(names: Iterable[str]) -> str:

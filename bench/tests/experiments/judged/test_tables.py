@@ -1,0 +1,111 @@
+"""What is drawn of stored runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tans_bench.experiments.judged import field, tables
+from tans_bench.experiments.judged.experiment import EXPERIMENT, FEWER, LONGER, MORE, SHORTER
+from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist
+from tans_bench.experiments.judged.methods import METHODS, OWN, PLAIN, TANS, read_seen, tuned
+from tans_bench.runs.judge import SEEDS
+from tans_bench.runs.results import Results
+
+CELLS = EXPERIMENT.plan.cells(field.TASKS, field.IMAGES)
+NAMES = [f"{name}@{size}" for name, size in field.sized(field.WITHIN)] + [
+    *("base@64", "flags@64", "digits@64")
+]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    """Looks at all cells, of which the elastic base is put first."""
+    stored = Results(tmp_path)
+    for cell in CELLS:
+        own = {"task": cell.task, "seed": cell.seed, "images": cell.images}
+        accuracy = {name: 0.9 if name == "base@64" else 0.5 for name in NAMES}
+        accuracy["digits@64"] = 0.4
+        look = {"part": "within", "accuracy": accuracy, "flops": dict.fromkeys(NAMES, 3e7)}
+        stored.write(Frozen(cell, "within").name, {**own, **look})
+        nearest = {"flags": {"similarity": 0.5, "predicted": 0.1}}
+        nearest |= {"digits": {"similarity": 0.4, "predicted": 0.2}}
+        stored.write(Shortlist(cell).name, {**own, "sources": nearest})
+    return stored
+
+
+def add_runs(results: Results, method: str, accuracy: float, tasks: tuple[str, ...]) -> None:
+    seen = read_seen(results)
+    for cell in CELLS:
+        if cell.task in tasks:
+            job = tuned(METHODS[method], seen[cell])
+            run = {"splits": (300, 100, 200), "flops": 3e7, "head_width": 100, "classes": 5}
+            told = {"accuracy": accuracy, "seconds": 10.0, "card": "one"}
+            results.write(job.name, {**job.key(), **run, **told})
+
+
+def cells_of(table: tables.Table, *first: str) -> list[str]:
+    (row,) = [row for row in table.rows if tuple(row[: len(first)]) == first]
+    return list(row[len(first) :])
+
+
+def test_all_is_declared_before_anything_is_run(results: Results) -> None:
+    plan = EXPERIMENT.plan
+    assert plan.scaled("gpu") == plan
+    jobs = plan.finetunes(read_seen(results))
+    assert {job.cell.images for job in jobs} == {field.IMAGES}  # the others were not looked at
+    assert {job.steps for job in jobs} == {SHORTER, field.STEPS, LONGER}
+    main = {(job.cell, job.network, job.recipe) for job in jobs if job.steps == field.STEPS}
+    assert len({cell for cell, *_ in main}) == 12 * len(SEEDS)
+    assert (FEWER, MORE) == (50, 1500)
+
+
+def test_points_are_paired_and_drawn_with_their_interval(results: Results) -> None:
+    add_runs(results, PLAIN, 0.5, field.TASKS)
+    add_runs(results, OWN, 0.75, field.SIBLINGS)
+    add_runs(results, OWN, 0.625, field.STRANGERS)
+    judged, compared, proposed, retrieved = EXPERIMENT.draw(results)
+    assert isinstance(judged, tables.Table)
+    assert isinstance(compared, tables.Table)
+    assert isinstance(proposed, tables.Table)
+    assert isinstance(retrieved, tables.Table)
+    assert cells_of(retrieved, "siblings", "similarity") == ["1.00", "0.0"]
+    assert cells_of(retrieved, "siblings", "predicted") == ["-1.00", "0.0"]
+    place = judged.columns.index("elastic base") - 1
+    assert cells_of(judged, "icons-apps")[place] == "75.0"
+    assert cells_of(judged, "**strangers**")[place] == "**62.5**"
+    points, *_, errors, _, seconds = cells_of(compared, "siblings", "elastic base")
+    assert (points, errors, seconds) == ("+25.0 (+25.0 to +25.0)", "0.50", "1.00")
+    # tans proposes the base too, after a look at four networks
+    (base, tans) = (cells_of(compared, "siblings", name) for name in ("elastic base", "tans"))
+    assert tans[:3] == base[:3]
+    assert float(tans[-2]) > float(base[-2]) > 1
+    assert cells_of(proposed, "icons-apps")[1] == f"base@64 {len(SEEDS)}"
+
+
+def test_a_mean_without_one_of_its_runs_is_none(results: Results) -> None:
+    add_runs(results, PLAIN, 0.5, field.TASKS)
+    add_runs(results, TANS, 0.5, field.SIBLINGS[1:])
+    judged, *_ = EXPERIMENT.draw(results)
+    assert isinstance(judged, tables.Table)
+    place = judged.columns.index("tans") - 1
+    assert cells_of(judged, "**siblings**")[place] == f"**{tables.NONE}**"
+    assert cells_of(judged, field.SIBLINGS[1])[place] == "50.0"
+
+
+def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:
+    assert not EXPERIMENT.draw(Results(tmp_path))
+
+
+def test_an_interval_is_over_families() -> None:
+    mean, low, high = tables.interval({"script-greek": 0.0, "script-thai": 0.0, "icons-apps": 3.0})
+    assert mean == pytest.approx(1.0)
+    assert (low, high) == (0.0, 3.0)  # each draw of two families may be of one alone
+    assert tables.interval({"script-greek": 2.0, "icons-apps": 2.0}) == (2.0, 2.0, 2.0)
+
+
+def test_every_job_has_a_name_of_its_own(results: Results) -> None:
+    jobs = EXPERIMENT.plan.finetunes(read_seen(results))
+    assert len({job.name for job in jobs}) == len(set(jobs))
+    assert Cell("a", 0) != Cell("a", 1)
