@@ -209,6 +209,9 @@ class Transfer:
     """Wall-clock time of the fine-tune."""
     recipe: NonNegativeInt
     """Version of the rule that fitted it (``tans.training.RECIPE``)."""
+    groups: NonNegativeInt
+    """Of the training images, which no split parts: so many things were seen. 0 where that was not
+    counted."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from tans.meta.calibrator import (
 )
 from tans.meta.evidence import COLUMNS, share
 
+GROUPS = 100
+
 
 def _trials(families: int, noise: float, seed: int = 0, each: int = 4, rows: int = 6) -> Trials:
     """Fine-tunes whose angles follow the probe, off by a target's own luck."""
@@ -31,6 +33,7 @@ def _trials(families: int, noise: float, seed: int = 0, each: int = 4, rows: int
         share(angles),
         tuple(f"task {k // rows}" for k in range(n)),
         tuple(f"family {k // (rows * each)}" for k in range(n)),
+        torch.full((n,), GROUPS, dtype=torch.float64),
     )
 
 
@@ -47,7 +50,7 @@ def test_a_rule_that_is_linear_in_angles_is_found() -> None:
 def test_the_interval_holds_new_tasks_at_its_rate(seed: int) -> None:
     judge = fit_calibrator(_trials(families=10, noise=0.1, seed=seed))
     new = _trials(families=50, noise=0.1, seed=100 + seed)
-    low, high = judge.interval(new.evidence)
+    low, high = judge.interval(new.evidence, GROUPS)
     inside = ((low <= new.accuracy) & (new.accuracy <= high)).double().mean().item()
     assert COVERAGE - 0.08 < inside < 0.995
     assert (low < judge.predict(new.evidence)).all()
@@ -62,6 +65,7 @@ def test_a_family_is_predicted_without_its_own_trials() -> None:
         torch.where(own, 0.01, trials.accuracy),
         trials.targets,
         trials.families,
+        trials.groups,
     )
     before, after = (predict_left_out(t, strength=1.0)[own] for t in (trials, spoilt))
     assert torch.equal(before, after)
@@ -70,8 +74,16 @@ def test_a_family_is_predicted_without_its_own_trials() -> None:
 def test_few_tasks_give_no_bound() -> None:
     judge = fit_calibrator(_trials(families=3, noise=0.1, each=2))
     assert judge.margin == math.inf
-    low, high = judge.interval(torch.zeros(1, len(COLUMNS), dtype=torch.float64))
+    low, high = judge.interval(torch.zeros(1, len(COLUMNS), dtype=torch.float64), 5)
     assert (low.item(), high.item()) == (0.0, 1.0)
+
+
+def test_few_groups_make_an_interval_wide() -> None:
+    judge = fit_calibrator(_trials(families=10, noise=0.1))
+    row = torch.full((1, len(COLUMNS)), 0.1, dtype=torch.float64)
+    widths = [float(high - low) for low, high in (judge.interval(row, n) for n in (3, 30, 3000))]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] > 2 * widths[2]
 
 
 def test_two_families_are_too_few() -> None:
@@ -87,7 +99,8 @@ def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["nonsense", "{}", '{"schema": 2, "columns": []}', '{"schema": 1}', '{"schema": 99}', "[1]"]
+    "wrong",
+    ["nonsense", "{}", '{"schema": 2, "columns": []}', '{"schema": 1}', '{"schema": 99}', "[1]"],
 )
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path, wrong: str) -> None:
     (tmp_path / FILE).write_text(wrong)

@@ -55,7 +55,7 @@ class FakeZoo:
         def transfer(
             source: str, target: str, epochs: int = LENGTH, accuracy: float = 0.75
         ) -> Transfer:
-            return Transfer(source, target, epochs, 100, accuracy, 0, 1.0, 3)
+            return Transfer(source, target, epochs, 100, accuracy, 0, 1.0, 3, 100)
 
         return [
             transfer("a", "thai"),

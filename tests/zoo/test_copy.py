@@ -54,7 +54,7 @@ def several(tiny: Tiny) -> Tiny:
     tiny.zoo.add_entries([chair, whole])
     cup = tiny.entries[0]
     pairs = [(cup.id, "chairs"), (chair.id, "cutlery"), (chair.id, "gone"), (whole.id, "chairs")]
-    tiny.zoo.add_transfers([Transfer(*pair, 10, 300, 0.5, 0, 9.5, 3) for pair in pairs])
+    tiny.zoo.add_transfers([Transfer(*pair, 10, 300, 0.5, 0, 9.5, 3, 30) for pair in pairs])
     return replace(tiny, zoo=Zoo.open(tiny.zoo.path))
 
 

@@ -46,7 +46,7 @@ COLUMNS = {
     | {"accuracy": REAL, "seed": NUMBER, "seconds": REAL},
 }
 """Of the second schema."""
-TRANSFER = Transfer("chairs-0badcafe", "cutlery", 3, 300, 0.5, 0, 7.5, 2)
+TRANSFER = Transfer("chairs-0badcafe", "cutlery", 3, 300, 0.5, 0, 7.5, 2, 0)
 
 
 def old_row(entry: ZooEntry) -> dict[str, object]:

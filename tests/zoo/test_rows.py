@@ -54,7 +54,7 @@ def test_entries_come_back(
 
 
 def test_transfers_come_back() -> None:
-    transfer = Transfer("plums-0badcafe", "pears", 5, 200, 0.75, 3, 12.5, 3)
+    transfer = Transfer("plums-0badcafe", "pears", 5, 200, 0.75, 3, 12.5, 3, 40)
     assert to_transfers(from_transfers([transfer])) == [transfer]
 
 

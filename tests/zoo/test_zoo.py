@@ -95,7 +95,7 @@ def test_adding_again_replaces(tiny: Tiny) -> None:
 
 def test_transfers_come_back_once(tiny: Tiny) -> None:
     measured = [
-        Transfer(e.id, "cutlery", 3, 300, 0.5, seed, 7.5, 3)
+        Transfer(e.id, "cutlery", 3, 300, 0.5, seed, 7.5, 3, 300)
         for e in tiny.entries
         for seed in (0, 1)
     ]
@@ -416,7 +416,7 @@ def test_a_zoo_cannot_be_made_of_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", ["entries", "tasks", "transfers"])
 def test_a_damaged_table_is_one_clear_error(tiny: Tiny, table: str) -> None:
-    tiny.zoo.add_transfers([Transfer(tiny.entries[0].id, "cutlery", 1, 6, 0.5, 0, 2.5, 3)])
+    tiny.zoo.add_transfers([Transfer(tiny.entries[0].id, "cutlery", 1, 6, 0.5, 0, 2.5, 3, 6)])
     for file in (tiny.zoo.path / f"{table}.lance").rglob("*.*"):
         if file.is_file():
             file.write_bytes(b"nothing")

@@ -8,11 +8,12 @@ import pytest
 import torch
 from bench.tests.conftest import SHORT
 
+from tans.networks.family import head_width
 from tans.types import Constraints
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.ablations import ABLATIONS, embeddings, farthest, scored, without_predictor
-from tans_bench.methods.method import UNTRAINED, Problem, space_of
+from tans_bench.methods.method import UNTRAINED, Problem
 from tests.small_zoo import drawn_task
 
 PROBLEM = Problem(drawn_task("green", "three", seed=3))
@@ -51,7 +52,7 @@ def test_weights_are_replaced_and_the_architecture_stays(measured_zoo: Zoo) -> N
 def test_limits_hold(measured_zoo: Zoo) -> None:
     found = scored(PROBLEM, measured_zoo)
     some = sorted(entry.body_params for entry in found.entries)[len(found.entries) // 2]
-    head = space_of(measured_zoo).features * 3 + 3
+    head = (head_width(measured_zoo.base_ref) + 1) * 3
     limited = Problem(PROBLEM.task, Constraints(max_params=some + head))
     assert {e.id for e in scored(limited, measured_zoo).entries} == {
         entry.id for entry in found.entries if entry.body_params <= some

@@ -75,7 +75,7 @@ def test_the_most_probable_within_the_limits_is_chosen() -> None:
 
 
 def test_the_smallest_is_the_last_resort() -> None:
-    least = LITE0.costs(LITE0.smallest, 3, 32).flops
+    least = describe(ref_of(LITE0.smallest, 32)).costs(3, deep=True).flops
     probabilities = sure(LITE0.largest, 1 - 1e-6)
     room = Room(Genome(LITE0), Problem(QUERY, Constraints(max_flops=least)), 32)
     assert choose(room, probabilities, 50, seed=0) == (LITE0.smallest, "smallest")

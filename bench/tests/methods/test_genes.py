@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tans.errors import InputError, LimitError
-from tans.networks.families.elastic.specification import LITE0, SPACES, Specification
+from tans.networks.families.elastic.specification import (
+    LITE0,
+    SPACES,
+    Specification,
+    ref_of,
+)
+from tans.networks.family import describe
 from tans.types import Architecture, Constraints
 from tans_bench.methods.genes import Genome, Room
 from tans_bench.methods.method import Problem
@@ -84,7 +90,7 @@ def test_all_that_is_drawn_is_within_the_limits() -> None:
 
 
 def test_where_no_draw_fits_there_is_the_smallest_and_below_it_an_error() -> None:
-    least = LITE0.costs(LITE0.smallest, 3, 32).params
+    least = describe(ref_of(LITE0.smallest, 32)).costs(3, deep=True).params
     room = Room(Genome(LITE0), Problem(QUERY, Constraints(max_params=least)), 32)
     drawn = room.sample(10, np.random.default_rng(0))
     assert {room.genome.decode(row) for row in drawn} == {LITE0.smallest}
@@ -97,5 +103,5 @@ def test_costs_are_those_of_the_space(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SPACES, "small", SMALL_SPACE)
     room = Room(Genome(SMALL_SPACE), Problem(QUERY), 32)
     pair: list[Architecture] = [SMALL_SPACE.largest, SMALL_SPACE.smallest, SMALL_SPACE.largest]
-    wanted = [SMALL_SPACE.costs(architecture, 3, 32).flops for architecture in pair]
+    wanted = [describe(ref_of(each, 32)).costs(3, deep=True).flops for each in pair]
     assert room.costs(pair)["max_flops"].tolist() == wanted

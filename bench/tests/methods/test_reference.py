@@ -17,7 +17,7 @@ def test_imagenet_is_taken_as_published(measured_zoo: Zoo) -> None:
     highest = Sources.of(measured_zoo).whole[-1]
     assert reference.imagenet(problem, measured_zoo).network == highest.id
     at_zoo = Sources.of(measured_zoo).whole[0]
-    flops = describe(at_zoo.ref).costs(3).flops
+    flops = describe(at_zoo.ref).costs(3, deep=True).flops
     limited = Problem(problem.task, Constraints(max_flops=flops))
     assert reference.imagenet(limited, measured_zoo).network == at_zoo.id
     assert not reference.imagenet_random_head(problem, measured_zoo).fit_head

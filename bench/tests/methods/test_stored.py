@@ -6,6 +6,7 @@ import pytest
 from bench.tests.conftest import unseen
 
 from tans.errors import LimitError
+from tans.networks.family import head_width
 from tans.types import Constraints
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.method import Problem
@@ -15,7 +16,7 @@ from tans_bench.methods.stored import largest_of, within
 def test_only_networks_within_the_limits_are_kept(small_zoo: Zoo) -> None:
     entries = small_zoo.entries(vectors=False)
     task = unseen("digits", None)
-    head = 1280 * len(task.classes)
+    head = head_width(entries[0].ref) * len(task.classes)
     middle = sorted(entry.body_flops + head for entry in entries)[len(entries) // 2]
     kept = within(entries, Problem(task, Constraints(max_flops=middle)))
     assert kept == [entry for entry in entries if entry.body_flops + head <= middle]

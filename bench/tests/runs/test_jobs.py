@@ -10,9 +10,10 @@ from bench.tests.conftest import DEV_TASK
 
 from tans.errors import InputError
 from tans.networks.families.elastic.specification import LITE0
-from tans.training import Recipe, finetune
+from tans.training import finetune
 from tans.types import Architecture
 from tans_bench.methods.method import Proposal
+from tans_bench.recipes import plain
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.jobs import Choose, FineTune, proposal_of, result_of
 from tans_bench.runs.results import Results, environment
@@ -66,7 +67,7 @@ def test_a_fine_tune_is_that_of_the_recipe(bench: Bench) -> None:
     chosen = proposal_of(CHOOSE.run(bench))
     run = FineTune(DEV_TASK, chosen, epochs=1, seed=2, images=30).run(bench)
     task = drawn_task(DEV_TASK, "three", seed=3).limited(30)
-    tuned = finetune(chosen.load(bench.zoo, 3, 2), task, 32, Recipe(epochs=1, seed=2))
+    tuned = finetune(chosen.load(bench.zoo, 3, 2), task, 32, plain(1, seed=2))
     assert run["accuracy"] == tuned.test_accuracy
     assert [line["epoch"] for line in run["history"]] == [e.epoch for e in tuned.history]
 

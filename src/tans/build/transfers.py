@@ -144,6 +144,7 @@ def _transfer(
         seed=settings.recipe.seed,
         seconds=seconds,
         recipe=RECIPE,
+        groups=target.groups_learnt(settings.images, settings.recipe.seed),
     )
 
 

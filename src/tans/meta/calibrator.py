@@ -38,6 +38,8 @@ COVERAGE = 0.9
 """Share of tasks whose accuracy the interval holds."""
 FEWEST_FAMILIES = 3
 """Kinds of task from which on leaving one out says something."""
+OF_TUNING = 0.1
+"""Of ``luck``, the part that no number of images takes away, in radians."""
 LUCK = 1.0
 """Variance of a target's own level, as a multiple of a trial's noise."""
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
@@ -56,6 +58,8 @@ class Trials:
     """Per row, the task."""
     families: tuple[str, ...]
     """Per row, the task's kind of image."""
+    groups: Tensor
+    """float64 (n,), groups that the training images were of."""
 
     @classmethod
     def from_zoo(cls, zoo: Zoo, recipe: Recipe | None = None) -> Trials:
@@ -81,6 +85,7 @@ class Trials:
             torch.tensor([t.accuracy for t in kept], dtype=torch.float64),
             tuple(t.target for t in kept),
             tuple(tasks[t.target].card.get("family") or t.target for t in kept),
+            torch.tensor([t.groups or t.images for t in kept], dtype=torch.float64),
         )
 
     def rows(self, chosen: Tensor) -> Trials:
@@ -91,6 +96,7 @@ class Trials:
             self.accuracy[chosen],
             tuple(self.targets[row] for row in kept),
             tuple(self.families[row] for row in kept),
+            self.groups[chosen],
         )
 
 
@@ -106,7 +112,7 @@ class Calibrator:
     strength: float
     """Ridge penalty, in rows."""
     margin: float = math.inf
-    """Half width of the interval, in radians."""
+    """Half width of the interval, as a multiple of ``luck``."""
     trials: int = 0
     """Fine-tunes it was fitted to."""
 
@@ -123,10 +129,15 @@ class Calibrator:
         """Accuracies (n,) in [0, 1] from evidence (n, len(COLUMNS))."""
         return share(self.score(evidence))
 
-    def interval(self, evidence: Tensor) -> tuple[Tensor, Tensor]:
-        """Lower and upper bounds (n,) that hold the accuracy at the rate ``COVERAGE``."""
+    def interval(self, evidence: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+        """Lower and upper bounds (n,) that hold the accuracy at the rate ``COVERAGE``.
+
+        Args:
+            groups: that the training images are of; each image is one where none are known.
+        """
         angles = self.score(evidence)
-        return share(angles - self.margin), share(angles + self.margin)
+        margin = self.margin * luck(torch.tensor(float(groups), dtype=torch.float64))
+        return share(angles - margin), share(angles + margin)
 
     def save(self, place: str | Path | Blobs) -> None:
         """Write ``judge.json`` to a folder or other store.
@@ -149,6 +160,18 @@ class Calibrator:
             return None
         stored = _Stored.parse(seals.get(FILE), f"{blobs}/{FILE}")
         return cls(**stored.model_dump(exclude={"columns"}))
+
+
+def luck(groups: Tensor) -> Tensor:
+    """About how far an accuracy is from what was expected, in radians, (n,).
+
+    One part is that of fine-tuning; the other comes from how few groups there are, a handful of
+    fonts or themes say, to learn from and to be judged by.
+
+    Args:
+        groups: float64 (n,), at least 1.
+    """
+    return (OF_TUNING**2 + 1 / groups.clamp_min(1)).sqrt()
 
 
 class _Stored(Manifest):
@@ -221,7 +244,7 @@ def fit_calibrator(trials: Trials) -> Calibrator:
     left_out = {strength: predict_left_out(trials, strength) for strength in STRENGTHS}
     errors = {s: _angles(found) - _angles(trials.accuracy) for s, found in left_out.items()}
     best = min(STRENGTHS, key=lambda strength: errors[strength].square().mean().item())
-    margin = _conformal(_of_best(trials, left_out[best], errors[best].abs()))
+    margin = _conformal(_of_best(trials, left_out[best], errors[best].abs() / luck(trials.groups)))
     return replace(_ridge(trials, best), margin=margin, trials=len(trials.accuracy))
 
 

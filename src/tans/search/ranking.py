@@ -24,6 +24,7 @@ from tans.meta.calibrator import Calibrator
 from tans.meta.evidence import evidence
 from tans.meta.retriever import Retriever
 from tans.networks.features import image_features
+from tans.search.look import IMAGES as LOOKED_AT
 from tans.search.look import Look, second_look
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
@@ -154,7 +155,7 @@ def search(
     if calibrator is not None and look:
         sources = Sources.of(zoo)
         looks = second_look(task, zoo, _worth_a_look(everything, sources, look))
-        found = _expected(everything, looks, sources, calibrator)
+        found = _expected(everything, looks, sources, calibrator, task.groups_learnt(LOOKED_AT))
     looked = time.perf_counter()
     score = found.predicted if found.score is None else found.score
     best = found.take(np.argsort(-score, kind="stable")[:top])
@@ -209,13 +210,14 @@ def _expected(
     looks: Sequence[Look],
     sources: Sources,
     calibrator: Calibrator,
+    groups: int,
 ) -> _Candidates:
     """The networks of the sources that were looked at, with the accuracies to be expected."""
     seen = {look.id: look.accuracy for look in looks}
     rows = [k for k, e in enumerate(candidates.entries) if sources.stand_in(e).id in seen]
     kept = candidates.take(rows)
     found = evidence(sources, kept.entries, seen)  # (n, columns)
-    low, high = calibrator.interval(found)
+    low, high = calibrator.interval(found, groups)
     return _Candidates(
         kept.entries,
         kept.costs,

@@ -251,6 +251,14 @@ class Task:
         labels = self.labels[members]
         return self.pixels.at(resolution, members), labels, assign_folds(labels, groups, seed=seed)
 
+    def groups_learnt(self, limit: int | None = None, seed: int = 0) -> int:
+        """Groups that the training images are of, or those that ``folds`` draws of them."""
+        members = self._members("train")
+        if limit is not None:
+            members = members[stratified_subset(self.labels[members], limit, seed)]
+        groups = self.groups
+        return len({groups[row] for row in members.tolist()}) if groups else len(members)
+
     def limited(self, images: int, seed: int = 0) -> Task:
         """The task with at most so many training images, in the proportions of the classes.
 

@@ -4,7 +4,7 @@ A zoo of an older schema is read through them, and takes the newer form when it 
 
     2 -> 3  a network is named by family, name and input instead of by space and resolution;
             the logs of costs and pairs are tables instead of files of lines of JSON
-    3 -> 4  transfers name the recipe that they were measured by
+    3 -> 4  transfers name the recipe that they were measured by, and count groups
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def is_old(name: str, table: pa.Schema) -> bool:
 
 def transfers_3_to_4(old: pa.Table) -> pa.Table:
     """All columns of transfers."""
-    return old.append_column("recipe", pa.array([FIRST_RECIPE] * len(old), pa.int64()))
+    recipes, groups = (pa.array([value] * len(old), pa.int64()) for value in (FIRST_RECIPE, 0))
+    return old.append_column("recipe", recipes).append_column("groups", groups)
 
 
 def old_columns(columns: Sequence[str]) -> list[str]:

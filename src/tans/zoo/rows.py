@@ -152,7 +152,8 @@ def schemas() -> dict[str, pa.Schema]:
         "entries": entries,
         "tasks": tasks | {"train_images": number, "cost_s": real},
         "transfers": {"source": text, "target": text, "epochs": number, "images": number}
-        | {"accuracy": real, "seed": number, "seconds": real, "recipe": number},
+        | {"accuracy": real, "seed": number, "seconds": real}
+        | dict.fromkeys(("recipe", "groups"), number),
     }
     return {name: pa.schema(list(types.items())) for name, types in columns.items()}
 

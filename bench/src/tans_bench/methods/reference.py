@@ -78,7 +78,7 @@ def best_on_average(problem: Problem, zoo: Zoo) -> Proposal:
     """
     stand_ins = {entry.id: task for task, entry in Sources.of(zoo).largest.items()}
     by_target: dict[str, dict[str, float]] = {}
-    for transfer in zoo.transfers():
+    for transfer in zoo.transfers(newest=True):
         if transfer.epochs == PROBE and transfer.source in stand_ins:
             by_target.setdefault(transfer.target, {})[transfer.source] = transfer.accuracy
     gains: dict[str, list[float]] = {}

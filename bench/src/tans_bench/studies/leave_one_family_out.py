@@ -20,12 +20,11 @@ from typing import Any
 import torch
 from matplotlib.axes import Axes
 
-from tans.meta.data import PROBE, MetaData
+from tans.meta.data import PROBE, MetaData, tuned
 from tans.meta.presets import PRESETS, MetaSettings
 from tans.meta.retriever import Retriever
 from tans.types import ZooEntry
 from tans.zoo.zoo import Zoo
-from tans_bench import recipes
 from tans_bench.methods.left_out import judge_left_out, train_without_families
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
@@ -33,7 +32,7 @@ from tans_bench.runs.experiment import Experiment
 from tans_bench.runs.results import LINES, Result, Results
 
 RUNS = "leave_one_family_out"
-EPOCHS = {"transfers": recipes.EPOCHS, "probes": PROBE}
+TRUTHS = ("transfers", "probes")
 CHANGES: dict[str, dict[str, Any]] = {
     "default": {},
     "mean pooling": {"pooling": "mean"},
@@ -85,7 +84,7 @@ class Known:
     def of(cls, folder: Path) -> Known:
         """Read once for all runs of a process."""
         zoo = Zoo.open(folder)
-        truths = {name: measured(zoo, epochs) for name, epochs in EPOCHS.items()}
+        truths = {name: measured(zoo, probes=name == "probes") for name in TRUTHS}
         return cls(MetaData.from_zoo(zoo), truths)
 
 
@@ -145,7 +144,7 @@ class LeaveOuts:
         return self if preset == "cpu" else replace(self, seeds=(777, 778, 779))
 
 
-def measured(zoo: Zoo, epochs: int) -> torch.Tensor:
+def measured(zoo: Zoo, probes: bool) -> torch.Tensor:
     """Accuracy (tasks, tasks) of source on target, NaN where nothing was measured.
 
     Of several networks of a source, the largest at the zoo's own resolution speaks for it, so
@@ -158,7 +157,8 @@ def measured(zoo: Zoo, epochs: int) -> torch.Tensor:
         return entry.resolution == zoo.resolution, entry.body_params
 
     best: dict[tuple[str, str], tuple[ZooEntry, list[float]]] = {}
-    for transfer in (t for t in zoo.transfers() if t.epochs == epochs and t.target in index):
+    stored = [t for t in zoo.transfers(newest=True) if t.target in index]
+    for transfer in [t for t in stored if t.epochs == PROBE] if probes else tuned(stored):
         entry = entries[transfer.source]
         pair = entry.task, transfer.target
         if pair not in best or standing(entry) > standing(best[pair][0]):
@@ -182,7 +182,7 @@ def draw(plan: LeaveOuts, results: Results) -> Sequence[Drawing]:
     latest = {(run["settings"], run["seed"]): run for run in results.lines(RUNS)}
     keys = [(variant, seed) for seed in plan.seeds for variant in plan.variants]
     runs = [latest[key] for key in keys if key in latest]
-    return [*(_table(runs, truth) for truth in EPOCHS), _figure(runs)] if runs else []
+    return [*(_table(runs, truth) for truth in TRUTHS), _figure(runs)] if runs else []
 
 
 def _by_method(runs: Sequence[Result], truth: str) -> Rows:
@@ -216,7 +216,7 @@ def _table(runs: Sequence[Result], truth: str) -> Table:
 
 def _figure(runs: Sequence[Result]) -> Plot:
     figure = canvas(13, 1.5 + 0.28 * len(VARIANTS))
-    for axis, truth in zip(figure.subplots(1, len(EPOCHS), sharey=True), EPOCHS, strict=True):
+    for axis, truth in zip(figure.subplots(1, len(TRUTHS), sharey=True), TRUTHS, strict=True):
         _panel(axis, _by_method(runs, truth))
         axis.set_title(f"judged by {truth}")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -67,6 +67,7 @@ def _transfers(zoo: Zoo) -> Iterator[Row]:
             "seed": transfer.seed,
             "accuracy": _rounded(transfer.accuracy),
             "seconds": round(transfer.seconds, 2),
+            "recipe": transfer.recipe,
         }
 
 

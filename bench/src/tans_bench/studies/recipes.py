@@ -66,7 +66,8 @@ class Trial:
 
 def _best_probed(zoo: Zoo, task: str) -> ZooEntry:
     """Of the other tasks' largest networks, the one with the best stored probe on this task."""
-    probes = {t.source: t.accuracy for t in zoo.transfers() if t.target == task and not t.epochs}
+    found = [t for t in zoo.transfers(newest=True) if t.target == task and not t.epochs]
+    probes = {transfer.source: transfer.accuracy for transfer in found}
     others = [e for name, e in Sources.of(zoo).largest.items() if name != task]
     return max(others, key=lambda e: probes.get(e.id, 0.0))
 

@@ -55,7 +55,7 @@ def test_the_same_problem_gets_the_same_proposal(measured_zoo: Zoo) -> None:
 
 def test_where_nothing_that_fits_is_generated_something_random_is_taken(measured_zoo: Zoo) -> None:
     smallest = ref_of(space_of(measured_zoo).smallest, measured_zoo.resolution)
-    least = describe(smallest).costs(3).params
+    least = describe(smallest).costs(3, deep=True).params
     proposal = MetaD2A(TINY)(Problem(QUERY, Constraints(max_params=least)), measured_zoo)
     assert proposal.ref == smallest
     assert (proposal.details["generated"], proposal.details["candidates"]) == (0, 1)
