@@ -36,7 +36,10 @@ def test_differences_are_of_the_tasks_that_both_have(tmp_path: Path) -> None:
             trial = heads.Trial(task, heads.BASE, variant)
             if accuracy is not None:
                 results.write(trial.name, {**vars(trial), "accuracy": accuracy, "device": "cpu"})
-    (table,) = heads.EXPERIMENT.draw(results)
+    table, costs = heads.EXPERIMENT.draw(results)
+    for _, plain, deep, *flops in costs.rows:
+        assert float(plain) < float(deep) < 1.05 * float(plain)
+        assert float(flops[0]) < float(flops[1])
     rows = {row[0]: row[1:] for row in table.rows}
     assert rows[heads.DEEP] == ["", "", "70.0", ""]
     assert rows["50 steps"] == ["", "", "45.0", "-15.0 ± 5.0"]
@@ -51,7 +54,7 @@ def test_a_recipe_is_chosen_on_other_tasks(tmp_path: Path) -> None:
             own = 0.1 if variant == "rate 0.01" and task == heads.TASKS[0] else gain
             trial = heads.Trial(task, network, variant)
             results.write(trial.name, {**vars(trial), "accuracy": 0.5 + own, "device": "cpu"})
-    _, retrieved = heads.EXPERIMENT.draw(results)
+    _, retrieved, _ = heads.EXPERIMENT.draw(results)
     by_all, by_kind = (row[1] for row in retrieved.rows)
     # on all but itself, the lucky one wins for eleven tasks; on its kind, for five
     assert by_all == "+0.0 ± 0.0"

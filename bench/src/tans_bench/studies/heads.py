@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tans.networks.families.elastic.family import ELASTIC
 from tans.networks.families.elastic.imagenet import imagenet_network
+from tans.networks.family import describe
 from tans.networks.network import Network
 from tans.tasks.task import Task
 from tans.training import Recipe, device, finetune
@@ -37,6 +39,8 @@ TASKS = (
 )
 SIZE, IMAGES, STEPS = 64, 300, 200
 """Pixels a side, training images at most, and steps."""
+CLASSES = 20
+"""Of the head whose costs are counted."""
 IMAGENET, BASE = NETWORKS = ("ImageNet", "elastic base")
 DEEP = "deep head, averaged"
 _DEEP: Mapping[str, Any] = {"deep_head": True, "average": True}
@@ -182,7 +186,24 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
     )
     columns = [part for name in NETWORKS for part in (name, f"{name}: difference")]
     tables = [Table("variants", caption, ("variant", *columns), rows)] if runs else []
-    return [*tables, *_retrieved(found)]
+    return [*tables, *_retrieved(found), _costs()] if runs else []
+
+
+def _costs() -> Table:
+    """What a deep head needs, counted."""
+    refs = [ELASTIC.largest("lite0", SIZE), ELASTIC.spread("lite0", SIZE, 2)[0]]
+    rows = []
+    for name, ref in zip(("the whole network", "its smallest subnet"), refs, strict=True):
+        plain, deep = (describe(ref).costs(CLASSES, deep) for deep in (False, True))
+        needs = [f"{c.params / 1e6:.3f}" for c in (plain, deep)]
+        needs += [f"{c.flops / 1e6:.2f}" for c in (plain, deep)]
+        rows.append([name, *needs])
+    columns = ("parameters (M), plain", "deep", "multiply-adds (M), plain", "deep")
+    caption = (
+        f"What a deep head of {CLASSES} classes needs at {SIZE} pixels. Exported, it is one linear "
+        "layer, and a mean and a scale for each number that it reads."
+    )
+    return Table("costs", caption, ("lite0", *columns), rows)
 
 
 def _retrieved(found: Mapping[tuple[str, str, str], float]) -> list[Table]:
