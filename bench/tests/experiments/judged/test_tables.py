@@ -65,13 +65,16 @@ def test_points_are_paired_and_drawn_with_their_interval(results: Results) -> No
     add_runs(results, PLAIN, 0.5, field.TASKS)
     add_runs(results, OWN, 0.75, field.SIBLINGS)
     add_runs(results, OWN, 0.625, field.STRANGERS)
-    judged, compared, proposed, retrieved = EXPERIMENT.draw(results)
+    judged, compared, proposed, retrieved, abstained, _ = EXPERIMENT.draw(results)
     assert isinstance(judged, tables.Table)
     assert isinstance(compared, tables.Table)
     assert isinstance(proposed, tables.Table)
     assert isinstance(retrieved, tables.Table)
     assert cells_of(retrieved, "siblings", "similarity") == ["1.00", "0.0"]
     assert cells_of(retrieved, "siblings", "predicted") == ["-1.00", "0.0"]
+    assert isinstance(abstained, tables.Table)
+    assert cells_of(abstained, "siblings", "related") == ["0", tables.NONE]
+    assert cells_of(abstained, "siblings", "nothing related") == ["30", tables.NONE]
     place = judged.columns.index("elastic base") - 1
     assert cells_of(judged, "icons-apps")[place] == "75.0"
     assert cells_of(judged, "**strangers**")[place] == "**62.5**"
@@ -92,6 +95,20 @@ def test_a_mean_without_one_of_its_runs_is_none(results: Results) -> None:
     place = judged.columns.index("tans") - 1
     assert cells_of(judged, "**siblings**")[place] == f"**{tables.NONE}**"
     assert cells_of(judged, field.SIBLINGS[1])[place] == "50.0"
+
+
+def test_what_was_expected_stands_beside_what_came(results: Results) -> None:
+    add_runs(results, TANS, 0.75, field.SIBLINGS)
+    for cell in CELLS[:3]:  # three tasks, one seed of each
+        line = {"task": cell.task, "seed": cell.seed, "images": cell.images}
+        low = 0.7 if cell.task == field.SIBLINGS[0] else 0.76
+        told = {"predicted": 0.8, "low": low, "high": 0.9}
+        results.write(f"judged_predicted.jsonl/{cell}", {**line, **told})
+    *_, expected = EXPERIMENT.draw(results)
+    assert isinstance(expected, tables.Table)
+    assert "33 % of 3" in expected.caption
+    assert cells_of(expected, field.SIBLINGS[0]) == ["80.0", "75.0", "5.0", "20.0", "1 of 1"]
+    assert cells_of(expected, field.SIBLINGS[1])[-1] == "0 of 1"
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:

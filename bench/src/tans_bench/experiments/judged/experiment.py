@@ -12,6 +12,7 @@ from tans_bench.experiments.judged.methods import (
     BEST,
     METHODS,
     PLAIN,
+    SAME,
     TANS,
     UNLIMITED,
     Method,
@@ -19,6 +20,7 @@ from tans_bench.experiments.judged.methods import (
     read_seen,
     tuned,
 )
+from tans_bench.experiments.judged.predict import PREDICTED, Predict
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing
 from tans_bench.runs.experiment import Experiment
@@ -53,7 +55,9 @@ class Judged:
         looks: list[Job] = [Shortlist(cell) for cell in (*main, *side)]
         looks += [Frozen(cell, "within") for cell in (*main, *side)]
         looks += [Frozen(cell, "beyond") for cell in main]
-        return list(dict.fromkeys([*looks, *self.finetunes(read_seen(bench.results))]))
+        seen = read_seen(bench.results)
+        expected: list[Job] = [Predict(cell) for cell in main if cell in seen]
+        return list(dict.fromkeys([*looks, *self.finetunes(seen), *expected]))
 
     def finetunes(self, seen: Mapping[Cell, Seen]) -> list[Tuned]:
         """Those of the cells that were looked at so far, the main cell's first."""
@@ -98,6 +102,8 @@ def draw(plan: Judged, results: Results) -> Sequence[Drawing]:
         tables.comparisons("compared", METHODS, (PLAIN, BEST), main, runs),
         tables.proposals("proposed", METHODS, main, runs),
         tables.retrieval("retrieved", main, runs),
+        tables.abstention("abstained", METHODS[TANS], METHODS[SAME], main, runs),
+        tables.predictions("predicted", METHODS[TANS], main, runs, results.lines(PREDICTED)),
     ]
 
 

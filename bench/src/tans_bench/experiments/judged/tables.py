@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from tans_bench.experiments.judged import field
 from tans_bench.experiments.judged.cost import looking, training
 from tans_bench.experiments.judged.jobs import TUNED, Cell, key
-from tans_bench.experiments.judged.methods import SHORT, ZOO, Method, Seen, tuned
+from tans_bench.experiments.judged.methods import BASE, LITE0, SHORT, ZOO, Method, Seen, tuned
 from tans_bench.runs.drawing import Table
 from tans_bench.runs.results import Result, Results
 from tans_bench.sources.registry import get_source
@@ -145,6 +145,61 @@ def retrieval(name: str, cells: Sequence[Cell], runs: Runs) -> Table:
     )
     columns = ("tasks", "score", "Spearman", f"best of {SHORT} falls short by")
     return Table(name, caption, columns, rows)
+
+
+def abstention(name: str, method: Method, peer: Method, cells: Sequence[Cell], runs: Runs) -> Table:
+    """How often a method says that nothing in the zoo is related, and what it gains where not."""
+    rows = []
+    for kind, tasks in KINDS.items():
+        own = [cell for cell in cells if cell.task in tasks and cell in runs.seen]
+        related = [cell for cell in own if method.choose(runs.seen[cell]) not in (LITE0, BASE)]
+        for says, some in (("related", related), ("nothing related", set(own) - set(related))):
+            pairs = [(runs.accuracy(method, cell), runs.accuracy(peer, cell)) for cell in some]
+            gains = [a - b for a, b in pairs if a is not None and b is not None]
+            gain = f"{statistics.fmean(gains):+.1f}" if gains else NONE
+            rows.append([kind, says, str(len(some)), gain])
+    caption = (
+        f"What {method.title} says of the zoo: that a source of it is related, or that nothing is, "
+        f"and one of ImageNet's networks is proposed; and mean points over {peer.title}."
+    )
+    return Table(name, caption, ("tasks", "says", "of task and seed", "points"), rows)
+
+
+def predictions(
+    name: str, method: Method, cells: Sequence[Cell], runs: Runs, expected: Sequence[Result]
+) -> Table:
+    """Accuracies that were expected of a method's networks beside those measured."""
+    known = {(line["task"], line["seed"], line["images"]): line for line in expected}
+    rows, held = [], []
+    for task in (task for tasks in KINDS.values() for task in tasks):
+        own = [cell for cell in cells if cell.task == task]
+        found = [(known.get((c.task, c.seed, c.images)), runs.accuracy(method, c)) for c in own]
+        pairs = [(line, accuracy) for line, accuracy in found if line and accuracy is not None]
+        if pairs:
+            held += [_held(line, accuracy) for line, accuracy in pairs]
+            rows.append([task, *_expectation(pairs)])
+    share = f"{100 * statistics.fmean(held):.0f} % of {len(held)}" if held else "none"
+    caption = (
+        "Predicted before the fine-tune, by a calibrator that learnt from no task of the families "
+        f"that are taken out for strangers; means over seeds. The interval is meant to hold nine "
+        f"times in ten, and held {share} times."
+    )
+    columns = ("task", "predicted", "measured", "mean error", "width of the interval", "held")
+    return Table(name, caption, columns, rows)
+
+
+def _held(line: Result, accuracy: float) -> bool:
+    return 100 * line["low"] <= accuracy <= 100 * line["high"]
+
+
+def _expectation(pairs: Sequence[tuple[Result, float]]) -> list[str]:
+    """Means of what was predicted and measured, errors and widths, and how often it held."""
+    predicted = [100 * line["predicted"] for line, _ in pairs]
+    measured = [accuracy for _, accuracy in pairs]
+    errors = [abs(a - b) for a, b in zip(predicted, measured, strict=True)]
+    widths = [100 * (line["high"] - line["low"]) for line, _ in pairs]
+    means = [f"{statistics.fmean(each):.1f}" for each in (predicted, measured, errors, widths)]
+    return [*means, f"{sum(_held(*pair) for pair in pairs)} of {len(pairs)}"]
 
 
 def _orders(seen: Seen, score: str) -> list[tuple[str, ...]]:
