@@ -255,3 +255,37 @@ def test_an_old_zoo_whose_table_is_lost_is_one_clear_error(old: Path, tiny: Tiny
     shutil.rmtree(old / "entries.lance")
     with pytest.raises(ZooError, match=r"entries\.lance"):
         Zoo.open(old).add_entries(tiny.entries)
+
+
+# The third schema, whose transfers name no recipe
+
+
+@pytest.fixture
+def third(tiny: Tiny) -> Path:
+    """The tiny zoo with a transfer, as it was stored by the third schema."""
+    folder = tiny.zoo.path.parent / "third"
+    shutil.copytree(tiny.zoo.path, folder)
+    shutil.rmtree(folder / "seals")
+    manifest = json.loads((folder / "zoo.json").read_text())
+    (folder / "zoo.json").write_text(json.dumps({**manifest, "schema": 3}))
+    stored = pa.Table.from_pylist([vars(TRANSFER)], pa.schema(list(COLUMNS["transfers"].items())))
+    lancedb.connect(folder).create_table("transfers", stored, mode="overwrite")
+    return folder
+
+
+def test_transfers_of_the_third_schema_are_of_the_second_recipe(third: Path) -> None:
+    before = content(third)
+    assert Zoo.open(third).transfers() == [TRANSFER]
+    assert Zoo.open(third).transfers(newest=True) == [TRANSFER]
+    assert content(third) == before
+
+
+def test_a_transfer_that_is_added_brings_the_fourth_schema(third: Path, tiny: Tiny) -> None:
+    new = replace(TRANSFER, recipe=3, groups=40)
+    Zoo.open(third).add_transfers([new])
+    assert schema(third) == 4
+    again = Zoo.open(third)
+    assert again.transfers() == [TRANSFER, new]  # the same but for what measured it
+    assert again.transfers(newest=True) == [new]
+    assert again.entries() == tiny.entries
+    assert verify_zoo(again).ok
