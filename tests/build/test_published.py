@@ -29,6 +29,8 @@ from tans.zoo.verify import verify_zoo
 from tans.zoo.zoo import IMAGENET, Zoo
 from tests.small_zoo import drawn_task
 
+pytestmark = pytest.mark.long  # networks as published, at the sizes they were published for
+
 NAMES = ("tf_efficientnet_lite0", "mobilenetv2_100")
 SIDE = 32
 QUERY = drawn_task("green", "three", seed=5)

@@ -9,7 +9,7 @@ import pytest
 from tans_bench.experiments.judged import field, tables
 from tans_bench.experiments.judged.experiment import EXPERIMENT, FEWER, LONGER, MORE, SHORTER
 from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist
-from tans_bench.experiments.judged.methods import METHODS, OWN, PLAIN, TANS, read_seen, tuned
+from tans_bench.experiments.judged.methods import BEST, METHODS, OWN, PLAIN, TANS, read_seen, tuned
 from tans_bench.runs.judge import SEEDS
 from tans_bench.runs.results import Results
 
@@ -35,11 +35,13 @@ def results(tmp_path: Path) -> Results:
     return stored
 
 
-def add_runs(results: Results, method: str, accuracy: float, tasks: tuple[str, ...]) -> None:
+def add_runs(
+    results: Results, method: str, accuracy: float, tasks: tuple[str, ...], steps: int = 200
+) -> None:
     seen = read_seen(results)
     for cell in CELLS:
         if cell.task in tasks:
-            job = tuned(METHODS[method], seen[cell])
+            job = tuned(METHODS[method], seen[cell], steps)
             run = {"splits": (300, 100, 200), "flops": 3e7, "head_width": 100, "classes": 5}
             told = {"accuracy": accuracy, "seconds": 10.0, "card": "one"}
             results.write(job.name, {**job.key(), **run, **told})
@@ -65,7 +67,7 @@ def test_points_are_paired_and_drawn_with_their_interval(results: Results) -> No
     add_runs(results, PLAIN, 0.5, field.TASKS)
     add_runs(results, OWN, 0.75, field.SIBLINGS)
     add_runs(results, OWN, 0.625, field.STRANGERS)
-    judged, compared, proposed, retrieved, abstained, _ = EXPERIMENT.draw(results)
+    judged, compared, varied, proposed, retrieved, abstained, _ = EXPERIMENT.draw(results)
     assert isinstance(judged, tables.Table)
     assert isinstance(compared, tables.Table)
     assert isinstance(proposed, tables.Table)
@@ -73,6 +75,8 @@ def test_points_are_paired_and_drawn_with_their_interval(results: Results) -> No
     assert cells_of(retrieved, "siblings", "similarity") == ["1.00", "0.0"]
     assert cells_of(retrieved, "siblings", "predicted") == ["-1.00", "0.0"]
     assert isinstance(abstained, tables.Table)
+    assert isinstance(varied, tables.Table)
+    assert not varied.rows  # not all that is compared was run
     assert cells_of(abstained, "siblings", "related") == ["0", tables.NONE]
     assert cells_of(abstained, "siblings", "nothing related") == ["30", tables.NONE]
     place = judged.columns.index("elastic base") - 1
@@ -85,6 +89,18 @@ def test_points_are_paired_and_drawn_with_their_interval(results: Results) -> No
     assert tans[:3] == base[:3]
     assert float(tans[-2]) > float(base[-2]) > 1
     assert cells_of(proposed, "icons-apps")[1] == f"base@64 {len(SEEDS)}"
+
+
+def test_other_numbers_of_steps_are_drawn_when_all_are_run(results: Results) -> None:
+    for steps, accuracy in ((50, 0.5), (200, 0.75)):
+        for method in (PLAIN, BEST, TANS):
+            add_runs(results, method, accuracy, field.FEW, steps)
+    _, _, varied, *_ = EXPERIMENT.draw(results)
+    assert isinstance(varied, tables.Table)
+    assert [list(row) for row in varied.rows] == [
+        ["300, 50", "50.0", "50.0", "50.0"],
+        ["300, 200", "75.0", "75.0", "75.0"],
+    ]
 
 
 def test_a_mean_without_one_of_its_runs_is_none(results: Results) -> None:

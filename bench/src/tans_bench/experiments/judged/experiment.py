@@ -62,14 +62,18 @@ class Judged:
     def finetunes(self, seen: Mapping[Cell, Seen]) -> list[Tuned]:
         """Those of the cells that were looked at so far, the main cell's first."""
         main = self.cells(self.tasks, field.IMAGES)
-        few = self.cells(self.few, field.IMAGES)
-        side = [cell for n in (FEWER, MORE) for cell in self.cells(self.few, n)]
-        lengths = ((few, SHORTER), (few, LONGER), (side, field.STEPS))
+        varied = self.varied().values()
         return [
             *_tuned(METHODS.values(), main, seen),
-            *(job for cells, steps in lengths for job in _tuned(_side(), cells, seen, steps)),
+            *(job for cells, steps in varied for job in _tuned(_side(), cells, seen, steps)),
             *_tuned(UNLIMITED.values(), main, seen),
         ]
+
+    def varied(self) -> dict[str, tuple[list[Cell], int]]:
+        """Cells of other numbers of images or of steps than the main one's, and the steps."""
+        pairs = [(field.IMAGES, n) for n in (SHORTER, field.STEPS, LONGER)]
+        pairs += [(n, field.STEPS) for n in (FEWER, MORE)]
+        return {f"{n}, {steps}": (self.cells(self.few, n), steps) for n, steps in pairs}
 
     def cells(self, tasks: Iterable[str], images: int) -> list[Cell]:
         """Of all seeds."""
@@ -100,6 +104,7 @@ def draw(plan: Judged, results: Results) -> Sequence[Drawing]:
     return [
         tables.accuracies("judged", {**METHODS, **UNLIMITED}, main, runs),
         tables.comparisons("compared", METHODS, (PLAIN, BEST), main, runs),
+        tables.variations("varied", _side(), plan.varied(), runs),
         tables.proposals("proposed", METHODS, main, runs),
         tables.retrieval("retrieved", main, runs),
         tables.abstention("abstained", METHODS[TANS], METHODS[SAME], main, runs),

@@ -45,9 +45,9 @@ class Runs:
             return None
         return self._stored.get(_key(tuned(method, self.seen[cell], steps).key()))
 
-    def accuracy(self, method: Method, cell: Cell) -> float | None:
+    def accuracy(self, method: Method, cell: Cell, steps: int = field.STEPS) -> float | None:
         """In %."""
-        run = self.of(method, cell)
+        run = self.of(method, cell, steps)
         return None if run is None else 100 * run["accuracy"]
 
     def cost(self, method: Method, cell: Cell) -> float | None:
@@ -145,6 +145,28 @@ def retrieval(name: str, cells: Sequence[Cell], runs: Runs) -> Table:
     )
     columns = ("tasks", "score", "Spearman", f"best of {SHORT} falls short by")
     return Table(name, caption, columns, rows)
+
+
+def variations(
+    name: str,
+    methods: Sequence[Method],
+    cells: Mapping[str, tuple[Sequence[Cell], int]],
+    runs: Runs,
+) -> Table:
+    """A row for each number of images and of steps that was run as a whole.
+
+    Args:
+        cells: by what is told of them, and the steps of their fine-tunes.
+    """
+    rows = []
+    for told, (own, steps) in cells.items():
+        found = [[runs.accuracy(m, cell, steps) for cell in own] for m in methods]
+        means = list(map(_mean, found))
+        if None not in means:
+            rows.append([told, *map(_percent, means)])
+    tasks = ", ".join(dict.fromkeys(cell.task for own, _ in cells.values() for cell in own))
+    caption = f"Test accuracy in %, mean of five seeds on {tasks}."
+    return Table(name, caption, ("images, steps", *(each.title for each in methods)), rows)
 
 
 def abstention(name: str, method: Method, peer: Method, cells: Sequence[Cell], runs: Runs) -> Table:
