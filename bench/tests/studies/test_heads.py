@@ -35,7 +35,7 @@ def test_differences_are_of_the_tasks_that_both_have(tmp_path: Path) -> None:
         for task, accuracy in zip(heads.TASKS, each, strict=False):
             trial = heads.Trial(task, heads.BASE, variant)
             if accuracy is not None:
-                results.write(trial.name, {**vars(trial), "accuracy": accuracy, "device": "cpu"})
+                results.write(trial.name, {**vars(trial), "accuracy": accuracy})
     table, costs = heads.EXPERIMENT.draw(results)
     for _, plain, deep, *flops in costs.rows:
         assert float(plain) < float(deep) < 1.05 * float(plain)
@@ -53,7 +53,7 @@ def test_a_recipe_is_chosen_on_other_tasks(tmp_path: Path) -> None:
         for variant, gain in ((heads.DEEP, 0.0), ("no augmentation", 0.005), ("rate 0.01", 0.0)):
             own = 0.1 if variant == "rate 0.01" and task == heads.TASKS[0] else gain
             trial = heads.Trial(task, network, variant)
-            results.write(trial.name, {**vars(trial), "accuracy": 0.5 + own, "device": "cpu"})
+            results.write(trial.name, {**vars(trial), "accuracy": 0.5 + own})
     _, retrieved, _ = heads.EXPERIMENT.draw(results)
     by_all, by_kind = (row[1] for row in retrieved.rows)
     # on all but itself, the lucky one wins for eleven tasks; on its kind, for five

@@ -96,12 +96,12 @@ def epochs_within(minutes: float, ref: NetworkRef, task: Task) -> int:
 
     No more than ``MOST_STEPS`` ask for, or the default recipe; no fewer than ``shortest``.
     """
-    train = _counts(task)[0]
-    flops = np.array([float(describe(ref).costs(len(task.classes), DEFAULT.deep_head).flops)])
-    most = max(DEFAULT.passes(train), MOST_STEPS // DEFAULT.steps(train))
+    counts, pace = _counts(task), cached_pace(ref)
+    flops = describe(ref).costs(len(task.classes), DEFAULT.deep_head).flops
+    most = max(DEFAULT.passes(counts[0]), MOST_STEPS // DEFAULT.steps(counts[0]))
     least = shortest(task)
     for epochs in range(most, least, -1):
-        if _minutes([ref], flops, task, replace(DEFAULT, epochs=epochs))[0] <= minutes:
+        if pace.minutes(flops, *replace(DEFAULT, epochs=epochs).seen(*counts)) <= minutes:
             return epochs
     return least
 

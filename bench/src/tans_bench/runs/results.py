@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from tans.files import write_file
+from tans.training import device
 from tans_bench.errors import ResultError
 from tans_bench.runs.versions import CURRENT, FIRST, NEWER, Versions, depends, split_ending
 
@@ -128,5 +129,6 @@ def environment() -> Result:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "device": device().type,
+        "card": torch.cuda.get_device_name() if device().type == "cuda" else "cpu",
     }

@@ -20,7 +20,7 @@ from tans.networks.families.elastic.imagenet import imagenet_network
 from tans.networks.family import describe
 from tans.networks.network import Network
 from tans.tasks.task import Task
-from tans.training import Recipe, device, finetune
+from tans.training import Recipe, finetune
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import Zoo
 from tans_bench.recipes import plain
@@ -142,7 +142,6 @@ class Trial:
             "test_images": int(tuned.confusion.sum()),
             "epochs": recipe.epochs,
             "seconds": round(tuned.seconds, 2),
-            "device": _device(),
         }
 
 
@@ -165,10 +164,6 @@ def _network(name: str, zoo: Zoo) -> Network:
     return imagenet_network(size=SIZE) if name == IMAGENET else zoo.load(Sources.of(zoo).base.id, 2)
 
 
-def _device() -> str:
-    return torch.cuda.get_device_name() if device().type == "cuda" else "cpu"
-
-
 def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
     del plan  # whatever is stored
     runs = results.lines(RUNS)
@@ -178,7 +173,7 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
         for variant in VARIANTS
         if any(run["variant"] == variant for run in runs)
     ]
-    devices = ", ".join(sorted({run["device"] for run in runs}))
+    devices = ", ".join(sorted({run["card"] for run in runs}))
     caption = (
         f"A trial: one seed, {len(TASKS)} tasks, {IMAGES} training images at {SIZE} pixels, "
         f"{STEPS} steps unless said otherwise. Mean test accuracy in %, and the mean difference "

@@ -20,7 +20,7 @@ from tans.networks.network import Network
 from tans.search.look import IMAGES as LOOKED_AT
 from tans.tasks.task import Task
 from tans.training import Recipe, device, finetune, probe
-from tans.zoo.zoo import QUERY_IMAGES
+from tans.zoo.zoo import QUERY_IMAGES, Zoo
 from tans_bench.experiments.judged import field
 from tans_bench.runs.bench import Bench, Tasks
 from tans_bench.runs.judge import judged
@@ -90,8 +90,6 @@ class Shortlist:
 @lru_cache(maxsize=1)
 def _retriever(folder: Path, kin: frozenset[str]) -> tuple[Retriever, MetaData]:
     """What the zoo's own meta-training gives without some families."""
-    from tans.zoo.zoo import Zoo
-
     data = MetaData.from_zoo(Zoo.open(folder))
     for family in sorted(kin & set(data.families)):
         data = data.without(family)
@@ -121,21 +119,20 @@ class Frozen:
         return {**asdict(self.cell), "part": self.part}
 
     def run(self, bench: Bench) -> Result:
-        task = self.cell.read(bench)
+        task, looked_at = self.cell.read(bench), networks(self.part, bench)
         began = time.perf_counter()
         found = {
             key(name, size): round(probe(_headed(bench, name, size, task), task, LOOKED_AT), 5)
-            for name, size in networks(self.part, bench)
+            for name, size in looked_at
         }
         return {
             **self._key(),
             "accuracy": found,
             "flops": {
                 key(*each): field.flops_of(*each, bench.zoo, len(task.classes))
-                for each in networks(self.part, bench)
+                for each in looked_at
             },
             "seconds": round(time.perf_counter() - began, 2),
-            "card": device_name(),
         }
 
 
@@ -205,7 +202,6 @@ class Tuned:
             "flops": field.flops_of(self.network, self.size, bench.zoo, len(task.classes)),
             "head_width": tuned.network.classifier.in_features,
             "seconds": round(tuned.seconds, 2),
-            "card": device_name(),
         }
 
 
@@ -213,8 +209,3 @@ def recipe_of(job: Tuned, images: int) -> Recipe:
     """A job's recipe for so many training images, in whole passes that come nearest."""
     recipe = Recipe(seed=job.cell.seed, **RECIPES[job.recipe])
     return replace(recipe, epochs=max(1, round(job.steps / recipe.steps(images))))
-
-
-def device_name() -> str:
-    """What networks are run on."""
-    return torch.cuda.get_device_name() if device().type == "cuda" else "cpu"
