@@ -71,11 +71,49 @@ def test_a_family_is_predicted_without_its_own_trials() -> None:
     assert torch.equal(before, after)
 
 
-def test_few_tasks_give_no_bound() -> None:
-    judge = fit_calibrator(_trials(families=3, noise=0.1, each=2))
-    assert judge.margin == math.inf
-    low, high = judge.interval(torch.zeros(1, len(COLUMNS), dtype=torch.float64), 5)
+def test_few_families_make_an_interval_wide() -> None:
+    few, many = (
+        [fit_calibrator(_trials(families, noise=0.1, seed=seed)).margin for seed in range(5)]
+        for families in (3, 10)
+    )
+    assert sum(few) > 1.3 * sum(many)
+
+
+def test_without_a_margin_there_is_no_bound() -> None:
+    low, high = Calibrator((0.0,) * len(COLUMNS), (0.1,) * len(COLUMNS), 0.5, 1.0).interval(
+        torch.zeros(1, len(COLUMNS), dtype=torch.float64), 5
+    )
     assert (low.item(), high.item()) == (0.0, 1.0)
+
+
+def test_all_targets_count_alike_in_the_margin() -> None:
+    trials = _trials(families=6, noise=0.1)
+    first = torch.tensor([target == "task 0" for target in trials.targets])
+    told = torch.cat([torch.arange(len(first)), first.nonzero().flatten().repeat(9)])
+    again = Trials(
+        trials.evidence[told],
+        trials.accuracy[told],
+        tuple(trials.targets[row] for row in told.tolist()),
+        tuple(trials.families[row] for row in told.tolist()),
+        trials.groups[told],
+    )
+    margin = fit_calibrator(trials).margin
+    assert fit_calibrator(again).margin == pytest.approx(margin, rel=0.1)
+
+
+def test_a_target_of_few_groups_has_little_say() -> None:
+    trials = _trials(families=4, noise=0.0)
+    odd = torch.tensor([target == "task 0" for target in trials.targets])
+    accuracy = torch.where(odd, 0.999, trials.accuracy)
+    levels = []
+    for groups in (2.0, 300.0):
+        there = torch.where(odd, groups, trials.groups)
+        judge = fit_calibrator(
+            Trials(trials.evidence, accuracy, trials.targets, trials.families, there)
+        )
+        levels.append(judge.predict(trials.evidence[~odd]) - trials.accuracy[~odd])
+    few, many = (level.mean().item() for level in levels)
+    assert 0 < few < 0.2 * many
 
 
 def test_few_groups_make_an_interval_wide() -> None:
@@ -100,7 +138,7 @@ def test_saving_and_loading_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["nonsense", "{}", '{"schema": 2, "columns": []}', '{"schema": 1}', '{"schema": 99}', "[1]"],
+    ["nonsense", "{}", '{"schema": 3, "columns": []}', '{"schema": 1}', '{"schema": 99}', "[1]"],
 )
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path, wrong: str) -> None:
     (tmp_path / FILE).write_text(wrong)
@@ -111,3 +149,24 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path, wrong: str) -> None:
 def test_the_file_names_its_columns(tmp_path: Path) -> None:
     fit_calibrator(_trials(families=4, noise=0.05)).save(tmp_path)
     assert tuple(json.loads((tmp_path / FILE).read_text())["columns"]) == COLUMNS
+
+
+def test_a_file_of_the_schema_before_gives_the_same_intervals(tmp_path: Path) -> None:
+    fields = {
+        "schema": 2,
+        "columns": COLUMNS,
+        "mean": (1.0, 1.1, 0.0, -0.2),
+        "weights": (0.1, 0.8, 0.1, 0.02),
+        "bias": 1.1,
+        "strength": 0.3,
+        "margin": 1.5,
+        "trials": 89,
+    }
+    (tmp_path / FILE).write_text(json.dumps(fields))
+    judge = Calibrator.load(tmp_path)
+    assert judge is not None
+    at = torch.tensor([[1.0, 1.1, 0.0, -0.2]], dtype=torch.float64)
+    low, high = judge.interval(at, 100)
+    off = 1.5 * math.sqrt(0.1**2 + 1 / 100)
+    assert low.item() == pytest.approx(math.sin(1.1 - off) ** 2)
+    assert high.item() == pytest.approx(math.sin(1.1 + off) ** 2)

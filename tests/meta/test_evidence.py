@@ -1,4 +1,6 @@
+import itertools
 import math
+import statistics
 
 import pytest
 import torch
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tans.errors import InputError
-from tans.meta.evidence import COLUMNS, DOUBLINGS, angle, evidence, share
+from tans.meta.evidence import COLUMNS, DOUBLINGS, angle, best_of, evidence, share
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, Zoo
 
@@ -57,6 +59,17 @@ def test_a_source_that_was_not_probed_is_an_error(small_zoo: Zoo, sources: Sourc
     probes = {e.id: 0.5 for e in sources.always}
     with pytest.raises(InputError, match="was not probed"):
         evidence(sources, small_zoo.entries(vectors=False), probes)
+
+
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=7))
+def test_the_best_of_some_is_the_mean_over_all_ways_to_draw_them(values: list[float]) -> None:
+    drawn = itertools.combinations(values, 3)
+    assert best_of(3, values) == pytest.approx(statistics.fmean(map(max, drawn)))
+    assert best_of(7, values) == max(values)
+
+
+def test_the_best_of_none_is_nothing() -> None:
+    assert best_of(3, []) == 0
 
 
 @given(st.floats(0, 1))

@@ -3,27 +3,30 @@
 A probe of a source's largest network says most, but not what a smaller network of it loses, and
 what a higher resolution gains beyond it. So a ridge regression on the evidence is fitted to real
 fine-tunes of stored networks on tasks of other families. Its errors on families that were left out
-give the interval.
+give the interval: as multiples of ``luck`` they look normal, and their root mean square varies less
+than the worst of a few dozen does.
 
 References:
-    Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005 (conformal prediction).
+    Student, The Probable Error of a Mean, Biometrika 1908 (intervals from few errors).
+    Laird and Ware, Random-Effects Models for Longitudinal Data, Biometrics 1982 (own levels).
     Bartlett, The Use of Transformations, Biometrics 1947 (accuracies as angles).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from pydantic import FiniteFloat, NonNegativeFloat, NonNegativeInt, model_validator
+from scipy.special import stdtrit
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
-from tans.files import Manifest
+from tans.files import Fields, Manifest
 from tans.meta.data import PROBE, tuned
 from tans.meta.evidence import COLUMNS, angle, evidence, share
 from tans.training import RECIPE, Recipe
@@ -38,12 +41,16 @@ COVERAGE = 0.9
 """Share of tasks whose accuracy the interval holds."""
 FEWEST_FAMILIES = 3
 """Kinds of task from which on leaving one out says something."""
-OF_TUNING = 0.1
+OF_TUNING = 0.15
 """Of ``luck``, the part that no number of images takes away, in radians."""
-LUCK = 1.0
-"""Variance of a target's own level, as a multiple of a trial's noise."""
-STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
-"""Ridge penalties that are tried, in rows."""
+OF_TRIAL = 0.07
+"""How far trials on one target are apart, on the scale on which ``luck`` is how far targets are."""
+USUAL: Mapping[str, float] = {"best probe": 1.0}
+"""Weights that the penalty draws to, those of other columns to 0: on average a fine-tune reaches
+about what the best probe does."""
+STRENGTHS = (0.3, 1.0, 3.0)
+"""Ridge penalties that are tried, in rows. Heavier ones hardly change how far predictions are off,
+as that is mostly the level of the target, and wipe out what orders networks on one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +122,8 @@ class Calibrator:
     """Half width of the interval, as a multiple of ``luck``."""
     trials: int = 0
     """Fine-tunes it was fitted to."""
+    tuning: float = OF_TUNING
+    """As ``OF_TUNING``, that the margin is for."""
 
     def score(self, evidence: Tensor) -> Tensor:
         """Angles (n,) of accuracies, unbounded: they order networks that all seem to make no error.
@@ -136,7 +145,7 @@ class Calibrator:
             groups: that the training images are of; each image is one where none are known.
         """
         angles = self.score(evidence)
-        margin = self.margin * luck(torch.tensor(float(groups), dtype=torch.float64))
+        margin = self.margin * luck(torch.tensor(groups, dtype=torch.float64), self.tuning)
         return share(angles - margin), share(angles + margin)
 
     def save(self, place: str | Path | Blobs) -> None:
@@ -162,7 +171,7 @@ class Calibrator:
         return cls(**stored.model_dump(exclude={"columns"}))
 
 
-def luck(groups: Tensor) -> Tensor:
+def luck(groups: Tensor, tuning: float = OF_TUNING) -> Tensor:
     """About how far an accuracy is from what was expected, in radians, (n,).
 
     One part is that of fine-tuning; the other comes from how few groups there are, a handful of
@@ -170,14 +179,21 @@ def luck(groups: Tensor) -> Tensor:
 
     Args:
         groups: float64 (n,), at least 1.
+        tuning: the first part, in radians.
     """
-    return (OF_TUNING**2 + 1 / groups.clamp_min(1)).sqrt()
+    return (tuning**2 + 1 / groups.clamp_min(1)).sqrt()
+
+
+def _2_to_3(fields: Fields) -> Fields:
+    """The part of luck that is of fine-tuning was the same for all files."""
+    return {**fields, "tuning": 0.1}
 
 
 class _Stored(Manifest):
     """What ``judge.json`` says."""
 
-    SCHEMA = 2
+    SCHEMA = 3
+    MIGRATIONS: ClassVar[Mapping[int, Callable[[Fields], Fields]]] = {2: _2_to_3}
     ERROR = ZooError
     REMEDY = "run 'tans zoo transfers', where that was not done with it, and 'tans train' again"
 
@@ -188,8 +204,9 @@ class _Stored(Manifest):
     bias: FiniteFloat
     strength: FiniteFloat
     margin: NonNegativeFloat
-    """Infinite where there were too few trials."""
+    """Infinite where no interval was fitted, or there were too few trials."""
     trials: NonNegativeInt
+    tuning: NonNegativeFloat
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -241,49 +258,56 @@ def fit_calibrator(trials: Trials) -> Calibrator:
             f"the trials are of {len(families)} families of tasks; expected at least "
             f"{FEWEST_FAMILIES}: measure more with 'tans zoo transfers'"
         )
-    left_out = {strength: predict_left_out(trials, strength) for strength in STRENGTHS}
-    errors = {s: _angles(found) - _angles(trials.accuracy) for s, found in left_out.items()}
-    best = min(STRENGTHS, key=lambda strength: errors[strength].square().mean().item())
-    margin = _conformal(_of_best(trials, left_out[best], errors[best].abs() / luck(trials.groups)))
-    return replace(_ridge(trials, best), margin=margin, trials=len(trials.accuracy))
+    margins = {s: _margin(trials, predict_left_out(trials, s)) for s in STRENGTHS}
+    best = min(STRENGTHS, key=lambda strength: margins[strength])
+    return replace(_ridge(trials, best), margin=margins[best], trials=len(trials.accuracy))
 
 
 def predict_left_out(trials: Trials, strength: float) -> Tensor:
-    """Predicted accuracies (n,), each by a rule that saw no trial of the family."""
+    """Predicted angles (n,), each by a rule that saw no trial of the family."""
     predicted = torch.empty_like(trials.accuracy)
     for family in dict.fromkeys(trials.families):
         own = _of(trials.families, family)
-        predicted[own] = _ridge(trials.rows(~own), strength).predict(trials.evidence[own])
+        predicted[own] = _ridge(trials.rows(~own), strength).score(trials.evidence[own])
     return predicted
 
 
-def _of_best(trials: Trials, predicted: Tensor, errors: Tensor) -> list[float]:
-    """Per target, the error (n,) where the prediction (n,) was best: what a user would take."""
+def _margin(trials: Trials, predicted: Tensor) -> float:
+    """What a new task's error stays below at the rate ``COVERAGE``, as a multiple of ``luck``.
+
+    All targets count alike, however many trials are on them. Those of a family may be off together,
+    so that there are no more degrees of freedom than families.
+
+    Args:
+        predicted: angles (n,) by rules that did not see the family.
+    """
+    errors = (predicted - _angles(trials.accuracy)) / luck(trials.groups)  # (n,)
     rows = [_of(trials.targets, name) for name in dict.fromkeys(trials.targets)]
-    return [errors[own][predicted[own].argmax()].item() for own in rows]
+    squares = torch.stack([errors[own].square().mean() for own in rows])  # (t,)
+    freedom = len(set(trials.families)) - 1
+    quantile = float(stdtrit(freedom, (1 + COVERAGE) / 2))  # Student's t
+    return quantile * math.sqrt(squares.mean().item())
 
 
 def _ridge(trials: Trials, strength: float) -> Calibrator:
     """Least squares of angles, where each target has a level of its own (a random intercept).
 
-    So the weights come mostly from comparing trials on the same target, as a user will.
+    So the weights come mostly from comparing trials on the same target, as a user will, and a
+    target of few groups, whose level is mostly luck, has little say in the bias.
     """
-    x, y = trials.evidence, _angles(trials.accuracy)  # (n, k), (n,)
-    names = list(dict.fromkeys(trials.targets))
-    own = torch.stack([_of(trials.targets, name) for name in names], 1).double()  # (n, t)
+    usual = torch.tensor([USUAL.get(name, 0.0) for name in COLUMNS], dtype=torch.float64)  # (k,)
+    x = trials.evidence  # (n, k)
+    y = _angles(trials.accuracy) - x @ usual  # (n,)
+    own = torch.stack([_of(trials.targets, name) for name in dict.fromkeys(trials.targets)], 1)
+    own = own.double()  # (n, t)
     mean, spread = x.mean(0), x.std(0).clamp_min(1e-6)  # (k,)
     design = torch.cat([torch.ones_like(y)[:, None], (x - mean) / spread, own], 1)  # (n, 1+k+t)
-    penalty = torch.tensor([0.0, *[strength] * x.shape[1], *[1 / LUCK] * len(names)])
-    gram = design.T @ design + penalty.double().diag()
-    bias, *solved = torch.linalg.solve(gram, design.T @ y)
-    weights = torch.stack(solved[: x.shape[1]]) / spread
+    levels = (OF_TRIAL / luck(own.T @ trials.groups / own.sum(0))) ** 2  # (t,)
+    penalty = torch.cat([torch.tensor([0.0, *[strength] * x.shape[1]]).double(), levels])
+    bias, *solved = torch.linalg.solve(design.T @ design + penalty.diag(), design.T @ y)
+    weights = usual + torch.stack(solved[: x.shape[1]]) / spread
+    bias = bias + mean @ usual  # evidence is taken from its mean
     return Calibrator(tuple(mean.tolist()), tuple(weights.tolist()), bias.item(), strength)
-
-
-def _conformal(errors: Sequence[float]) -> float:
-    """The error that a new task's stays below at the rate ``COVERAGE``; infinite for too few."""
-    place = math.ceil(COVERAGE * (len(errors) + 1))
-    return sorted(errors)[place - 1] if place <= len(errors) else math.inf
 
 
 def _angles(accuracy: Tensor) -> Tensor:

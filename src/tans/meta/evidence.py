@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -13,9 +14,11 @@ from tans.types import ZooEntry
 from tans.zoo.sources import Sources
 
 COLUMNS = ("probe", "best probe", "resolution", "size")
-"""Columns of the evidence: the source's probe as an angle; the best probe at the zoo's resolution,
-which tells how hard the task is; its resolution as doublings of the zoo's; and the logarithm of its
-parameters as a share of the source's largest network."""
+"""Columns of the evidence: the source's probe as an angle; the best of ``LOOKS`` probes at the
+zoo's resolution, which tells how hard the task is; its resolution as doublings of the zoo's; and
+the logarithm of its parameters as a share of the source's largest network."""
+LOOKS = 7
+"""Probes that a search makes, beside published networks: of more, the best is ahead by chance."""
 DOUBLINGS = 1.0
 """Of the resolution, that fine-tunes were measured at; more of them count as these."""
 
@@ -36,9 +39,21 @@ def evidence(sources: Sources, entries: Sequence[ZooEntry], probes: Mapping[str,
         )
     usual = sources.base.resolution
     higher = {entry.id for entry in sources.always if entry.resolution > usual}
-    best = max((angle(probed) for id, probed in probes.items() if id not in higher), default=0.0)
+    best = best_of(LOOKS, [angle(probed) for id, probed in probes.items() if id not in higher])
     rows = [_row(sources, entry, probes, best) for entry in entries]
     return torch.tensor(rows, dtype=torch.float64).view(-1, len(COLUMNS))
+
+
+def best_of(count: int, values: Sequence[float]) -> float:
+    """Mean of the best over all ways to draw so many values; the best where no more are there.
+
+    So the evidence after the few probes of a search means what it does after those of all sources,
+    which transfers are measured with. 0 where there are no values.
+    """
+    if len(values) <= count:
+        return max(values, default=0.0)
+    ways = [math.comb(below, count - 1) for below in range(len(values))]  # with it as the best
+    return sum(map(operator.mul, sorted(values), ways)) / math.comb(len(values), count)
 
 
 def _row(
