@@ -11,6 +11,7 @@ from torch import Tensor
 from tans.errors import InputError
 from tans.types import ZooEntry
 from tans.zoo.sources import Sources
+from tans.zoo.zoo import asked_size
 
 COLUMNS = ("probe", "best probe", "resolution", "size")
 """Columns of the evidence: the source's probe as an angle; the best probe at the zoo's resolution,
@@ -36,6 +37,7 @@ def evidence(sources: Sources, entries: Sequence[ZooEntry], probes: Mapping[str,
         )
     usual = sources.base.resolution
     higher = {entry.id for entry in sources.always if entry.resolution > usual}
+    higher |= {id for id in probes if (asked_size(id) or usual) > usual}
     best = max((angle(probed) for id, probed in probes.items() if id not in higher), default=0.0)
     rows = [_row(sources, entry, probes, best) for entry in entries]
     return torch.tensor(rows, dtype=torch.float64).view(-1, len(COLUMNS))
