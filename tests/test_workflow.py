@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from tans import workflow
 from tans.build.crew import Here
 from tans.build.plan.construct import Budget
 from tans.errors import InputError, LimitError, ZooError
+from tans.meta.calibrator import Calibrator
+from tans.meta.evidence import COLUMNS
+from tans.networks.family import describe
+from tans.search import look
 from tans.search.curve import learning_curve
 from tans.tasks.task import Task
 from tans.training import Epoch, Recipe
@@ -144,6 +149,48 @@ def test_a_named_network_is_tuned_without_a_search(
     single = tans.finetune_entry(task, small_zoo, red, ONE)
     assert single.entry == red
     assert (single.confusion == run.tuned.confusion).all()
+
+
+def test_a_network_is_tuned_in_another_size(
+    small_zoo: Zoo, task: Task, red: ZooEntry, tmp_path: Path
+) -> None:
+    id = f"{red.id}@48"
+    result = tans.finetune_best(task, small_zoo, Selection(id), ONE)
+    (run,) = result.runs
+    assert (run.label, run.source) == (id, id)
+    assert result.best.input.size == 48
+    assert run.costs.flops == describe(small_zoo.entry(id).ref).costs(3, deep=True).flops
+    result.save(tmp_path / "out")
+    loaded = tans.load_finetuned(tmp_path / "out")
+    assert loaded.card["source"] == {"entry": id, "licence": red.licence}
+    assert loaded.resolution == 48
+    assert id in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(ZooError, match="pixels a side"):
+        tans.finetune_best(task, small_zoo, Selection(f"{red.id}@large"), ONE)
+
+
+def test_the_size_that_a_search_proposes_is_tuned(
+    small_zoo: Zoo, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(small_zoo.path, tmp_path / "zoo")
+    zoo = Zoo.open(tmp_path / "zoo")
+    weights = tuple(1.0 if column == "probe" else 0.0 for column in COLUMNS)
+    Calibrator((0.0,) * len(COLUMNS), weights, bias=0.0, strength=1.0).save(zoo.retrieval)
+    # of two sources, the base, ImageNet's network in two sizes, and the first source in a larger
+    probes = iter((0.3, 0.2, 0.1, 0.1, 0.1, 0.9))
+    monkeypatch.setattr(look, "probe", lambda *_: next(probes))
+    result = tans.finetune_best(task, zoo, recipe=ONE)
+    assert result.search is not None
+    assert result.search.related
+    best = result.search[0]
+    assert best.id == f"{result.search.looks[0].id}@48"
+    (run,) = result.runs
+    assert run.source == best.id
+    assert (run.costs.params, run.costs.flops) == (best.params, best.flops)
+    result.save(tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f">{best.task} at 48 px</p>" in page
+    assert "48 px" in page
 
 
 def test_nothing_is_tuned_where_nothing_fits(small_zoo: Zoo, task: Task) -> None:

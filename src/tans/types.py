@@ -147,7 +147,9 @@ class ZooEntry:
     """A trained network in a zoo: which it is, its weights, and what was measured of it."""
 
     id: Name
-    """Its first origin and the first 8 hex digits of a hash of weights, name and input size."""
+    """Its first origin and the first 8 hex digits of a hash of weights, name and input size. With
+    ``@`` and a size behind it, it is that network for images of another size, which is not stored.
+    """
     ref: NetworkRef
     weights: Digest
     """SHA-256 of the weights file that holds it (shared by the subnets of one supernet)."""
@@ -162,9 +164,10 @@ class ZooEntry:
     body_flops: PositiveInt
     """Multiply-adds of the body for one image of its input's size, without a head."""
     val_accuracy: Share | None
-    """On its source task's validation split, in [0, 1]; None where there are no images."""
+    """On its source task's validation split, in [0, 1]; None where there are no images, or none
+    were looked at in this size."""
     accuracy: Share | None
-    """On its source task's test split, in [0, 1]; None where there are no images."""
+    """On its source task's test split, in [0, 1]; None likewise."""
     similarities: Vector | None = None
     """Cosine similarities among its features for the reference images, upper triangle."""
     topology: Vector | None = None

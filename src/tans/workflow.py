@@ -55,7 +55,8 @@ class Selection:
     """Which networks to fine-tune: the best match within limits, or one that is named."""
 
     network: str | None = None
-    """Id of an entry, or the name of a source task for its largest network; None searches."""
+    """Id of an entry, ``ID@SIZE`` for it in another size, or the name of a source task for its
+    largest network; None searches."""
     beside: tuple[str, ...] = ()
     """Others for comparison, named likewise; ``imagenet`` is the network as published."""
     limits: Constraints = field(default_factory=Constraints)
@@ -228,7 +229,7 @@ def finetune_entry(
     on_epoch: Callable[[Epoch], None] | None = None,
     on_interrupt: Question | None = None,
 ) -> FineTuned:
-    """Fine-tune one stored network on a task, at the resolution that it learnt at.
+    """Fine-tune one stored network on a task, at the resolution of the entry.
 
     Raises:
         ZooError: its weights are missing or damaged.

@@ -49,7 +49,7 @@ def test_a_folder_in_use_is_refused(run: Run, dataset: Path, tmp_path: Path) -> 
 def test_second_look(run: Run, dataset: Path, judged_zoo: Zoo) -> None:
     looked = run("search", dataset, "--zoo", judged_zoo.path, "--look", 1, "--json").json
     assert looked["related"] is False
-    assert len(looked["looks"]) == 1 + 3
+    assert len(looked["looks"]) == 1 + 3 + 1
     assert set(looked["looks"][0]) == {"id", "task", "resolution", "accuracy"}
     assert looked["look_s"] > 0
     assert looked["matches"][0]["low"] <= looked["matches"][0]["predicted_accuracy"]

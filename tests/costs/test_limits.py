@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from tans.costs import limits
-from tans.costs.limits import DEFAULT, FEWEST_STEPS, MOST_STEPS, epochs_within, fits, shortest
+from tans.costs.limits import (
+    DEFAULT,
+    FEWEST_STEPS,
+    MOST_STEPS,
+    allowed,
+    epochs_within,
+    fits,
+    shortest,
+)
 from tans.costs.pace import Pace, paced
 from tans.errors import InputError, LimitError
 from tans.networks.families.elastic.family import ELASTIC
@@ -46,6 +54,13 @@ def test_networks_fit_that_are_within_every_limit() -> None:
     both = Constraints(max_params=2e6, max_flops=20)
     assert fits(COSTS, both).tolist() == [False, True, False]
     assert fits(COSTS, Constraints(max_minutes=1.5)).tolist() == [True, False, False]
+
+
+def test_it_may_be_that_none_is_within() -> None:
+    assert allowed(COSTS, Constraints(max_flops=20)).tolist() == [False, True, True]
+    assert allowed(COSTS, Constraints(max_flops=1)).tolist() == [False, False, False]
+    none = {name: values[:0] for name, values in COSTS.items()}
+    assert allowed(none, Constraints(max_flops=1)).tolist() == []
 
 
 def test_the_limit_to_raise_is_named() -> None:

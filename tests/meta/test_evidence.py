@@ -55,6 +55,24 @@ def test_a_network_is_compared_with_the_one_that_was_probed(
     assert torch.equal(column["size"][largest], torch.zeros(len(largest), dtype=torch.float64))
 
 
+def test_a_network_in_a_larger_size_is_judged_by_its_own_probe(
+    small_zoo: Zoo, sources: Sources
+) -> None:
+    probes = _probes(sources)
+    entries = [sources.largest["red"], small_zoo.entry(f"{sources.largest['red'].id}@48")]
+    usual = evidence(sources, entries[:1], probes)
+    with pytest.raises(InputError, match="@48 was not probed"):
+        evidence(sources, entries, probes)
+    # however good, it is not what tells how hard the task is
+    rows = evidence(sources, entries, {**probes, entries[1].id: 1.0})
+    assert torch.equal(rows[:1], usual)
+    column = {name: rows[1, k].item() for k, name in enumerate(COLUMNS)}
+    assert column["probe"] == angle(1.0)
+    assert column["best probe"] == usual[0, COLUMNS.index("best probe")]
+    assert column["resolution"] == pytest.approx(math.log2(48 / 32))
+    assert column["size"] == 0
+
+
 def test_a_source_that_was_not_probed_is_an_error(small_zoo: Zoo, sources: Sources) -> None:
     probes = {e.id: 0.5 for e in sources.always}
     with pytest.raises(InputError, match="was not probed"):

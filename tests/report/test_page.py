@@ -80,12 +80,12 @@ class FakeZoo:
 def make_entry(id: str) -> ZooEntry:
     return ZooEntry(
         id=id,
-        ref=ref_of(LITE0.smallest, 64),
+        ref=ref_of(LITE0.smallest, int(id.partition("@")[2] or 64)),
         origins=(id.partition("-")[0],),
         width=LITE0.features,
         body_params=1,
         body_flops=1,
-        weights="b" * 64 if id == "imagenet-base" else "0" * 64,
+        weights="b" * 64 if id.startswith("imagenet-base") else "0" * 64,
         licence="MIT",
         val_accuracy=None,
         accuracy=None,

@@ -46,6 +46,20 @@ def test_every_source_that_was_looked_at_is_there_best_first() -> None:
     assert [v for n, v in page.attributes if n == "class"].count("look chosen") == 1
 
 
+def test_a_source_in_another_size_is_told_from_the_stored_one() -> None:
+    larger = (
+        Look(f"{SCRIPT}@128", "script", 128, 0.75),
+        Look("imagenet-base@96", "imagenet", 96, 0),
+    )
+    result = replace(make_result(f"{SCRIPT}@128"), looks=(*LOOKS, *larger))
+    markup = why(result, FakeZoo(), [make_run("Chosen", 3, source=f"{SCRIPT}@128")])
+    for title in ("script", "script at 128 px", "elastic base", "elastic base at 96 px"):
+        assert f">{title}</p>" in markup
+    chosen = markup.index('class="look chosen"')
+    assert markup.index(">script at 128 px</p>") > chosen > markup.rindex('class="look', 0, chosen)
+    assert markup.count("adapted once to all subnets") == 2
+
+
 def test_pictures_are_sixteen_spread_over_the_sheet() -> None:
     sheet = torch.arange(64, dtype=torch.uint8).view(64, 1, 1, 1).expand(64, 3, 8, 8)
     page = Page(why(make_result(), FakeZoo(script=sheet), [make_run("Chosen", 3)]))

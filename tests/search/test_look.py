@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tans.costs import limits
+from tans.costs.pace import Pace
 from tans.errors import ZooError
 from tans.meta.calibrator import FILE, Calibrator
 from tans.meta.evidence import COLUMNS
-from tans.search import SearchResult, search
+from tans.search import SearchResult, look, search
 from tans.search.look import second_look
+from tans.types import Match, NetworkRef
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import IMAGENET, Zoo
+from tans.zoo.zoo import IMAGENET, Zoo, at_size
 from tests.small_zoo import drawn_task
 
 QUERY = drawn_task("green", "three", seed=3)
@@ -43,17 +48,27 @@ def assert_not_looked(result: SearchResult) -> None:
     assert all(match.low is match.high is None for match in result)
 
 
+def _stored(zoo: Zoo) -> set[str]:
+    """Ids of the networks that sources and the base are looked at by."""
+    sources = Sources.of(zoo)
+    return {sources.base.id, *(entry.id for entry in sources.largest.values())}
+
+
+def _match(result: SearchResult, id: str) -> Match:
+    return next(match for match in result if match.id == id)
+
+
 def test_sources_and_imagenet_are_probed(judged: Judged) -> None:
     zoo = judged()
     sources = Sources.of(zoo)
     result = search(QUERY, zoo, top=1000)
     assert {look.task for look in result.looks[:2]} == {"red", "blue"}
-    assert [look.id for look in result.looks[2:]] == [entry.id for entry in sources.always]
+    assert [look.id for look in result.looks[2:5]] == [entry.id for entry in sources.always]
     assert result.looks == second_look(QUERY, zoo, [zoo.entry(look.id) for look in result.looks])
     assert all(0 <= look.accuracy <= 1 for look in result.looks)
-    assert [look.resolution for look in result.looks] == [32, 32, 32, 32, 48]
+    assert [look.resolution for look in result.looks] == [32, 32, 32, 32, 48, 48]
     assert result.look_s > 0
-    assert len(result) == len(zoo.entries())
+    assert len(result) == len(zoo.entries()) + 1
 
 
 def test_accuracies_are_those_that_the_judge_expects(judged: Judged) -> None:
@@ -73,8 +88,95 @@ def test_accuracies_are_those_that_the_judge_expects(judged: Judged) -> None:
 
 def test_few_looks_leave_only_what_was_seen(judged: Judged) -> None:
     result = search(QUERY, judged(), top=1000, look=1)
-    assert len(result.looks) == 1 + 3
+    assert len(result.looks) == 1 + 3 + 1
     assert {match.task for match in result} == {result.looks[0].task, IMAGENET}
+
+
+def test_the_best_stored_network_is_looked_at_in_larger_sizes(judged: Judged) -> None:
+    zoo = judged()
+    result = search(QUERY, zoo, top=1000)
+    usual = [look for look in result.looks if look.id in _stored(zoo)]
+    best = max(usual, key=lambda look: look.accuracy)
+    (larger,) = (look for look in result.looks if "@" in look.id)
+    assert (larger.id, larger.task) == (f"{best.id}@48", best.task)
+    assert (larger,) == second_look(QUERY, zoo, [zoo.entry(larger.id)])
+    match, stored = (_match(result, id) for id in (larger.id, best.id))
+    assert (match.task, match.resolution, match.licence) == (stored.task, 48, stored.licence)
+    assert match.similarity == stored.similarity
+    assert match.predicted_accuracy == pytest.approx(larger.accuracy)
+
+
+def test_more_pixels_are_proposed_where_they_are_expected_to_help(judged: Judged) -> None:
+    zoo = judged(probe=0.3, resolution=0.3)
+    found = search(QUERY, zoo, top=1000)
+    larger = next(match for match in found if "@" in match.id)
+    stored = _match(found, larger.id.partition("@")[0])
+    assert larger.predicted_accuracy > stored.predicted_accuracy
+    assert larger.flops > stored.flops
+    assert larger.params == stored.params
+
+
+@pytest.mark.parametrize("spare", [0, -1])
+def test_a_larger_size_has_to_fit_the_limits(judged: Judged, spare: int) -> None:
+    zoo = judged(probe=0.3, resolution=0.3)
+    without = search(QUERY, zoo, top=1000)
+    needed = next(match for match in without if "@" in match.id)
+    found = search(QUERY, zoo, top=1000, max_flops=needed.flops + spare)
+    assert (needed.id in {match.id for match in found}) == (spare == 0)
+    assert (needed.id in {look.id for look in found.looks}) == (spare == 0)
+    assert all(match.flops <= needed.flops + spare for match in found)
+
+
+def test_time_for_a_larger_size_is_counted(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "cached_pace", lambda ref: Pace(ref.name, 0.0, 1e-8, 0.3, 0.1))
+
+    def latencies(refs: Sequence[NetworkRef], _: int) -> tuple[np.ndarray, float]:
+        return np.array([ref.input.size / 10 for ref in refs]), 0.1
+
+    monkeypatch.setattr(limits, "latencies", latencies)
+    zoo = judged()
+    found = search(QUERY, zoo, top=1000, max_latency_ms=4.8, max_minutes=1000)
+    larger = next(match for match in found if "@" in match.id)
+    stored = _match(found, larger.id.partition("@")[0])
+    assert (stored.latency_ms, larger.latency_ms) == (3.2, 4.8)
+    assert stored.minutes is not None
+    assert larger.minutes == pytest.approx(stored.minutes * larger.flops / stored.flops)
+    for less in ({"max_latency_ms": 4.7}, {"max_minutes": 0.99 * larger.minutes}):
+        assert not any("@" in match.id for match in search(QUERY, zoo, top=1000, **less))
+    # where nothing fits for as many epochs as usual, those of a larger size are shortened alike
+    least = min(match.minutes or 0 for match in found)
+    short = search(QUERY, zoo, top=1000, max_minutes=0.99 * least)
+    assert short.shortened is not None
+    assert all(match.minutes is not None for match in short)
+    assert all((match.minutes or 0) <= 0.99 * least for match in short)
+
+
+def test_sizes_grow_until_one_is_no_better(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    zoo = judged()
+    entries = [zoo.entry(f"{Sources.of(zoo).base.id}@{size}") for size in (40, 48, 56, 64, 72)]
+    seen = {40: 0.5, 48: 0.7, 56: 0.7, 64: 0.8, 72: 0.9}
+    monkeypatch.setattr(look, "probe", lambda network, *_: seen[network.input.size])
+
+    def sizes(below: float) -> list[int]:
+        return [each.resolution for each in look.look_larger(QUERY, zoo, entries, below)]
+
+    assert sizes(below=0.4) == [40, 48, 56]
+    assert sizes(below=0.5) == [40]
+    seen[56] = 0.75
+    assert sizes(below=0.4) == [40, 48, 56, 64]  # no more than four
+    assert look.look_larger(QUERY, zoo, [], 0.4) == ()
+
+
+def test_sizes_are_those_of_the_imagenet_network(judged: Judged) -> None:
+    zoo = judged()
+    highest = zoo.entry(Sources.of(zoo).whole[-1].id)
+    beyond = at_size(highest, 64)
+    vectors = {"similarities": highest.similarities, "functional": highest.functional}
+    zoo.add_entry(replace(beyond, id="imagenet-00000064", **vectors))
+    result = search(QUERY, zoo, top=1000)
+    larger = [look for look in result.looks if "@" in look.id]
+    assert [look.resolution for look in larger] in ([48], [48, 64])
+    assert len({look.id.partition("@")[0] for look in larger}) == 1
 
 
 def test_without_a_look_the_embeddings_rank(judged: Judged, small_zoo: Zoo) -> None:

@@ -37,6 +37,14 @@ def test_the_imagenet_network_speaks_for_each_of_its_resolutions(small_zoo: Zoo)
     ]  # fmt: skip
 
 
+def test_a_network_in_another_size_speaks_for_itself(small_zoo: Zoo) -> None:
+    sources = Sources.of(small_zoo)
+    for stored in (sources.largest["red"], sources.base):
+        larger = small_zoo.entry(f"{stored.id}@48")
+        assert sources.stand_in(larger) == larger
+        assert sources.stand_in(stored).id == stored.id
+
+
 def test_a_zoo_without_imagenet_is_refused(tiny: Tiny) -> None:
     with pytest.raises(ZooError, match="lacks the elastic base or the ImageNet network"):
         Sources.of(tiny.zoo)

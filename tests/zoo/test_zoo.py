@@ -17,14 +17,14 @@ from tans.errors import InputError, TansError, ZooError
 from tans.networks.batchnorm import recalibrate
 from tans.networks.families.elastic.specification import ref_of
 from tans.networks.families.elastic.supernet import slice_weights
-from tans.networks.family import build, resized
+from tans.networks.family import build, describe, resized
 from tans.networks.features import functional_embedding, reference_similarities
 from tans.networks.network import Network, prepare
-from tans.types import Transfer, ZooEntry
+from tans.types import InputSpec, NetworkRef, Transfer, ZooEntry
 from tans.zoo import previews
 from tans.zoo.rows import VECTORS
 from tans.zoo.verify import verify_zoo
-from tans.zoo.zoo import Zoo, entry_id
+from tans.zoo.zoo import Zoo, at_size, entry_id
 from tests.networks.plain import PlainFamily, plain_ref, with_statistics
 from tests.zoo.conftest import (
     CARD,
@@ -148,6 +148,70 @@ def test_ids_name_task_weights_and_network() -> None:
     others += [entry_id("cutlery", "0" * 64, SMALLEST)]
     others += [entry_id("cutlery", "0" * 64, resized(LARGEST, 64))]
     assert id not in others
+
+
+# Networks in other sizes
+
+
+def test_a_stored_network_is_had_in_other_sizes(tiny: Tiny) -> None:
+    for stored in tiny.entries:
+        larger = tiny.zoo.entry(f"{stored.id}@48")
+        assert larger.id == f"{stored.id}@48"
+        assert (larger.ref, larger.resolution) == (resized(stored.ref, 48), 48)
+        assert (larger.weights, larger.origins) == (stored.weights, stored.origins)
+        assert larger.body_costs == describe(larger.ref).costs(0)
+        assert larger.body_flops > stored.body_flops
+        assert larger == at_size(stored, 48)
+        # measured in another size
+        assert larger.accuracy is larger.similarities is larger.functional is None
+        network = tiny.zoo.load(larger.id, classes=5)
+        assert (network.ref, network.classifier.out_features) == (larger.ref, 5)
+
+
+def test_a_network_in_its_own_size_is_the_entry(tiny: Tiny) -> None:
+    stored = tiny.entries[0]
+    assert tiny.zoo.entry(f"{stored.id}@{stored.resolution}") == stored
+
+
+@pytest.mark.parametrize("size", ["", "0", "-1", "048", "4.5", "big", "2049", "99999", "٤"])
+def test_what_is_no_size_is_refused(tiny: Tiny, size: str) -> None:
+    id = tiny.entries[0].id
+    with pytest.raises(ZooError, match=f"from 1 to 2048, as in '{id}@32'"):
+        tiny.zoo.entry(f"{id}@{size}")
+
+
+def test_only_entries_are_had_in_other_sizes(tiny: Tiny) -> None:
+    id = tiny.entries[0].id
+    for wrong in (f"{id}0@48", f"{id}@48@64", "@48", "@"):
+        with pytest.raises(ZooError, match="no entry"):
+            tiny.zoo.entry(wrong)
+
+
+def test_an_entry_may_be_called_as_if_in_another_size(tiny: Tiny) -> None:
+    named = replace(tiny.entries[0], id="mine@48")
+    tiny.zoo.add_entry(named)
+    assert tiny.zoo.entry("mine@48") == named
+    assert tiny.zoo.entry("mine@48@64").resolution == 64
+
+
+def test_a_network_made_for_one_size_is_had_in_no_other(tiny: Tiny) -> None:
+    ref = NetworkRef("timm", "test_vit", InputSpec(160))
+    fixed = replace(make_entry(tiny.weights, ref), id="fixed", functional=None)
+    tiny.zoo.add_entry(fixed)
+    with pytest.raises(ZooError, match=r"fixed cannot have images of 64 pixels a side \(.*160"):
+        tiny.zoo.entry("fixed@64")
+
+
+def test_statistics_are_those_of_the_thumbnails_in_the_size(tiny: Tiny) -> None:
+    base = make_entry(tiny.base, LARGEST)
+    tiny.zoo.add_entry(base)
+    for stored in (base, *tiny.entries):
+        larger = tiny.zoo.load(f"{stored.id}@48")
+        expected = tiny.zoo.load(stored.id)
+        expected.ref = resized(stored.ref, 48)
+        assert not torch.allclose(scores(larger), scores(expected), atol=1e-3)
+        recalibrate(expected, previews.resize(tiny.thumbnails, 48))
+        assert torch.allclose(scores(larger), scores(expected), atol=1e-5)
 
 
 # Networks

@@ -135,7 +135,9 @@ Force = Annotated[bool, typer.Option("--force", help="Write into a folder in use
 Network = Annotated[
     str | None,
     typer.Option(
-        metavar="ID", help="Network to take, without a search; the best match if not given."
+        metavar="ID",
+        help="Network to take, without a search; the best match if not given. ID@PIXELS takes it "
+        "for images of another size than its own.",
     ),
 ]
 Beside = Annotated[

@@ -117,15 +117,23 @@ def fits(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:
     Raises:
         LimitError: the mask would be empty.
     """
-    within = {
-        name: costs[name] <= limit for name, limit in vars(limits).items() if limit is not None
-    }
-    everyone = np.ones(len(costs["max_params"]), dtype=bool)
-    fits = np.logical_and.reduce([everyone, *within.values()])
-    if fits.any():
-        return fits
+    found = allowed(costs, limits)
+    if found.any():
+        return found
+    within = _within(costs, limits)
     asked = ", ".join(f"{name} {vars(limits)[name]:g}" for name in within)
     raise LimitError(f"no network here fits {asked}; {_nearest_limit(costs, within)}")
+
+
+def allowed(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:
+    """Mask of networks within every limit, which may be empty."""
+    everyone = np.ones(len(costs["max_params"]), dtype=bool)
+    return np.logical_and.reduce([everyone, *_within(costs, limits).values()])
+
+
+def _within(costs: dict[str, Array], limits: Constraints) -> dict[str, NDArray[np.bool_]]:
+    """Of each limit that there is, the mask of networks within it."""
+    return {name: costs[name] <= limit for name, limit in vars(limits).items() if limit is not None}
 
 
 def _nearest_limit(costs: dict[str, Array], within: dict[str, NDArray[np.bool_]]) -> str:

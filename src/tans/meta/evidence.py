@@ -12,6 +12,7 @@ from torch import Tensor
 from tans.errors import InputError
 from tans.types import ZooEntry
 from tans.zoo.sources import Sources
+from tans.zoo.zoo import asked_size
 
 COLUMNS = ("probe", "best probe", "resolution", "size")
 """Columns of the evidence: the source's probe as an angle; the best of ``LOOKS`` probes at the
@@ -39,6 +40,7 @@ def evidence(sources: Sources, entries: Sequence[ZooEntry], probes: Mapping[str,
         )
     usual = sources.base.resolution
     higher = {entry.id for entry in sources.always if entry.resolution > usual}
+    higher |= {id for id in probes if (asked_size(id) or usual) > usual}
     best = best_of(LOOKS, [angle(probed) for id, probed in probes.items() if id not in higher])
     rows = [_row(sources, entry, probes, best) for entry in entries]
     return torch.tensor(rows, dtype=torch.float64).view(-1, len(COLUMNS))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tans.errors import ZooError
 from tans.types import ZooEntry
-from tans.zoo.zoo import IMAGENET
+from tans.zoo.zoo import IMAGENET, asked_size
 
 ELASTIC_BASE = "elastic base"
 
@@ -38,9 +38,10 @@ def title_of(zoo: Pictures, id: str) -> str:
         entry = zoo.entry(id)
     except ZooError:
         return id
+    at = f" at {entry.resolution} px" if asked_size(id) else ""
     if entry.task != IMAGENET:
-        return entry.task
+        return entry.task + at
     if entry.weights == zoo.base:
-        return ELASTIC_BASE
+        return ELASTIC_BASE + at
     name = "ImageNet" if entry.place is None else f"ImageNet, {entry.ref.name},"
     return f"{name} at {entry.resolution} px"

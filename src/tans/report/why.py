@@ -77,7 +77,7 @@ def _shown(title: str, images: Tensor | None) -> Html:
     if images is not None:
         spread = images[:: max(1, len(images) // SHOWN)][:SHOWN]
         return picture(spread, SHOWN // 2, f"images of {title}", class_="sheet")
-    if title == ELASTIC_BASE:
+    if title.startswith(ELASTIC_BASE):
         return tag("p", "ImageNet's network, adapted once to all subnets of it.", class_="note")
     if title.startswith("ImageNet"):
         return tag("p", "The network as published, for photographs.", class_="note")

@@ -1,4 +1,8 @@
-"""A second look at the few best sources: how their features do on the user's own images."""
+"""A second look at the few best sources: how their features do on the user's own images.
+
+The best of them is looked at in larger sizes too: more pixels help most tasks, and the look tells
+whether they help this one before anything is trained.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from tans.zoo.zoo import Zoo
 
 IMAGES = 300
 """Of the user's training images, those that are looked at."""
+MOST_LARGER = 4
+"""Sizes beyond the stored one that the best of the sources is looked at in, at most."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,8 @@ class Look:
     """What a look at one source gave."""
 
     id: str
-    """The entry that was probed: the largest network of the source."""
+    """The entry that was probed: the largest network of the source, with ``@`` and a size where
+    that is another than the stored one."""
     task: str
     """Source task."""
     resolution: int
@@ -31,6 +38,26 @@ class Look:
 def second_look(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> tuple[Look, ...]:
     """Probe stored networks on a task's training images, without training any."""
     return tuple(_look(task, zoo, entry) for entry in entries)
+
+
+def look_larger(
+    task: Task, zoo: Zoo, entries: Sequence[ZooEntry], below: float
+) -> tuple[Look, ...]:
+    """Probe one network in larger and larger sizes, until one does no better than that before.
+
+    That one is among the looks: a fine-tune may gain from more pixels what the probe does not show.
+
+    Args:
+        entries: of the network, the smallest size first.
+        below: accuracy of the look at it in the size before the first.
+    """
+    looks: list[Look] = []
+    for entry in entries[:MOST_LARGER]:
+        looks.append(_look(task, zoo, entry))
+        if looks[-1].accuracy <= below:
+            break
+        below = looks[-1].accuracy
+    return tuple(looks)
 
 
 def _look(task: Task, zoo: Zoo, entry: ZooEntry) -> Look:

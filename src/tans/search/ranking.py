@@ -3,14 +3,15 @@
 Reference: Jeong et al., TANS, NeurIPS 2021, section 3.1.2 and equation 6. Limits come before
 ranking here, where the paper sorts first and filters afterwards: a limit then never empties the
 list while something fits. And the best few sources are looked at twice: the predictor that ranks
-in the end has seen the user's own images through their features.
+in the end has seen the user's own images through their features. The best of these is also looked
+at in the larger sizes that the limits allow, as a network is stored in one size alone.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -18,18 +19,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tans.costs.limits import DEFAULT, Array, costs_of, fits, shortened, shortest
+from tans.costs.limits import DEFAULT, Array, allowed, costs_of, fits, shortened, shortest
 from tans.errors import InputError, LimitError
 from tans.meta.calibrator import Calibrator
 from tans.meta.evidence import evidence
 from tans.meta.retriever import Retriever
 from tans.networks.features import image_features
 from tans.search.look import IMAGES as LOOKED_AT
-from tans.search.look import Look, second_look
+from tans.search.look import Look, look_larger, second_look
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, VECTORS, Zoo
+from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, VECTORS, Zoo, at_size
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class SearchResult(Sequence[Match]):
     look_s: float = 0.0
     """Seconds of the second look."""
     looks: tuple[Look, ...] = ()
-    """Sources that were looked at, the most similar first, then ImageNet's."""
+    """Sources that were looked at, the most similar first, then ImageNet's, then the best of the
+    former in larger sizes."""
     related: bool | None = None
     """Whether a source is expected to beat ImageNet; None when that was not looked into."""
     latency_error: float | None = None
@@ -70,7 +72,7 @@ class SearchResult(Sequence[Match]):
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """Stored networks that fit, with all that is known of them."""
+    """Networks, with all that is known of them."""
 
     entries: tuple[ZooEntry, ...]
     costs: dict[str, Array]
@@ -97,6 +99,15 @@ class _Candidates:
             None if self.score is None else self.score[kept],
         )
 
+    def joined(self, others: _Candidates) -> _Candidates:
+        """These and others, while no accuracy is expected of either yet."""
+        return _Candidates(
+            (*self.entries, *others.entries),
+            {name: np.append(values, others.costs[name]) for name, values in self.costs.items()},
+            np.append(self.similarity, others.similarity),
+            np.append(self.predicted, others.predicted),
+        )
+
 
 def search(
     task: Task,
@@ -112,7 +123,9 @@ def search(
     """Embed a task in one forward pass and rank the networks that fit the limits (equation 6).
 
     The most similar sources, and ImageNet, are probed on the task's own images, and their
-    networks are ranked by the accuracy that this lets expect.
+    networks are ranked by the accuracy that this lets expect. The one with the best probe, of the
+    sources and the elastic base, is also probed in up to four larger sizes that fit the limits, as
+    long as more pixels make its probe better; its matches have the id ``ID@SIZE``.
 
     Args:
         max_params: parameters, with a head for the task's classes.
@@ -143,18 +156,24 @@ def search(
     embedded = time.perf_counter()
     usual = DEFAULT.passes(int((task.splits == 0).sum()))
     costs, within, epochs = _within(costs, entries, task, limits)
-    everything = _Candidates(
+    stored = _Candidates(
         tuple(entries),
         costs,
         (models @ query).numpy(),
         retriever.predict(query, models).numpy(),
-    ).take(np.flatnonzero(within))
+    )
+    everything = stored.take(np.flatnonzero(within))
     found = _most_similar(everything, max(top, retriever.settings.top))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
     if calibrator is not None and look:
         sources = Sources.of(zoo)
         looks = second_look(task, zoo, _worth_a_look(everything, sources, look))
+        start = _best_stored(looks, sources)
+        larger = _larger(stored, start, sources, task, limits, epochs)
+        again = look_larger(task, zoo, larger.entries, start.accuracy)
+        looks = (*looks, *again)
+        everything = everything.joined(larger.take(range(len(again))))
         found = _expected(everything, looks, sources, calibrator, task.groups_learnt(LOOKED_AT))
     looked = time.perf_counter()
     score = found.predicted if found.score is None else found.score
@@ -203,6 +222,39 @@ def _worth_a_look(candidates: _Candidates, sources: Sources, count: int) -> list
     others = (*sources.whole[1:], *sources.published)
     fitting = [entry for entry in others if entry in candidates.entries]
     return [*nearest, sources.base, sources.whole[0], *fitting]
+
+
+def _best_stored(looks: Sequence[Look], sources: Sources) -> Look:
+    """The best look at a source or the base, of those that the sizes of ImageNet's suit."""
+    kind = sources.base.ref.family
+    others = (entry.id for entry in sources.largest.values() if entry.ref.family == kind)
+    known = {sources.base.id, *others}
+    return max((each for each in looks if each.id in known), key=lambda each: each.accuracy)
+
+
+def _larger(
+    stored: _Candidates,
+    start: Look,
+    sources: Sources,
+    task: Task,
+    limits: Constraints,
+    epochs: int | None,
+) -> _Candidates:
+    """A network in the larger sizes that ImageNet's is stored for and that fit, smallest first.
+
+    What the embeddings say of it is what they say of it as it is stored.
+
+    Args:
+        epochs: that minutes are limited for, where those are fewer than usual.
+    """
+    row = next(k for k, entry in enumerate(stored.entries) if entry.id == start.id)
+    sizes = sorted({e.resolution for e in sources.whole if e.resolution > start.resolution})
+    entries = tuple(at_size(stored.entries[row], size) for size in sizes)
+    costs, _ = costs_of(entries, task, limits)
+    if epochs is not None:
+        costs = shortened(costs, [entry.ref for entry in entries], task)
+    found = replace(stored.take([row] * len(entries)), entries=entries, costs=costs)
+    return found.take(np.flatnonzero(allowed(costs, limits)))
 
 
 def _expected(

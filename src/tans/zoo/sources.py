@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tans.errors import ZooError
 from tans.types import ZooEntry
-from tans.zoo.zoo import IMAGENET, Zoo
+from tans.zoo.zoo import IMAGENET, Zoo, asked_size
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Sources:
         return (self.base, *self.whole, *self.published)
 
     def stand_in(self, entry: ZooEntry) -> ZooEntry:
-        """The network whose probe counts for an entry."""
+        """The network whose probe counts for an entry; its own at another size than stored."""
+        if asked_size(entry.id):
+            return entry
         if entry.task != IMAGENET:
             return self.largest[entry.task]
         return self.base if entry.weights == self.base.weights else entry

@@ -156,20 +156,24 @@ def _unfilled(family: Family, ref: NetworkRef, classes: int, values: int) -> Net
 
 
 def calibrated(
-    state: Mapping[str, Tensor], ref: NetworkRef, images: Callable[[], Tensor]
+    state: Mapping[str, Tensor],
+    ref: NetworkRef,
+    images: Callable[[], Tensor],
+    anew: bool = False,
 ) -> Network:
     """As ``assemble``, with batch-norm statistics.
 
     Args:
         images: gives those that statistics are taken from, uint8 (n, 3, r, r), unless the weights
             hold statistics of their own and the network is no slice of a larger one.
+        anew: take statistics from the images in any case.
 
     Raises:
         ZooError: the weights are not of this network.
     """
     network, family = assemble(state, ref), get_family(ref.family)
     sliced = isinstance(family, Elastic) and not family.is_largest(ref)
-    if sliced or not has_statistics(state):
+    if anew or sliced or not has_statistics(state):
         recalibrate(network, images())
     return network
 

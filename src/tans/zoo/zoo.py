@@ -17,7 +17,9 @@ moment leaves at most files that no row names, and files without a seal.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -29,9 +31,9 @@ from torch import Tensor
 
 from tans.errors import InputError, ZooError
 from tans.files import alone, try_folder
-from tans.networks.family import describe
+from tans.networks.family import describe, resized
 from tans.networks.network import Network, Weights
-from tans.types import NetworkRef, Transfer, ZooEntry
+from tans.types import LARGEST_INPUT, NetworkRef, Transfer, ZooEntry
 from tans.zoo import previews, rows
 from tans.zoo.blobs import Files, LocalBlobs, damaged
 from tans.zoo.logs import Log
@@ -44,6 +46,8 @@ from tans.zoo.weights import assemble, calibrated, has_head, has_statistics
 
 Content = TypeVar("Content")
 
+AT_SIZE = re.compile(r".+@([1-9][0-9]{0,3})", re.DOTALL)
+"""Id of a stored entry for images of another size than its own, as in ``digits-122cd6b4@128``."""
 IMAGENET = "imagenet"
 """Task of the entries whose weights are the shared base or its ImageNet origin."""
 CALIBRATOR = "judge.json"
@@ -56,6 +60,43 @@ def entry_id(task: str, weights: str, ref: NetworkRef) -> str:
     """Id of an entry: its task, and 8 hex digits of a hash of what else makes it up."""
     digest = hashlib.sha256(f"{weights} {ref.name} {ref.input.size}".encode()).hexdigest()
     return f"{task}-{digest[:8]}"
+
+
+def at_size(entry: ZooEntry, size: int) -> ZooEntry:
+    """A stored network for images of so many pixels a side; itself where that is its own size.
+
+    It has the same weights, and the id ``ID@SIZE``, which ``Zoo.entry`` understands. What was
+    measured at the stored size is not said of it.
+
+    Raises:
+        ZooError: no input has that size, or the network takes images of some sizes alone.
+    """
+    if size == entry.resolution:
+        return entry
+    try:
+        ref = resized(entry.ref, size)
+        body = describe(ref).costs(0)
+    except InputError as error:
+        raise ZooError(
+            f"{entry.id} cannot have images of {size} pixels a side ({error}); leave the size out"
+        ) from error
+    return replace(
+        entry,
+        id=f"{entry.id}@{size}",
+        ref=ref,
+        body_params=body.params,
+        body_flops=body.flops,
+        val_accuracy=None,
+        accuracy=None,
+        similarities=None,
+        functional=None,
+    )
+
+
+def asked_size(id: str) -> int | None:
+    """Pixels a side that an id asks for, as ``at_size`` writes it; None for that of the entry."""
+    found = AT_SIZE.fullmatch(id)
+    return int(found[1]) if found else None
 
 
 class Zoo:
@@ -176,17 +217,18 @@ class Zoo:
         return rows.to_entries(self._tables.read("entries", names, where), self._where("entries"))
 
     def entry(self, id: str) -> ZooEntry:
-        """The entry of that id.
+        """The entry of that id; ``ID@SIZE`` is entry ID for images of so many pixels a side.
 
         Raises:
-            ZooError: there is none; the message names the nearest.
+            ZooError: there is none, and the message names the nearest; or it cannot have that size.
         """
-        stored = self._tables.read("entries", where=_equals("id", id))
-        found = rows.to_entries(stored, self._where("entries"))
-        if not found:
-            ids = self._tables.read("entries", ["id"])["id"].to_pylist()
-            raise ZooError(f"no entry {id!r} in {self.path}; {_nearest(id, ids)}")
-        return found[0]
+        if found := self._stored(id):
+            return found
+        own, at, _ = id.rpartition("@")
+        if at and (found := self._stored(own)):
+            return at_size(found, _size_of(id, found))
+        ids = self._tables.read("entries", ["id"])["id"].to_pylist()
+        raise ZooError(f"no entry {id!r} in {self.path}; {_nearest(id, ids)}")
 
     def matrix(self, column: str) -> np.ndarray:
         """One vector of all entries, float32 (n, d), contiguous, in the order of ``entries``.
@@ -302,7 +344,8 @@ class Zoo:
 
         Weights that were stored without a head get one of a single output, which means nothing.
         Its batch-norm statistics are those of the task's thumbnails, unless the weights hold
-        statistics of their own and the network is no slice of a larger one.
+        statistics of their own and the network is no slice of a larger one. Those of the shared
+        base hold for its own resolution alone.
 
         Args:
             weights: SHA-256 of stored weights.
@@ -312,10 +355,12 @@ class Zoo:
         Raises:
             ZooError: there are no such weights or thumbnails, or they are damaged.
         """
+        foreign = weights == self.base and ref.input.size != self.resolution
         return calibrated(
             self._states.get(weights, place),
             ref,
             lambda: previews.resize(self.thumbnails(task), ref.input.size),
+            anew=foreign,
         )
 
     def query_network(self) -> Network:
@@ -474,6 +519,12 @@ class Zoo:
         self._tables.compact()
         self.blobs.sweep()
 
+    def _stored(self, id: str) -> ZooEntry | None:
+        """The row of that id, if there is one."""
+        stored = self._tables.read("entries", where=_equals("id", id))
+        found = rows.to_entries(stored, self._where("entries"))
+        return found[0] if found else None
+
     def _where(self, table: str) -> Path:
         return self.path / f"{table}.lance"
 
@@ -491,6 +542,17 @@ class Zoo:
             self._tables.upgrade()
             for log in (self.costs, self.ledger):
                 log.add([])
+
+
+def _size_of(id: str, stored: ZooEntry) -> int:
+    """Pixels a side that an id asks for, which begins with that of a stored entry."""
+    size = asked_size(id)
+    if size is None or size > LARGEST_INPUT:
+        raise ZooError(
+            f"{id!r} asks for {id.removeprefix(stored.id + '@')!r} pixels a side; expected a whole "
+            f"number from 1 to {LARGEST_INPUT}, as in '{stored.id}@{stored.resolution}'"
+        )
+    return size
 
 
 def _equals(column: str, value: str) -> str:
