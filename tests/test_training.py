@@ -16,11 +16,12 @@ from tans.errors import InputError
 from tans.networks.batchnorm import recalibrate
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
-from tans.networks.network import Network, prepare
+from tans.networks.network import DeepHead, Network, prepare
 from tans.scores import Scores
 from tans.tasks.task import Task, TaskCard
 from tans.temperature import calibrate
 from tans.training import (
+    HEAD_LENGTH,
     PASSES,
     STEPS,
     UNEVEN,
@@ -145,8 +146,8 @@ def test_finetuning_from_a_random_head_is_still_there(network: Network) -> None:
 
 
 def test_a_rare_class_is_found_the_better_for_weights(network: Network) -> None:
-    # a deep head finds both classes either way
-    recipe = Recipe(2, learning_rate=3e-3, batch_size=16, augment=False, deep_head=False)
+    # a deep head finds both classes either way, and two epochs of short steps neither
+    recipe = Recipe(2, learning_rate=3e-3, batch_size=16, augment=False, deep_head=False, clip=None)
     task = uneven_bars()
     weighed, alike = (
         finetune(network, task, 32, dataclasses.replace(recipe, weigh_classes=weigh))
@@ -275,9 +276,11 @@ def test_what_a_fine_tune_sees_is_what_is_counted(
     assert counted[False] == seen + counts[1]  # once more for the temperature
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 1}, {"learning_rate": 0.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"batch_size": 1}, {"learning_rate": 0.0}, {"clip": 0.0}]
+)
 def test_a_senseless_recipe_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="expected at least 1"):
+    with pytest.raises(InputError, match="expected at least"):
         Recipe(**wrong)  # type: ignore[arg-type]
 
 
@@ -381,3 +384,39 @@ def test_augmentation_of_no_strength_leaves_images_nearly_as_they_are() -> None:
     x = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     found = augment(x, False, torch.Generator().manual_seed(1), strength=0.0)
     assert torch.allclose(found, x, atol=1e-5)
+
+
+@pytest.mark.parametrize("clip", [None, 0.01])
+def test_no_step_is_longer_than_its_gradient_may_be(network: Network, clip: float | None) -> None:
+    task, recipe = bars(24), Recipe(epochs=1, batch_size=24, weight_decay=0, clip=clip)
+    tuned = copy.deepcopy(network)
+    tuned.replace_head(2, deep=True)
+    images, labels = task.split("train", 32)
+    before = [parameter.detach().clone() for parameter in tuned.parameters()]
+    loop = Loop(tuned, tuned.input, sgd(tuned, recipe), recipe)
+    loop.minimise(lambda x, y, _: nn.functional.cross_entropy(tuned(x), y), images, labels)
+    moved = zip(tuned.parameters(), before, strict=True)
+    length = torch.stack([(now - old).norm() for now, old in moved]).norm().item()
+    cut = length <= recipe.learning_rate * 0.01 * 1.001
+    assert cut == (clip is not None)
+
+
+def test_a_deep_head_is_scaled_by_how_images_vary_in_training(network: Network) -> None:
+    """On a white ground the maxima hardly vary, until images are made darker at random."""
+    task = bars(40)
+    images, labels = task.split("train", 32)
+    images = images.clone()
+    images[:, :, :4] = 255
+    lengths = []
+    for strength in (0.0, 1.0):
+        tuned = copy.deepcopy(network)
+        tuned.replace_head(2, deep=True)
+        fit_head(tuned, images, labels, augmented=strength)
+        x = augment(prepare(images, tuned.input), False, torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            head, features = tuned.classifier, tuned.head_features(x)
+        assert isinstance(head, DeepHead)
+        lengths.append(((features - head.mean) * head.scale).square().sum(1).mean().item())
+    as_they_are, augmented = lengths
+    assert augmented == pytest.approx(HEAD_LENGTH, rel=0.4)
+    assert as_they_are > 1.5 * augmented

@@ -10,7 +10,7 @@ from tans.training import Recipe
 
 EPOCHS = 5
 """Of the default then."""
-PLAIN: Mapping[str, Any] = {"deep_head": False, "average": False}
+PLAIN: Mapping[str, Any] = {"deep_head": False, "average": False, "clip": None}
 
 
 def plain(epochs: int = EPOCHS, **changes: Any) -> Recipe:

@@ -30,12 +30,14 @@ class BuildSettings:
     """Of them, those that the elastic base is distilled on."""
     imagenet_resolutions: tuple[int, ...] = (96, 128, 160, 224)
     """Pixels a side of further entries of the whole ImageNet network, beside the zoo's own."""
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=6, learning_rate=1e-2))
+    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=6, learning_rate=1e-2, clip=None))
     """For each task's supernet."""
     least_seen: int = 6000
     """Images that training a supernet goes through at least: small tasks get more epochs."""
     base_recipe: Recipe = field(
-        default_factory=lambda: Recipe(epochs=12, learning_rate=1e-3, batch_size=64, flip=True)
+        default_factory=lambda: Recipe(
+            epochs=12, learning_rate=1e-3, batch_size=64, flip=True, clip=None
+        )
     )
     """For distilling the elastic base, where no zoo to take it from is given."""
     base_weights: str | None = None

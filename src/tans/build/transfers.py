@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tans.build.crew import BuildProgress, Listener, side_by_side
 from tans.tasks.task import Task
-from tans.training import RECIPE, Recipe, finetune, probe
+from tans.training import ALIKE, RECIPE, Recipe, finetune, probe
 from tans.types import Transfer, ZooEntry
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import Zoo
@@ -69,7 +69,7 @@ def _measure(
     sources = Sources.of(zoo)
     own = (target.name, settings.images, settings.recipe.seed)
     stored = [
-        t for t in zoo.transfers() if (t.target, t.images, t.seed) == own and t.recipe == RECIPE
+        t for t in zoo.transfers() if (t.target, t.images, t.seed) == own and t.recipe >= ALIKE
     ]
     probes = {t.source: t.accuracy for t in stored if not t.epochs}
     probed = [e for e in (*sources.largest.values(), *sources.always) if e.task != target.name]

@@ -29,7 +29,7 @@ from tans.errors import InputError, ZooError
 from tans.files import Fields, Manifest
 from tans.meta.data import PROBE, tuned
 from tans.meta.evidence import COLUMNS, angle, evidence, share
-from tans.training import RECIPE, Recipe
+from tans.training import ALIKE, Recipe
 from tans.types import Transfer
 from tans.zoo.blobs import Blobs, as_blobs
 from tans.zoo.seals import Seals
@@ -78,7 +78,7 @@ class Trials:
         """
         sources, tasks = Sources.of(zoo), {task.name: task for task in zoo.tasks()}
         entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
-        stored = [t for t in zoo.transfers() if t.recipe == RECIPE]
+        stored = [t for t in zoo.transfers() if t.recipe >= ALIKE]
         transfers = [t for t in stored if t.target in tasks and t.source in entries]
         probes = _by_setting([t for t in transfers if t.epochs == PROBE])
         rows, kept = [], []

@@ -171,7 +171,11 @@ def search(problem: Problem, zoo: Zoo, latencies: Tensor, settings: FBNetSetting
     )
     gates = _GateTraining(mixture, adam, latencies, settings, generator)
     recipe = Recipe(
-        settings.epochs, settings.learning_rate, batch_size=settings.batch_size, seed=seed
+        settings.epochs,
+        settings.learning_rate,
+        batch_size=settings.batch_size,
+        clip=None,
+        seed=seed,
     )
 
     def loss(x: Tensor, y: Tensor, _: int) -> Tensor:

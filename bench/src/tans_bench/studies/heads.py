@@ -56,6 +56,7 @@ VARIANTS: Mapping[str, tuple[int, Mapping[str, Any]]] = {
     "16 images a step": (STEPS, {**_DEEP, "batch_size": 16}),
     "no augmentation": (STEPS, {**_DEEP, "augment": 0.0}),
     "augmentation x 1.5": (STEPS, {**_DEEP, "augment": 1.5}),
+    "gradients cut": (STEPS, {**_DEEP, "clip": 1.0}),
     "mirrored too": (STEPS, {**_DEEP, "flip": True}),
     "weight decay 5e-4": (STEPS, {**_DEEP, "weight_decay": 5e-4}),
     "means alone": (STEPS, _DEEP),

@@ -20,8 +20,9 @@ def test_a_step_costs_three_passes_for_each_image() -> None:
 def test_statistics_and_the_head_are_counted() -> None:
     job = Tuned(Cell("icons-apps", 0), "base", 64)
     readings = 11 * (100 + 256)  # one after two epochs, and one of the fitted head
+    fitted = 2 * 320  # as they are, and as they are changed in training
     head = 2 * HEAD_STEPS * 320 * 10 * 4
-    assert training(job, RUN) == 1e6 * (3 * 20 * 320 + readings + 320) + head
+    assert training(job, RUN) == 1e6 * (3 * 20 * 320 + readings + fitted) + head
 
 
 def test_a_look_passes_over_its_images_twice_at_most() -> None:
@@ -32,4 +33,4 @@ def test_a_look_passes_over_its_images_twice_at_most() -> None:
 
 def test_more_steps_cost_more() -> None:
     short, long = (training(Tuned(Cell("a", 0), "base", 64, n), RUN) for n in (50, 200))
-    assert long / short == pytest.approx(4, rel=0.2)
+    assert long / short == pytest.approx(4, rel=0.25)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tans.tasks.task import Task
-from tans.training import RECIPE, Recipe
+from tans.training import ALIKE, RECIPE, Recipe
 from tans_bench.experiments.judged import field, jobs
 from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist, Tuned, recipe_of
 from tans_bench.runs.bench import Bench
@@ -16,13 +16,15 @@ CELL = Cell("flags", 1, 20)
 
 
 def test_recipes_are_those_that_are_compared() -> None:
-    deep, common = (
-        recipe_of(Tuned(CELL, "base", 64, recipe=recipe), 300) for recipe in ("deep", "common")
+    default, deep, common = (
+        recipe_of(Tuned(CELL, "base", 64, recipe=recipe), 300)
+        for recipe in ("default", "deep", "common")
     )
-    assert deep == replace(Recipe(), epochs=22, seed=1)
+    assert default == replace(Recipe(), epochs=22, seed=1)
+    assert deep == replace(default, clip=None)
     assert (common.deep_head, common.average, common.fit_head) == (False, False, False)
-    assert common.epochs == deep.epochs
-    assert RECIPE >= 3
+    assert common.epochs == default.epochs
+    assert ALIKE <= RECIPE
 
 
 @pytest.mark.long

@@ -58,6 +58,8 @@ BEYOND: Mapping[str, tuple[int, ...]] = {
     "mobilenetv2_100": (128, 224),
 }
 """Larger ones, up to those they were published for."""
+HIGHER = 128
+"""Pixels a side, without a limit, that stored networks are looked at beside those of the zoo."""
 LITE0 = "tf_efficientnet_lite0"
 NAMES = tuple(published.ref.name for published in PUBLISHED)
 

@@ -20,7 +20,7 @@ from tans.networks.network import Network
 from tans.search.look import IMAGES as LOOKED_AT
 from tans.tasks.task import Task
 from tans.training import Recipe, device, finetune, probe
-from tans.zoo.zoo import QUERY_IMAGES, Zoo
+from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, Zoo
 from tans_bench.experiments.judged import field
 from tans_bench.runs.bench import Bench, Tasks
 from tans_bench.runs.judge import judged
@@ -28,10 +28,17 @@ from tans_bench.runs.results import LINES, Result
 
 SHORTLISTS, FROZEN, TUNED = "judged_shortlists", "judged_frozen", "judged_runs"
 """Files of lines among the results."""
+SHORT = 5
+"""Sources that a search looks at beside ImageNet's networks."""
 RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "deep": {"deep_head": True, "average": True},
-    "common": {"deep_head": False, "average": False, "fit_head": False, "weigh_classes": False},
+    "default": {},
+    "deep": {"clip": None},
+    "common": {
+        **{"deep_head": False, "average": False, "fit_head": False},
+        **{"weigh_classes": False, "clip": None},
+    },
 }
+"""``deep`` is what the default was when the first runs were made: its steps were of any length."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,7 @@ class Frozen:
         return {**asdict(self.cell), "part": self.part}
 
     def run(self, bench: Bench) -> Result:
-        task, looked_at = self.cell.read(bench), networks(self.part, bench)
+        task, looked_at = self.cell.read(bench), networks(self, bench)
         began = time.perf_counter()
         found = {
             key(name, size): round(probe(_headed(bench, name, size, task), task, LOOKED_AT), 5)
@@ -136,14 +143,27 @@ class Frozen:
         }
 
 
-def networks(part: str, bench: Bench) -> Sequence[tuple[str, int]]:
-    """Names and sizes of what is probed: all sources, those of kin too, which are left out of
-    choices later."""
-    if part == "beyond":
-        return list(field.sized(field.BEYOND))
+def networks(look: Frozen, bench: Bench) -> Sequence[tuple[str, int]]:
+    """Names and sizes of what is probed.
+
+    Within the limit all sources, those of kin too, which are left out of choices later; beyond it
+    those that a search looks at.
+    """
+    if look.part == "beyond":
+        listed = bench.results.find(SHORTLISTS, asdict(look.cell))
+        nearest = most_similar(listed["sources"])[:SHORT] if listed else []
+        return [*field.sized(field.BEYOND), *((n, field.HIGHER) for n in (field.BASE, *nearest))]
     sources = field.sources_for("", bench.zoo)
     stored = [(name, bench.zoo.resolution) for name in (field.BASE, *sources)]
     return [*field.sized(field.WITHIN), *stored]
+
+
+def most_similar(
+    sources: Mapping[str, Mapping[str, float]], score: str = "similarity"
+) -> list[str]:
+    """Names of sources by a score, the highest first, without ImageNet's network."""
+    ordered = sorted(sources, key=lambda name: -sources[name][score])
+    return [name for name in ordered if name != IMAGENET]
 
 
 def _headed(bench: Bench, name: str, size: int, task: Task) -> Network:

@@ -11,11 +11,17 @@ from dataclasses import dataclass
 
 from tans.zoo.zoo import IMAGENET
 from tans_bench.experiments.judged import field
-from tans_bench.experiments.judged.jobs import FROZEN, SHORTLISTS, Cell, Tuned, key
+from tans_bench.experiments.judged.jobs import (
+    FROZEN,
+    SHORT,
+    SHORTLISTS,
+    Cell,
+    Tuned,
+    key,
+    most_similar,
+)
 from tans_bench.runs.results import Result, Results
 
-SHORT = 5
-"""Sources that a search looks at beside ImageNet's networks."""
 ZOO = 64
 """Pixels a side that the zoo's networks are stored for."""
 LITE0, BASE = key(field.LITE0, ZOO), key(field.BASE, ZOO)
@@ -40,7 +46,7 @@ class Seen:
 
     def ordered(self, score: str) -> tuple[str, ...]:
         """Sources by a score, the highest first."""
-        return tuple(sorted(self.scores, key=lambda name: -self.scores[name][score]))
+        return tuple(most_similar(self.scores, score))
 
 
 Candidates = Callable[[Seen], Sequence[str]]
@@ -92,7 +98,8 @@ def _published_at_any(seen: Seen) -> list[str]:
 
 
 def _any(seen: Seen) -> list[str]:
-    return [*_short(seen), *_published_at_any(seen)]
+    nearest = (field.BASE, *seen.sources[:SHORT])
+    return [*_short(seen), *(key(n, field.HIGHER) for n in nearest), *_published_at_any(seen)]
 
 
 PLAIN, SAME, BEST, TANS, EVERY, OWN = (

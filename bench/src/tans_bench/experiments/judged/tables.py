@@ -67,8 +67,12 @@ def _key(run: Result) -> tuple[object, ...]:
 def accuracies(
     name: str, methods: Mapping[str, Method], cells: Sequence[Cell], runs: Runs
 ) -> Table:
-    """A row for each task, a column for each method that was run on all of its seeds."""
-    shown = [each for each in methods.values() if any(runs.of(each, c) for c in cells)]
+    """A row for each task, a column for each method that was run on all seeds of some task."""
+    shown = [
+        method
+        for method in methods.values()
+        if any(_mean(_each(runs.accuracy, method, cells, task)) is not None for task in field.TASKS)
+    ]
     rows = []
     for kind, tasks in KINDS.items():
         own = [[_mean(_each(runs.accuracy, m, cells, task)) for m in shown] for task in tasks]
