@@ -6,9 +6,11 @@ whether they help this one before anything is trained.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.training import Recipe, probe
 from tans.types import ZooEntry
@@ -43,18 +45,20 @@ def second_look(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> tuple[Look
 def look_larger(
     task: Task, zoo: Zoo, entries: Sequence[ZooEntry], below: float
 ) -> tuple[Look, ...]:
-    """Probe one network in larger and larger sizes, until one does no better than that before.
+    """Probe one network in larger and larger sizes, until one is clearly worse than that before.
 
-    That one is among the looks: a fine-tune may gain from more pixels what the probe does not show.
+    Clearly is by more than one standard error of an accuracy on so many images: a fine-tune may
+    gain from more pixels what the probe does not show.
 
     Args:
         entries: of the network, the smallest size first.
         below: accuracy of the look at it in the size before the first.
     """
     looks: list[Look] = []
+    images = min(IMAGES, int((task.splits == TRAIN).sum()))
     for entry in entries[:MOST_LARGER]:
         looks.append(_look(task, zoo, entry))
-        if looks[-1].accuracy <= below:
+        if looks[-1].accuracy < below - math.sqrt(below * (1 - below) / images):
             break
         below = looks[-1].accuracy
     return tuple(looks)

@@ -125,7 +125,7 @@ def search(
     The most similar sources, and ImageNet, are probed on the task's own images, and their
     networks are ranked by the accuracy that this lets expect. The one with the best probe, of the
     sources and the elastic base, is also probed in up to four larger sizes that fit the limits, as
-    long as more pixels make its probe better; its matches have the id ``ID@SIZE``.
+    long as more pixels do not make its probe clearly worse; its matches have the id ``ID@SIZE``.
 
     Args:
         max_params: parameters, with a head for the task's classes.
