@@ -14,6 +14,7 @@ References:
     Evci et al., Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning,
     ICML 2022.
     Pascanu et al., On the Difficulty of Training Recurrent Neural Networks, ICML 2013.
+    Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network, 2015.
     Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, UAI 2018.
 """
 
@@ -39,7 +40,7 @@ from tans.files import replacing
 from tans.networks.batchnorm import folded, recalibrate
 from tans.networks.family import resized
 from tans.networks.features import image_features
-from tans.networks.network import DeepHead, Network, prepare
+from tans.networks.network import DeepHead, Network, converted, prepare
 from tans.networks.probe import linear_head, probe_accuracy, standards
 from tans.scores import Scores
 from tans.tasks.task import Task
@@ -61,6 +62,8 @@ NORM_IMAGES = 256
 """At most, in the one batch that batch-norm statistics are taken from."""
 AVERAGED = 6.0
 """Weights are averaged over about one part of this many of a run's steps."""
+TAUGHT = 0.7
+"""How much what teachers say counts of a loss, beside the labels."""
 HEAD_LENGTH = 30.0
 """Mean squared length of what a deep head multiplies by its weights."""
 READINGS = 10
@@ -211,19 +214,32 @@ def finetune(
     recipe: Recipe | None = None,
     *,
     limit: int | None = None,
+    teachers: Sequence[Network] = (),
+    unlabelled: Tensor | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_interrupt: Callable[[Epoch], bool] | None = None,
 ) -> FineTuned:
     """Fit a network to a task under a new head; the recipe says which weights are kept.
 
+    With teachers it is a distillation of their ensemble: what they say of an image, on average,
+    counts beside its label.
+
     Args:
         network: left as it is; a copy is trained.
         resolution: pixels a side; those of the network's own input when None.
         limit: at most this many training images, a stratified draw.
+        teachers: networks of any size that tell the task's classes apart.
+        unlabelled: images of its kind, uint8 (m, 3, r, r), at the network's size, that teachers
+            alone say something of; there are as many steps as without them.
         on_epoch: told after every epoch that validation images are looked at.
         on_interrupt: asked when a keyboard interrupt stops training, with the best epoch so far,
             whether to keep that; the interrupt goes on where there is none or it says no.
+
+    Raises:
+        InputError: there are unlabelled images and no teachers.
     """
+    if unlabelled is not None and not teachers:
+        raise InputError("unlabelled images came without teachers; expected networks to learn from")
     recipe = recipe or Recipe()
     began = time.perf_counter()
     network = copy.deepcopy(network)
@@ -261,13 +277,14 @@ def finetune(
     loop = Loop(network, network.input, sgd(network, recipe), recipe)
     try:
         scores = _recorded(network, len(images) // recipe.steps(len(images)))
-        loop.minimise(
-            lambda x, y, _: F.cross_entropy(scores(x), y, weights),
-            images,
-            labels,
-            after_epoch,
-            keeper.step,
-        )
+        taught = _Taught(network, [folded(each) for each in teachers], unlabelled, recipe)
+
+        def objective(x: Tensor, y: Tensor, _: int) -> Tensor:
+            given = scores(x)
+            own = F.cross_entropy(given, y, weights)
+            return taught.loss(own, given, x) if teachers else own
+
+        loop.minimise(objective, images, labels, after_epoch, keeper.step)
     except KeyboardInterrupt:
         if not (keeper.history and on_interrupt and on_interrupt(keeper.best)):
             raise
@@ -341,6 +358,57 @@ class _Keeper:
         if self.mean is None:
             self.network.load_state_dict(self._state)
         return self.judged
+
+
+class _Taught:
+    """What an ensemble of teachers adds to the loss of a network (Hinton et al., at T = 1).
+
+    Args:
+        unlabelled: uint8 (m, 3, r, r), of which each step takes as many as it has labelled ones.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        teachers: Sequence[Network],
+        unlabelled: Tensor | None,
+        recipe: Recipe,
+    ) -> None:
+        self.network, self.teachers = network, teachers
+        self.unlabelled = None if unlabelled is None else _near(unlabelled)
+        self.recipe, self.generator = recipe, torch.Generator().manual_seed(recipe.seed)
+
+    def loss(self, own: Tensor, scores: Tensor, x: Tensor) -> Tensor:
+        """That of a step, of its labels' loss, and its scores (b, classes) for images (b, 3, r, r).
+
+        An unlabelled image counts as much as what teachers say of a labelled one.
+        """
+        told = self._distance(scores, x)
+        if self.unlabelled is not None and len(self.unlabelled):
+            more = self._more(len(x))
+            # not by the recorded pass, whose results a second one would write over
+            told = told + self._distance(self.network(more), more)
+        return (1 - TAUGHT) * own + TAUGHT * told
+
+    def _distance(self, scores: Tensor, x: Tensor) -> Tensor:
+        """Mean divergence of what the network says from what its teachers say on average."""
+        with torch.no_grad():
+            said = [
+                each(converted(x, self.network.input, each.input)).float().softmax(1)
+                for each in self.teachers
+            ]
+        mean = torch.stack(said).mean(0)  # (b, classes)
+        return F.kl_div(scores.float().log_softmax(1), mean, reduction="batchmean")
+
+    def _more(self, count: int) -> Tensor:
+        """Unlabelled images, changed at random as labelled ones are, (count, 3, r, r)."""
+        assert self.unlabelled is not None
+        rows = torch.randint(len(self.unlabelled), (count,), generator=self.generator)
+        images = self.unlabelled[rows.to(self.unlabelled.device)].to(device())
+        x = prepare(images, self.network.input)
+        if self.recipe.augment:
+            x = augment(x, self.recipe.flip, self.generator, self.recipe.augment)
+        return x.to(memory_format=torch.channels_last)
 
 
 class _Pass(nn.Module):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
-from tans.networks.network import DeepHead, Network, prepare, without_head
+from tans.networks.network import DeepHead, Network, converted, prepare, without_head
 from tans.types import InputSpec, NetworkRef
 from tests.networks.plain import PlainFamily, plain_ref
 
@@ -53,6 +53,18 @@ def test_elastic_networks_take_images_from_about_minus_one_to_one() -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("size", [16, 40])
+def test_what_one_network_takes_becomes_what_another_takes(size: int) -> None:
+    images = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8)
+    given, wanted = InputSpec(16), InputSpec(size, (90.0, 100.0, 110.0), (50.0, 55.0, 60.0))
+    x = converted(prepare(images, given), given, wanted)
+    assert x.shape == (3, 3, size, size)
+    if size == 16:
+        assert torch.allclose(x, prepare(images, wanted), atol=1e-5)
+    back = converted(x, wanted, given).mean((2, 3))
+    assert torch.allclose(back, prepare(images, given).mean((2, 3)), atol=0.05)
+
+
 def test_scores_are_those_of_the_head_on_the_features(network: Network) -> None:
     x = prepare(noise(3, 32), network.input)
     features = network.features(x)

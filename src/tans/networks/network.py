@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.errors import InputError
@@ -25,6 +26,19 @@ def prepare(images: Tensor, input: InputSpec) -> Tensor:
     """What a network takes, float32, of images, uint8 (n, 3, r, r)."""
     mean, std = torch.tensor([input.mean, input.std], device=images.device)[..., None, None]
     return (images.float() - mean) / std  # (n, 3, r, r)
+
+
+def converted(x: Tensor, given: InputSpec, wanted: InputSpec) -> Tensor:
+    """What one network takes, of what another takes, float32 (n, 3, r, r) both."""
+    if wanted == given:
+        return x
+    mean, std = torch.tensor([given.mean, given.std], device=x.device)[..., None, None]
+    pixels = x * std + mean
+    if wanted.size != given.size:
+        side = (wanted.size, wanted.size)
+        pixels = F.interpolate(pixels, side, mode="bilinear", antialias=True)
+    mean, std = torch.tensor([wanted.mean, wanted.std], device=x.device)[..., None, None]
+    return (pixels - mean) / std
 
 
 class DeepHead(nn.Linear):
