@@ -8,21 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import tans
 from tans import workflow
 from tans.build.crew import Here
 from tans.build.plan.construct import Budget
+from tans.costs import limits
+from tans.costs.pace import Pace
 from tans.errors import InputError, LimitError, ZooError
 from tans.meta.calibrator import Calibrator
 from tans.meta.evidence import COLUMNS
 from tans.networks.family import describe
+from tans.report.runs import Run
 from tans.search import look
 from tans.search.curve import learning_curve
 from tans.tasks.task import Task
-from tans.training import Epoch, Recipe
+from tans.training import Epoch, Recipe, finetune
 from tans.types import Constraints, ZooEntry
-from tans.workflow import BuildSettings, FinetuneStep, Selection, expected_curve
+from tans.workflow import BuildSettings, FinetuneStep, Selection, expected_curve, search_within
 from tans.zoo.zoo import Zoo
 from tests.small_zoo import SMALL, drawn_task
 
@@ -227,6 +231,99 @@ def test_an_interrupt_asks_for_the_epoch_and_leaves_out_what_would_come(
     else:
         with pytest.raises(KeyboardInterrupt):
             tune(red.id)
+
+
+def test_the_best_match_learns_from_an_ensemble(small_zoo: Zoo, task: Task, tmp_path: Path) -> None:
+    images = tmp_path / "more"
+    images.mkdir()
+    for k, image in enumerate(task.pixels.at(32)[task.splits == 0][:3]):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(images / f"{k}.png")
+    (images / "notes.txt").write_text("mine")
+    told: list[FinetuneStep] = []
+    selection = Selection(beside=("imagenet",), combine="distil", unlabelled=images)
+    result = tans.finetune_best(task, small_zoo, selection, ONE, on_step=told.append)
+    labels = [run.label for run in result.runs]
+    assert (labels[:2], labels[-1], len(labels)) == (["Combined", "Best match"], "ImageNet", 5)
+    teachers = result.best.teachers
+    assert [entry.id for entry in teachers[1:]] == labels[2:4]
+    assert len({entry.weights for entry in teachers}) == 3
+    assert result.best.entry == teachers[0] == result.runs[1].tuned.entry
+    assert all(not run.tuned.teachers for run in result.runs[1:])
+    assert result.search is not None
+    assert (result.search[0].id, len(result.search)) == (teachers[0].id, workflow.TOP)
+    begun = [step.label for step in told if step.epoch is None]
+    assert begun == [*labels[1:4], "Combined", "ImageNet"]
+    assert result.warnings == (f"1 files in {images} are left out: they are no images",)
+    result.save(tmp_path / "out")
+    card = tans.load_finetuned(tmp_path / "out").card
+    assert card["teachers"] == [{"entry": e.id, "licence": e.licence} for e in teachers]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Combined learnt from" in page
+    for entry in teachers:
+        assert entry.id in page
+
+
+def test_an_interrupted_combination_keeps_what_is_done(small_zoo: Zoo, task: Task) -> None:
+    result = tans.finetune_best(
+        task, small_zoo, Selection(combine="distil"), ONE, on_step=stop_at("Combined")
+    )
+    assert result.interrupted
+    assert (result.runs[0].label, len(result.runs)) == ("Best match", 3)
+
+
+def test_what_cannot_be_combined_is_told(
+    small_zoo: Zoo, task: Task, red: ZooEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="expected one of one, distil"):
+        Selection(combine="all")
+    with pytest.raises(InputError, match="expected --combine distil"):
+        Selection(unlabelled="more")
+    (said,) = Selection(red.id, combine="distil").warnings()
+    assert "what is combined comes from the search" in said
+    monkeypatch.setattr(workflow, "best_starts", lambda found, *_: [small_zoo.entry(found[0].id)])
+    result = tans.finetune_best(task, small_zoo, Selection(combine="distil"), ONE)
+    assert [run.label for run in result.runs] == ["Best match"]
+    (said,) = result.warnings
+    assert said.startswith("nothing is combined: the zoo has one network alone")
+
+
+def test_several_networks_share_the_minutes(
+    small_zoo: Zoo, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+
+    def short(*given: Any, recipe: Recipe, **more: Any) -> tans.FineTuned:
+        asked.append(recipe.epochs)
+        return finetune(*given, recipe=ONE, **more)
+
+    monkeypatch.setattr(workflow, "finetune", short)
+    monkeypatch.setattr(limits, "cached_pace", lambda ref: Pace(ref.name, 0.0, 1e-8, 0.3, 0.1))
+    everything = search_within(task, small_zoo, Constraints(max_minutes=1e6))
+    usual = everything[0].minutes
+    assert usual is not None
+
+    def combined(minutes: float) -> tans.FinetuneResult:
+        selection = Selection(limits=Constraints(max_minutes=minutes), combine="distil")
+        return tans.finetune_best(task, small_zoo, selection)
+
+    for times, count in ((1.0, 1), (3.0, 4), (1e3, 4)):
+        asked.clear()
+        result = combined(times * usual)
+        assert len(asked) == len(result.runs) == count
+        assert len(set(asked)) == 1
+        if count > 1:
+            epochs, whole = asked[0], sum(_minutes_of(run, asked[0], task) for run in result.runs)
+            assert epochs is not None
+            # the pace counts steps of three passes, and a teacher's is one
+            taught = sum(_minutes_of(run, epochs, task) for run in result.runs[1:]) / 3
+            assert whole + taught <= times * usual
+        else:
+            assert "that takes" in result.warnings[0]
+
+
+def _minutes_of(run: Run, epochs: int | None, task: Task) -> float:
+    assert epochs is not None
+    return limits.minutes_of(epochs, run.tuned.network.ref, task)
 
 
 def test_an_interrupt_that_nobody_is_asked_about_goes_on(

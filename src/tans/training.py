@@ -193,6 +193,8 @@ class FineTuned:
     recipe: Recipe
     entry: ZooEntry | None = None
     """What it began from; None for a network that is of no zoo."""
+    teachers: tuple[ZooEntry, ...] = ()
+    """What the networks began from that it learnt from beside the labels."""
     calibration: Calibration = field(default_factory=Calibration)
     """What makes probabilities of the network's scores."""
 

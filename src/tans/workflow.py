@@ -19,7 +19,7 @@ from tans.build.forecast import Forecast, expected_work
 from tans.build.plan.construct import Budget
 from tans.build.plan.ledger import REPORT as CONSTRUCTION
 from tans.build.settings import BuildSettings, Choice
-from tans.costs.limits import epochs_within
+from tans.costs.limits import epochs_within, minutes_of, shortest
 from tans.errors import InputError, ZooError
 from tans.export.finetuned import check_writable, complete, save_finetuned
 from tans.files import alone, is_unfinished, sweep
@@ -33,11 +33,13 @@ from tans.meta.retriever import Retriever, files_of
 from tans.networks.families.elastic.family import ELASTIC
 from tans.report import Run, write_report
 from tans.search import SearchResult, search
+from tans.search.combine import LISTED, TEACHERS, best_starts, share_of_one
 from tans.search.curve import Curve, learning_curve
 from tans.tasks.folder import is_result
 from tans.tasks.outputs import WRITTEN
 from tans.tasks.packaged import fetch_tasks
 from tans.tasks.task import Task
+from tans.tasks.unlabelled import Unlabelled, read_unlabelled
 from tans.training import Epoch, FineTuned, Recipe, finetune
 from tans.types import Constraints, ZooEntry
 from tans.zoo.copy import copy_tasks, diverse_tasks
@@ -45,9 +47,16 @@ from tans.zoo.sources import Sources
 from tans.zoo.verify import VerifyReport, verify_zoo
 from tans.zoo.zoo import CALIBRATOR, IMAGENET, Zoo
 
-BEST_MATCH = "Best match"
-"""What a report calls the network that a search proposed."""
+BEST_MATCH, COMBINED = "Best match", "Combined"
+"""What a report calls the network that a search proposed, and the one that learnt from several."""
+COMBINATIONS = {
+    "one": "the best match alone",
+    "distil": "the best match, taught by itself and others that are fine-tuned before",
+}
+"""What comes of the networks that a search finds."""
 REPORT = "report.html"
+TOP = 10
+"""Matches of a search that are told."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,20 @@ class Selection:
     """Of the search."""
     look: int = 5
     """Sources beside ImageNet that get the second look of the search."""
+    combine: str = "one"
+    """One of ``COMBINATIONS``."""
+    unlabelled: str | Path | None = None
+    """Folder of images of the same kind without labels, which a distillation learns from too."""
+
+    def __post_init__(self) -> None:
+        if self.combine not in COMBINATIONS:
+            known = ", ".join(COMBINATIONS)
+            raise InputError(f"combine is {self.combine!r}; expected one of {known}")
+        if self.unlabelled is not None and self.combine == "one":
+            raise InputError(
+                f"unlabelled images in {self.unlabelled} were given to one network alone, which "
+                "learns from labels; expected --combine distil with them"
+            )
 
     def named(self, zoo: Zoo) -> dict[str, ZooEntry]:
         """The networks that are named, under what a report calls each, in order.
@@ -75,9 +98,12 @@ class Selection:
 
     def warnings(self) -> list[str]:
         """What is asked for and has no effect, a sentence each."""
+        named, told = "and none is run for a network that is named", []
         if self.network and self.limits != Constraints():
-            return ["limits are for the search, and none is run for a network that is named"]
-        return []
+            told.append(f"limits are for the search, {named}")
+        if self.network and self.combine != "one":
+            told.append(f"what is combined comes from the search, {named}")
+        return told
 
 
 @dataclass(frozen=True)
@@ -105,6 +131,8 @@ class FinetuneResult:
     """None where the network was named."""
     interrupted: bool = False
     """Whether an interrupt ended the training early."""
+    warnings: tuple[str, ...] = ()
+    """What was asked for and not done, or left out, a sentence each."""
 
     @property
     def best(self) -> FineTuned:
@@ -214,7 +242,7 @@ def expected_curve(task: Task, zoo: str | Path | None = None) -> Curve:
 
 
 def search_within(
-    task: Task, zoo: Zoo, limits: Constraints, *, top: int = 10, look: int = 5
+    task: Task, zoo: Zoo, limits: Constraints, *, top: int = TOP, look: int = 5
 ) -> SearchResult:
     """As ``tans.search.search``, which says more, with all limits in one object."""
     return search(task, zoo, **asdict(limits), top=top, look=look)
@@ -226,18 +254,33 @@ def finetune_entry(
     entry: ZooEntry,
     recipe: Recipe | None = None,
     *,
+    teachers: Sequence[FineTuned] = (),
+    unlabelled: Unlabelled | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_interrupt: Question | None = None,
 ) -> FineTuned:
     """Fine-tune one stored network on a task, at the resolution of the entry.
+
+    Args:
+        teachers: networks fine-tuned on the task, whose ensemble is learnt from beside the labels.
+        unlabelled: further images that the teachers alone say something of.
 
     Raises:
         ZooError: its weights are missing or damaged.
     """
     recipe = recipe or Recipe()
     network = zoo.load(entry.id, len(task.classes), recipe.seed)
-    tuned = finetune(network, task, recipe=recipe, on_epoch=on_epoch, on_interrupt=on_interrupt)
-    return replace(tuned, entry=entry)
+    tuned = finetune(
+        network,
+        task,
+        recipe=recipe,
+        teachers=[teacher.network for teacher in teachers],
+        unlabelled=None if unlabelled is None else unlabelled.pixels.at(network.input.size),
+        on_epoch=on_epoch,
+        on_interrupt=on_interrupt,
+    )
+    origins = tuple(teacher.entry for teacher in teachers if teacher.entry is not None)
+    return replace(tuned, entry=entry, teachers=origins)
 
 
 def finetune_best(
@@ -264,18 +307,54 @@ def finetune_best(
         LimitError: no stored network fits the limits.
         ZooError: the zoo lacks a network that is named, or is damaged.
     """
-    selection, found = selection or Selection(), None
-    chosen = selection.named(zoo)
-    if not selection.network:
-        found = search_within(task, zoo, selection.limits, look=selection.look)
-        chosen = {BEST_MATCH: zoo.entry(found[0].id), **chosen}
-    recipe, minutes = recipe or Recipe(), selection.limits.max_minutes
-    if found and recipe.epochs is None and minutes is not None:
-        epochs = epochs_within(minutes, zoo.entry(found[0].id).ref, task)
-        recipe = replace(recipe, epochs=epochs)
+    selection, recipe = selection or Selection(), recipe or Recipe()
+    named = selection.named(zoo)
     session = _Session(task, zoo, recipe, on_step, on_interrupt)
-    session.run(chosen)
-    return FinetuneResult(task, zoo, tuple(session.runs), found, session.interrupted)
+    if selection.network:
+        session.run(named)
+        return FinetuneResult(task, zoo, tuple(session.runs), None, session.interrupted)
+    combines = selection.combine != "one"
+    found = search_within(
+        task, zoo, selection.limits, top=LISTED if combines else TOP, look=selection.look
+    )
+    unlabelled = _unlabelled(selection, task)
+    starts = best_starts(found, zoo, TEACHERS if combines else 1)
+    found = replace(found, matches=found.matches[:TOP])
+    warnings = () if unlabelled is None else unlabelled.left_out
+    if combines and (why := _alone(starts, selection.limits, recipe, task)):
+        starts, warnings = starts[:1], (*warnings, f"nothing is combined: {why}")
+    session.recipe = _timed(recipe, selection.limits, starts, task)
+    session.run(dict(zip([BEST_MATCH, *(each.id for each in starts[1:])], starts, strict=True)))
+    if len(starts) > 1:
+        session.combine(starts[0], unlabelled)
+    session.run(named)
+    return FinetuneResult(task, zoo, tuple(session.runs), found, session.interrupted, warnings)
+
+
+def _unlabelled(selection: Selection, task: Task) -> Unlabelled | None:
+    return None if selection.unlabelled is None else read_unlabelled(selection.unlabelled, task)
+
+
+def _alone(
+    starts: Sequence[ZooEntry], limits: Constraints, recipe: Recipe, task: Task
+) -> str | None:
+    """Why several networks cannot be combined; None where they can."""
+    if len(starts) < 2:
+        return "the zoo has one network alone within the limits, and slices of it"
+    if limits.max_minutes is None or recipe.epochs is not None:
+        return None
+    least = minutes_of(shortest(task), starts[0].ref, task) / share_of_one(starts)
+    if least <= limits.max_minutes:
+        return None
+    return f"that takes {least:.1f} minutes at least, of {limits.max_minutes:g} that there are"
+
+
+def _timed(recipe: Recipe, limits: Constraints, starts: Sequence[ZooEntry], task: Task) -> Recipe:
+    """A recipe of as many epochs as minutes let in, where it names none and they are limited."""
+    if recipe.epochs is not None or limits.max_minutes is None:
+        return recipe
+    share = share_of_one(starts) if len(starts) > 1 else 1.0
+    return replace(recipe, epochs=epochs_within(share * limits.max_minutes, starts[0].ref, task))
 
 
 @dataclass(eq=False)
@@ -291,17 +370,41 @@ class _Session:
     interrupted: bool = False
 
     def run(self, chosen: Mapping[str, ZooEntry]) -> None:
+        """Fine-tune each network, under its label."""
         for label, entry in chosen.items():
-            try:
-                self.runs.append(Run.of(label, self._tuned(label, entry)))
-            except KeyboardInterrupt:
-                if not self.runs:
-                    raise
-                self.interrupted = True
-            if self.interrupted:
-                return
+            self._add(label, entry)
 
-    def _tuned(self, label: str, entry: ZooEntry) -> FineTuned:
+    def combine(self, entry: ZooEntry, unlabelled: Unlabelled | None) -> None:
+        """Let a network learn from all those fine-tuned so far, and put it before them."""
+        before = len(self.runs)
+        self._add(COMBINED, entry, [run.tuned for run in self.runs], unlabelled)
+        self.runs[:0] = self.runs[before:]
+        del self.runs[before + 1 :]
+
+    def _add(
+        self,
+        label: str,
+        entry: ZooEntry,
+        teachers: Sequence[FineTuned] = (),
+        unlabelled: Unlabelled | None = None,
+    ) -> None:
+        if self.interrupted:
+            return
+        try:
+            tuned = self._tuned(label, entry, teachers, unlabelled)
+            self.runs.append(Run.of(label, tuned))
+        except KeyboardInterrupt:
+            if not self.runs:
+                raise
+            self.interrupted = True
+
+    def _tuned(
+        self,
+        label: str,
+        entry: ZooEntry,
+        teachers: Sequence[FineTuned],
+        unlabelled: Unlabelled | None,
+    ) -> FineTuned:
         images = int((self.task.splits == 0).sum())
         begun = FinetuneStep(label, entry, self.recipe.passes(images))
         self._tell(begun)
@@ -310,6 +413,8 @@ class _Session:
             self.zoo,
             entry,
             self.recipe,
+            teachers=teachers,
+            unlabelled=unlabelled,
             on_epoch=lambda epoch: self._tell(replace(begun, epoch=epoch)),
             on_interrupt=self._ask,
         )

@@ -66,6 +66,22 @@ Look = Annotated[
         "none.",
     ),
 ]
+Combine = Annotated[
+    str,
+    typer.Option(
+        metavar="one|distil",
+        help="Fine-tune the best match alone, or the few best, and let the best learn from their "
+        "ensemble.",
+    ),
+]
+UnlabelledFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--unlabelled",
+        metavar="DIR",
+        help="With --combine distil: images without labels, which the ensemble says something of.",
+    ),
+]
 Layout = Annotated[
     str | None,
     typer.Option(

@@ -9,6 +9,7 @@ import typer
 from tans.cli import console, views
 from tans.cli.options import (
     Beside,
+    Combine,
     CsvFile,
     Data,
     DataOptions,
@@ -27,6 +28,7 @@ from tans.cli.options import (
     TopLabels,
     TrainingOptions,
     Tuned,
+    UnlabelledFolder,
     ZooPath,
     grouped,
     read_pixels,
@@ -105,6 +107,8 @@ def finetune(
     training: TrainingOptions,
     limits: LimitOptions,
     look: Look = 5,
+    combine: Combine = "one",
+    unlabelled: UnlabelledFolder = None,
     said: DataOptions,
     zoo: ZooPath = None,
     force: Force = False,
@@ -117,7 +121,9 @@ def finetune(
     from tans.workflow import Selection, finetune_best, output_warnings, reserved
     from tans.zoo.zoo import Zoo
 
-    selection = Selection(network, tuple(beside or ()), limits.constraints(), look)
+    selection = Selection(
+        network, tuple(beside or ()), limits.constraints(), look, combine, unlabelled
+    )
     console.warn_each([*output_warnings(data, output), *selection.warnings()])
     with reserved(output, force):
         opened = Zoo.open(zoo)
@@ -129,6 +135,7 @@ def finetune(
                 task, opened, selection, recipe, on_step=on_step, on_interrupt=views.wants_epoch
             )
         result.save(output)
+    console.warn_each(result.warnings)
     views.tell_finetune(result, output, as_json)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

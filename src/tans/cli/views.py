@@ -281,6 +281,7 @@ def describe_run(run: Run) -> dict[str, Any]:
     return {
         "label": run.label,
         "id": run.source,
+        "teachers": [entry.id for entry in tuned.teachers],
         "params": run.costs.params,
         "flops": run.costs.flops,
         "best_epoch": tuned.best_epoch,

@@ -96,14 +96,20 @@ def epochs_within(minutes: float, ref: NetworkRef, task: Task) -> int:
 
     No more than ``MOST_STEPS`` ask for, or the default recipe; no fewer than ``shortest``.
     """
-    counts, pace = _counts(task), cached_pace(ref)
-    flops = describe(ref).costs(len(task.classes), DEFAULT.deep_head).flops
-    most = max(DEFAULT.passes(counts[0]), MOST_STEPS // DEFAULT.steps(counts[0]))
+    images = _counts(task)[0]
+    most = max(DEFAULT.passes(images), MOST_STEPS // DEFAULT.steps(images))
     least = shortest(task)
     for epochs in range(most, least, -1):
-        if pace.minutes(flops, *replace(DEFAULT, epochs=epochs).seen(*counts)) <= minutes:
+        if minutes_of(epochs, ref, task) <= minutes:
             return epochs
     return least
+
+
+def minutes_of(epochs: int, ref: NetworkRef, task: Task) -> float:
+    """That a network's fine-tune of so many epochs takes on this device."""
+    flops = describe(ref).costs(len(task.classes), DEFAULT.deep_head).flops
+    seen = replace(DEFAULT, epochs=epochs).seen(*_counts(task))
+    return cached_pace(ref).minutes(flops, *seen)
 
 
 def _counts(task: Task) -> list[int]:

@@ -256,10 +256,20 @@ def making(task: Task, result: SearchResult | None, runs: Sequence[Run]) -> Html
         )
         for label, r in recipes.items()
     ]
+    facts += [
+        (f"{run.label} learnt from", "; ".join(f"{e.id}, {e.licence}" for e in run.tuned.teachers))
+        for run in runs
+        if run.tuned.teachers
+    ]
     terms = [join(tag("dt", name), tag("dd", value)) for name, value in facts]
+    kept = (
+        "its weights are their mean over the last steps"
+        if all(recipe.average for recipe in recipes.values())
+        else "the epoch was chosen on the validation images"
+    )
     method = (
-        "Each network was fine-tuned under a new head by SGD with one cosine decay; the epoch was "
-        "chosen on the validation images, and the test images were looked at once, at the end."
+        f"Each network was fine-tuned under a new head by SGD with one cosine decay; {kept}, and "
+        "the test images were looked at once, at the end."
     )
     return section("How it was made", tag("p", method), tag("dl", *terms))
 
