@@ -279,12 +279,12 @@ def finetune(
     loop = Loop(network, network.input, sgd(network, recipe), recipe)
     try:
         scores = _recorded(network, len(images) // recipe.steps(len(images)))
-        taught = _Taught(network, [folded(each) for each in teachers], unlabelled, recipe)
+        taught = _Taught(network, teachers, unlabelled, recipe) if teachers else None
 
         def objective(x: Tensor, y: Tensor, _: int) -> Tensor:
             given = scores(x)
             own = F.cross_entropy(given, y, weights)
-            return taught.loss(own, given, x) if teachers else own
+            return own if taught is None else taught.loss(own, given, x)
 
         loop.minimise(objective, images, labels, after_epoch, keeper.step)
     except KeyboardInterrupt:
@@ -376,7 +376,7 @@ class _Taught:
         unlabelled: Tensor | None,
         recipe: Recipe,
     ) -> None:
-        self.network, self.teachers = network, teachers
+        self.network, self.teachers = network, [folded(teacher) for teacher in teachers]
         self.unlabelled = None if unlabelled is None else _near(unlabelled)
         self.recipe, self.generator = recipe, torch.Generator().manual_seed(recipe.seed)
 
