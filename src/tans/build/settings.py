@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, field
 
 from tans.build.costing import check_counted
+from tans.build.generalist import GeneralistSettings
 from tans.build.plan.construct import BATCH, Budget
 from tans.build.plan.strategies import check_strategy
 from tans.networks.families.elastic.family import ELASTIC
@@ -40,6 +41,10 @@ class BuildSettings:
         )
     )
     """For distilling the elastic base, where no zoo to take it from is given."""
+    generalist: GeneralistSettings | None = None
+    """For letting the whole network learn all tasks before the base is distilled from it; it stays
+    ImageNet's where None. No task is unseen by such a base, so transfers onto these tasks say too
+    much of what it does on others."""
     base_weights: str | None = None
     """File or URL of published Once-for-All weights of the space, which are an elastic base as
     they are: nothing is distilled."""
