@@ -26,8 +26,8 @@ SMALL = BuildSettings(
     subnets=4,
     imagenet_resolutions=(48,),
     least_seen=1,
-    recipe=Recipe(epochs=1, batch_size=16),
-    base_recipe=Recipe(epochs=1, learning_rate=1e-3, batch_size=16),
+    recipe=Recipe(epochs=1, batch_size=16, clip=None),
+    base_recipe=Recipe(epochs=1, learning_rate=1e-3, batch_size=16, clip=None),
 )
 TRANSFERS = TransferSettings(Recipe(epochs=1, batch_size=8, seed=3), images=30, first=1, others=1)
 

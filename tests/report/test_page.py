@@ -22,6 +22,7 @@ from tans.tasks.findings import Findings
 from tans.tasks.task import Task, TaskCard
 from tans.training import Epoch, FineTuned, Recipe
 from tans.types import Costs, Match, ZooEntry
+from tans.zoo.zoo import asked_size
 
 NASTY = "<script>alert(\"x\")</script> & 'co'"
 
@@ -80,7 +81,7 @@ class FakeZoo:
 def make_entry(id: str) -> ZooEntry:
     return ZooEntry(
         id=id,
-        ref=ref_of(LITE0.smallest, int(id.partition("@")[2] or 64)),
+        ref=ref_of(LITE0.smallest, asked_size(id) or 64),
         origins=(id.partition("-")[0],),
         width=LITE0.features,
         body_params=1,
