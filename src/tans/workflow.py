@@ -313,11 +313,10 @@ def finetune_best(
     if selection.network:
         session.run(named)
         return FinetuneResult(task, zoo, tuple(session.runs), None, session.interrupted)
-    combines = selection.combine != "one"
+    combines, unlabelled = selection.combine != "one", _unlabelled(selection, task)
     found = search_within(
         task, zoo, selection.limits, top=LISTED if combines else TOP, look=selection.look
     )
-    unlabelled = _unlabelled(selection, task)
     starts = best_starts(found, zoo, TEACHERS if combines else 1)
     found = replace(found, matches=found.matches[:TOP])
     warnings = () if unlabelled is None else unlabelled.left_out

@@ -24,13 +24,13 @@ from tans_bench.experiments import (
 )
 from tans_bench.experiments.first_answers import experiment as first_answers
 from tans_bench.experiments.judged import experiment as answers
+from tans_bench.experiments.judged import generalist
 from tans_bench.runs.experiment import Experiment
 from tans_bench.studies import (
     building,
     copies,
     curves,
     distillation,
-    generalist,
     growth,
     heads,
     leave_one_family_out,

@@ -9,10 +9,9 @@ from typing import Any, cast
 import pytest
 
 from tans.build.generalist import GeneralistSettings
-from tans_bench.experiments.judged import field
+from tans_bench.experiments.judged import field, generalist
 from tans_bench.experiments.judged.jobs import Cell, Tuned
 from tans_bench.runs.results import Results
-from tans_bench.studies import generalist
 
 
 def test_gains_are_paired_by_task_and_seed(tmp_path: Path) -> None:
