@@ -226,6 +226,8 @@ def command(
     """In a process of its own: a command, with small settings; its standard error in a file."""
     os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
     os.dup2(2, 1)
+    # a run in the background of a shell ignores it, and so would this process
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     open_zoo = Zoo.open
 
