@@ -37,8 +37,7 @@ def converted(x: Tensor, given: InputSpec, wanted: InputSpec) -> Tensor:
     if wanted.size != given.size:
         side = (wanted.size, wanted.size)
         pixels = F.interpolate(pixels, side, mode="bilinear", antialias=True)
-    mean, std = torch.tensor([wanted.mean, wanted.std], device=x.device)[..., None, None]
-    return (pixels - mean) / std
+    return prepare(pixels, wanted)
 
 
 class DeepHead(nn.Linear):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
@@ -79,11 +78,10 @@ def generalist(stranger: bool, keep: float, bench: Bench) -> Network:
     return network
 
 
-@lru_cache(maxsize=4)
 def generalist_file(stranger: bool, keep: float, bench: Bench) -> Path:
     """File of its body's weights, trained once."""
     settings = GeneralistSettings(steps=STEPS, keep=keep)
-    name = f"generalist-{'strangers' if stranger else 'siblings'}-{keep}"
+    name = f"{'strangers' if stranger else 'siblings'}-{keep}-{STEPS}"
     file = cache_dir("generalists") / f"{name}.safetensors"
     if not file.exists():
         names = [
