@@ -68,6 +68,18 @@ def test_a_network_is_named_by_id_or_by_what_it_learnt(small_zoo: Zoo, red: ZooE
     assert (blue.task, blue.body_params) == ("blue", max(of_blue))
 
 
+def test_a_named_network_has_to_allow_commercial_use_where_that_is_asked_for(
+    small_zoo: Zoo, red: ZooEntry, tmp_path: Path
+) -> None:
+    assert red.id in Selection(red.id, commercial=True).named(small_zoo)  # CC0 and Apache
+    shutil.copytree(small_zoo.path, tmp_path / "zoo")
+    zoo = Zoo.open(tmp_path / "zoo")
+    zoo.add_entry(replace(red, licence="CC-BY-NC-4.0"))
+    with pytest.raises(InputError, match="CC-BY-NC-4.0.*commercial use was asked for"):
+        Selection(red.id, commercial=True).named(zoo)
+    assert red.id in Selection(red.id).named(zoo)
+
+
 def test_without_names_nothing_is_named(small_zoo: Zoo) -> None:
     assert Selection().named(small_zoo) == {}
 

@@ -7,7 +7,7 @@ asks of a network that learnt from it, no list decides; what is said here is no 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 
@@ -48,10 +48,22 @@ class LicenceChain:
         """Each licence once, the network's first."""
         return tuple(dict.fromkeys(licence for licence in astuple(self) if licence is not None))
 
+    def __str__(self) -> str:
+        """All of them, as one expression where each is one."""
+        return " AND ".join(f"({each})" if " OR " in each else each for each in self.all)
+
     @property
     def commercial(self) -> bool:
         """Whether all of them are known, and none forbids commercial use."""
         return all(map(allows_commercial, self.all))
+
+    @classmethod
+    def together(cls, chains: Sequence[LicenceChain]) -> LicenceChain:
+        """Of a network that came from several others, one at least."""
+        parts = zip(*map(astuple, chains), strict=True)
+        known = [[each for each in part if each is not None] for part in parts]
+        network, base, data = (joined(part) if part else None for part in known)
+        return cls(network or UNSTATED, base, data)
 
 
 def normalised(text: str) -> str:

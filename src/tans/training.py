@@ -38,6 +38,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tans.errors import InputError
 from tans.files import replacing
+from tans.licences import LicenceChain
 from tans.networks.batchnorm import folded, recalibrate
 from tans.networks.family import resized
 from tans.networks.features import image_features
@@ -196,6 +197,8 @@ class FineTuned:
     """What it began from; None for a network that is of no zoo."""
     teachers: tuple[ZooEntry, ...] = ()
     """What the networks began from that it learnt from beside the labels."""
+    licences: LicenceChain | None = None
+    """Of all that it came from, the task's own images left out; None for what is of no zoo."""
     calibration: Calibration = field(default_factory=Calibration)
     """What makes probabilities of the network's scores."""
 

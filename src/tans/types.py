@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
 
 from tans.errors import InputError
+from tans.licences import LicenceChain
 
 LARGEST_INPUT = 2048
 """Pixels a side of a network's input, at most: beyond it no memory holds what a layer makes."""
@@ -241,4 +242,5 @@ class Match:
     """Its upper end."""
     similarity: float
     """Cosine of query and model embeddings, in [-1, 1] (equation 6)."""
-    licence: str
+    licences: LicenceChain
+    """Of its weights, and of all that they came from."""

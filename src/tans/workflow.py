@@ -23,6 +23,7 @@ from tans.costs.limits import epochs_within, minutes_of, shortest
 from tans.errors import InputError, ZooError
 from tans.export.finetuned import check_writable, complete, save_finetuned
 from tans.files import alone, is_unfinished, sweep
+from tans.licences import LicenceChain
 from tans.meta import train as meta
 from tans.meta.calibrator import Calibrator, calibrate_zoo
 from tans.meta.data import MetaData
@@ -43,6 +44,7 @@ from tans.tasks.unlabelled import Unlabelled, read_unlabelled
 from tans.training import Epoch, FineTuned, Recipe, finetune
 from tans.types import Constraints, ZooEntry
 from tans.zoo.copy import copy_tasks, diverse_tasks
+from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
 from tans.zoo.verify import VerifyReport, verify_zoo
 from tans.zoo.zoo import CALIBRATOR, IMAGENET, Zoo
@@ -72,6 +74,8 @@ class Selection:
     """Of the search."""
     look: int = 5
     """Sources beside ImageNet that get the second look of the search."""
+    commercial: bool = False
+    """Only networks that may be used commercially, by all licences of what they came from."""
     combine: str = "one"
     """One of ``COMBINATIONS``."""
     unlabelled: str | Path | None = None
@@ -92,9 +96,20 @@ class Selection:
 
         Raises:
             ZooError: the zoo holds no such network.
+            InputError: only networks are asked for that may be used commercially, and the one that
+                is to be fine-tuned is none.
         """
         names = [self.network, *self.beside] if self.network else self.beside
-        return {_label(name): find_network(zoo, name) for name in names}
+        found = {_label(name): find_network(zoo, name) for name in names}
+        if self.network and self.commercial:
+            chain = Licensing.of(zoo).chain(found[_label(self.network)])
+            if not chain.commercial:
+                raise InputError(
+                    f"{self.network} came from what is under {chain}, and commercial use was asked "
+                    "for, which not all of that allows; name another network, or leave "
+                    "--commercial out"
+                )
+        return found
 
     def warnings(self) -> list[str]:
         """What is asked for and has no effect, a sentence each."""
@@ -242,10 +257,16 @@ def expected_curve(task: Task, zoo: str | Path | None = None) -> Curve:
 
 
 def search_within(
-    task: Task, zoo: Zoo, limits: Constraints, *, top: int = TOP, look: int = 5
+    task: Task,
+    zoo: Zoo,
+    limits: Constraints,
+    *,
+    commercial: bool = False,
+    top: int = TOP,
+    look: int = 5,
 ) -> SearchResult:
     """As ``tans.search.search``, which says more, with all limits in one object."""
-    return search(task, zoo, **asdict(limits), top=top, look=look)
+    return search(task, zoo, **asdict(limits), commercial=commercial, top=top, look=look)
 
 
 def finetune_entry(
@@ -280,7 +301,9 @@ def finetune_entry(
         on_interrupt=on_interrupt,
     )
     origins = tuple(teacher.entry for teacher in teachers if teacher.entry is not None)
-    return replace(tuned, entry=entry, teachers=origins)
+    licensing = Licensing.of(zoo)
+    licences = LicenceChain.together([licensing.chain(each) for each in (entry, *origins)])
+    return replace(tuned, entry=entry, teachers=origins, licences=licences)
 
 
 def finetune_best(
@@ -315,7 +338,12 @@ def finetune_best(
         return FinetuneResult(task, zoo, tuple(session.runs), None, session.interrupted)
     combines, unlabelled = selection.combine != "one", _unlabelled(selection, task)
     found = search_within(
-        task, zoo, selection.limits, top=LISTED if combines else TOP, look=selection.look
+        task,
+        zoo,
+        selection.limits,
+        commercial=selection.commercial,
+        top=LISTED if combines else TOP,
+        look=selection.look,
     )
     starts = best_starts(found, zoo, TEACHERS if combines else 1)
     found = replace(found, matches=found.matches[:TOP])

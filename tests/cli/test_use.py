@@ -13,6 +13,7 @@ from PIL import Image
 from tans.cli import console
 from tans.costs import limits
 from tans.costs.pace import Pace
+from tans.licences import allows_commercial
 from tans.zoo.zoo import Zoo
 from tests.cli.conftest import Run, assert_fails
 from tests.small_zoo import drawn_task
@@ -96,14 +97,14 @@ def test_search_json(run: Run, dataset: Path) -> None:
     assert answer.code == 0
     assert set(answer.json) == {
         "matches", "embedding_s", "search_s", "look_s", "looks", "related", "latency_error",
-        "epochs", "shortened", "data",
+        "epochs", "shortened", "forbidden", "data",
     }  # fmt: skip
     matches = answer.json["matches"]
     assert len(matches) == 4
     for match in matches:
         assert set(match) == {
             "id", "task", "params", "flops", "resolution", "latency_ms", "minutes",
-            "predicted_accuracy", "low", "high", "similarity", "licence",
+            "predicted_accuracy", "low", "high", "similarity", "licences",
         }  # fmt: skip
         assert isinstance(match["params"], int)
         assert 0 < match["params"] <= 2_500_000
@@ -118,6 +119,15 @@ def test_search_table(run: Run, dataset: Path) -> None:
     assert "params" in answer.out
     assert "Embedded the images in" in answer.out
     assert f"Next: tans finetune {dataset} --network " in answer.out
+
+
+def test_only_what_may_be_used_commercially(run: Run, dataset: Path) -> None:
+    found = run("search", dataset, "--commercial", "--top", 10_000, "--look", 0, "--json").json
+    assert found["forbidden"] > 0
+    told = [match["licences"].values() for match in found["matches"]]
+    assert all(allows_commercial(each) for part in told for each in part if each is not None)
+    answer = run("search", dataset, "--commercial", "--look", 0)
+    assert f"{found['forbidden']} networks are left out: a licence" in " ".join(answer.out.split())
 
 
 def test_nothing_fits(run: Run, dataset: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tans.cli import console, views
+from tans.licences import LicenceChain
 from tans.report import Run
 from tans.search import Look, SearchResult
 from tans.types import Match
@@ -26,7 +27,7 @@ MATCH = Match(
     low=0.8,
     high=0.92,
     similarity=0.73,
-    licence="OFL-1.1",
+    licences=LicenceChain("OFL-1.1", data="CC-BY-4.0"),
 )
 LOOKS = (Look("script-0badcafe", "script", 64, 0.5), Look("imagenet-1", "imagenet", 64, 0.25))
 

@@ -34,6 +34,9 @@ def test_zoo_list_and_show(run: Run) -> None:
     assert whole["params"] > 4_600_000  # EfficientNet-Lite0 with its 1000 classes
     shown = run("zoo", "show", whole["id"], "--json").json
     assert {name: shown[name] for name in whole} == whole
+    assert shown["data_licence"] is None
+    own = run("zoo", "show", next(e["id"] for e in entries if e["task"] == "flags"), "--json").json
+    assert (own["base_licence"], own["data_licence"]) == (whole["licence"], own["licence"])
     assert whole["id"] in run("zoo", "show", whole["id"]).out
     assert "imagenet" in run("zoo", "list").out
     assert whole["id"] in run("zoo", "list", "--task", "imagenet").out

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
+from tans.licences import LicenceChain
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
 from tans.report import Run, write_check, write_report
@@ -139,7 +140,7 @@ def make_match(id: str, task: str = "script", latency: float | None = None) -> M
         low=None,
         high=None,
         similarity=0.7312,
-        licence="OFL-1.1",
+        licences=LicenceChain("OFL-1.1"),
     )
 
 

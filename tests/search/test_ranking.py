@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tans.errors import InputError, LimitError, ZooError
+from tans.licences import UNSTATED
 from tans.networks.family import describe
 from tans.search import search
 from tans.search.ranking import SearchResult
 from tans.tasks.task import Task
 from tans.types import NetworkRef
+from tans.zoo.licensing import Licensing
 from tans.zoo.zoo import Zoo
 from tests.small_zoo import drawn_task
 
@@ -27,7 +29,25 @@ def test_costs_are_those_of_the_network_with_the_users_head(small_zoo: Zoo) -> N
         assert network.input.size == match.resolution
         costs = describe(network.ref).costs(len(QUERY.classes), deep=True)
         assert match.flops == costs.flops
-        assert match.licence == small_zoo.entry(match.id).licence
+        assert match.licences == Licensing.of(small_zoo).chain(small_zoo.entry(match.id))
+
+
+def test_what_forbids_commercial_use_or_is_unknown_is_left_out(
+    small_zoo: Zoo, tmp_path: Path
+) -> None:
+    shutil.copytree(small_zoo.path, tmp_path / "zoo")
+    zoo = Zoo.open(tmp_path / "zoo")
+    for task, licence in (("red", "CC-BY-NC-SA-4.0"), ("blue", UNSTATED)):
+        zoo.add_entries([replace(e, licence=licence) for e in zoo.entries(task=task)])
+    found = search(QUERY, zoo, commercial=True, top=10_000)
+    assert {match.task for match in found} == {"imagenet"}
+    assert found.forbidden == len(zoo.entries()) - len(found)
+    assert search(QUERY, zoo, top=10_000).forbidden == 0
+    with pytest.raises(LimitError, match=r"nearest limit that one would fit is max_params \d+"):
+        search(QUERY, zoo, commercial=True, max_params=1000)
+    zoo.add_entries([replace(e, licence="NPOSL-3.0") for e in zoo.entries()])
+    with pytest.raises(LimitError, match="none of .* allows commercial use"):
+        search(QUERY, zoo, commercial=True)
 
 
 def test_matches_are_the_most_similar_in_order_of_predicted_accuracy(small_zoo: Zoo) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tans.errors import InputError
+from tans.licences import normalised
 from tans_bench.errors import SourceError
 from tans_bench.runs.roles import FORMERLY_SEALED
 from tans_bench.sources import registry
@@ -33,7 +34,7 @@ def test_no_class_occurs_in_two_tasks() -> None:
 def test_tasks_have_two_to_twenty_classes_and_a_licence() -> None:
     for source in sources():
         assert 2 <= len(source.classes) <= 20, source.name
-        assert source.licence, source.name
+        assert normalised(source.licence) == source.licence, source.name
         assert source.made, source.name
 
 

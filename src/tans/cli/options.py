@@ -57,6 +57,14 @@ MaxMinutes = Annotated[
         help="Most minutes for a fine-tune by the default recipe on this device, calibrated once.",
     ),
 ]
+Commercial = Annotated[
+    bool,
+    typer.Option(
+        "--commercial",
+        help="Leave out networks of which a licence, of weights, base or images, forbids "
+        "commercial use or is not known.",
+    ),
+]
 Look = Annotated[
     int,
     typer.Option(

@@ -10,6 +10,7 @@ from tans.cli import console, views
 from tans.cli.options import (
     Beside,
     Combine,
+    Commercial,
     CsvFile,
     Data,
     DataOptions,
@@ -73,6 +74,7 @@ def search(
     data: Data,
     *,
     limits: LimitOptions,
+    commercial: Commercial = False,
     look: Look = 5,
     top: Top = 10,
     said: DataOptions,
@@ -85,7 +87,9 @@ def search(
 
     opened = Zoo.open(zoo)
     task = views.read_data(data, said.overrides())
-    result = search_within(task, opened, limits.constraints(), top=top, look=look)
+    result = search_within(
+        task, opened, limits.constraints(), commercial=commercial, top=top, look=look
+    )
     if as_json:
         console.emit(views.describe_search(result, task))
         return
@@ -106,6 +110,7 @@ def finetune(
     beside: Beside = None,
     training: TrainingOptions,
     limits: LimitOptions,
+    commercial: Commercial = False,
     look: Look = 5,
     combine: Combine = "one",
     unlabelled: UnlabelledFolder = None,
@@ -122,7 +127,7 @@ def finetune(
     from tans.zoo.zoo import Zoo
 
     selection = Selection(
-        network, tuple(beside or ()), limits.constraints(), look, combine, unlabelled
+        network, tuple(beside or ()), limits.constraints(), look, commercial, combine, unlabelled
     )
     console.warn_each([*output_warnings(data, output), *selection.warnings()])
     with reserved(output, force):

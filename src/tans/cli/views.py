@@ -250,6 +250,7 @@ def tell_finetune(result: FinetuneResult, folder: Path, as_json: bool) -> None:
     show_runs(result.runs, result.task.name)
     if result.search is not None:
         say_shortened(result.search)
+        say_forbidden(result.search)
         say_related(result.search)
     console.say(f"Wrote {folder}/model.safetensors, model.json and report.html")
     console.say(f"Next: tans predict {shlex.quote(str(folder))} IMAGES")
@@ -328,7 +329,17 @@ def show_matches(result: SearchResult, name: str) -> None:
         f"{brackets if result[0].low is not None else ''}."
     )
     say_shortened(result)
+    say_forbidden(result)
     say_related(result)
+
+
+def say_forbidden(result: SearchResult) -> None:
+    """Say how many networks were left out for their licences."""
+    if result.forbidden:
+        console.say(
+            f"{result.forbidden:,} networks are left out: a licence of what they came from forbids "
+            "commercial use, or is not known."
+        )
 
 
 def say_shortened(result: SearchResult) -> None:
@@ -363,7 +374,7 @@ def _columns(result: SearchResult) -> Iterator[tuple[str, Cell]]:
         yield ">minutes", lambda _, match: f"{match.minutes:.1f}"
     yield ">predicted", lambda _, match: _predicted(match)
     yield ">similarity", lambda _, match: f"{match.similarity:.2f}"
-    yield "licence", lambda _, match: _shortened(match.licence)
+    yield "licence", lambda _, match: _shortened(str(match.licences))
 
 
 def _predicted(match: Match) -> str:

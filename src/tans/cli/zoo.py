@@ -62,13 +62,17 @@ def zoo_list(task: SourceTask = None, zoo: ZooPath = None, as_json: Json = False
 @app.command("show")
 def zoo_show(id: EntryId, zoo: ZooPath = None, as_json: Json = False) -> None:
     """Show one network: costs, architecture, accuracy, and where its task comes from."""
+    from tans.zoo.licensing import Licensing
     from tans.zoo.zoo import Zoo
 
     opened = Zoo.open(zoo)
     entry = opened.entry(id)
     task = opened.task(entry.task)
     (described,) = views.describe_entries(opened, [entry])
-    described |= {"val_accuracy": entry.val_accuracy, "classes": list(task.classes), **task.card}
+    chain = Licensing.of(opened).chain(entry)
+    card = {name: value for name, value in task.card.items() if name != "licence"}
+    described |= {"val_accuracy": entry.val_accuracy, "classes": list(task.classes), **card}
+    described |= {"base_licence": chain.base, "data_licence": chain.data}
     if as_json:
         console.emit(described)
         return

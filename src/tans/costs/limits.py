@@ -117,15 +117,23 @@ def _counts(task: Task) -> list[int]:
     return torch.bincount(task.splits, minlength=len(SPLITS)).tolist()
 
 
-def fits(costs: dict[str, Array], limits: Constraints) -> NDArray[np.bool_]:
+def fits(
+    costs: dict[str, Array], limits: Constraints, free: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
     """Mask of networks within every limit.
+
+    Args:
+        free: mask of those that come into question at all; all when None.
 
     Raises:
         LimitError: the mask would be empty.
     """
     found = allowed(costs, limits)
+    found = found if free is None else found & free
     if found.any():
         return found
+    if free is not None:  # what is named next has to fit
+        costs = {name: needed[free] for name, needed in costs.items()}
     within = _within(costs, limits)
     asked = ", ".join(f"{name} {vars(limits)[name]:g}" for name in within)
     raise LimitError(f"no network here fits {asked}; {_nearest_limit(costs, within)}")

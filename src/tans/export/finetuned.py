@@ -259,6 +259,7 @@ def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
             "entry": None if tuned.entry is None else tuned.entry.id,
             "licence": None if tuned.entry is None else tuned.entry.licence,
         },
+        "licences": None if tuned.licences is None else asdict(tuned.licences),
         "teachers": [{"entry": each.id, "licence": each.licence} for each in tuned.teachers],
         "recipe": asdict(tuned.recipe),
     }

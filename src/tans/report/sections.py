@@ -246,6 +246,11 @@ def making(task: Task, result: SearchResult | None, runs: Sequence[Run]) -> Html
         ("Reading", "; ".join(task.found.reading.words()) or "8 bits for each colour"),
         ("Training images", f"read from {task.card.source}; licence {task.card.licence}"),
     ]
+    facts += [
+        (f"Licences of what {run.label} came from", str(run.tuned.licences))
+        for run in runs
+        if run.tuned.licences is not None
+    ]
     recipes = {run.label: run.tuned.recipe for run in runs}
     if len(set(recipes.values())) == 1:
         recipes = {"every run": next(iter(recipes.values()))}
@@ -382,7 +387,7 @@ def _ranked(place: int, match: Match, asked: Sequence[str]) -> list[object]:
         *("" if value is None else f"{value:.1f} {unit}" for value, unit in known),
         join(bar(match.predicted_accuracy), _expected(match)),
         f"{match.similarity:.3f}",
-        match.licence,
+        str(match.licences),
     ]
 
 

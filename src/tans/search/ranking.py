@@ -29,6 +29,7 @@ from tans.search.look import IMAGES as LOOKED_AT
 from tans.search.look import Look, look_larger, second_look
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
+from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, VECTORS, Zoo, at_size
 
@@ -55,6 +56,9 @@ class SearchResult(Sequence[Match]):
     """Of the default fine-tune, which accuracies are predicted for."""
     shortened: int | None = None
     """Epochs that minutes are limited for, where nothing fits for as many as usual."""
+    forbidden: int = 0
+    """Networks left out, since a licence of what they came from forbids commercial use, or none is
+    known."""
 
     def __len__(self) -> int:
         return len(self.matches)
@@ -117,6 +121,7 @@ def search(
     max_flops: float | None = None,
     max_latency_ms: float | None = None,
     max_minutes: float | None = None,
+    commercial: bool = False,
     top: int = 10,
     look: int = 5,
 ) -> SearchResult:
@@ -133,12 +138,15 @@ def search(
         max_latency_ms: for one image on this device, calibrated on first use.
         max_minutes: for a fine-tune by the default recipe on this device, likewise; for a shorter
             one where no network fits.
+        commercial: leave out networks of which a licence, of weights, base or images, forbids
+            commercial use or is not known.
         top: matches to return, at most.
         look: sources beside ImageNet that get the second look; with 0 the embeddings alone rank.
 
     Raises:
         InputError: a limit or ``top`` is not positive, or ``look`` is negative.
-        LimitError: no stored network fits; names the nearest limit that one would.
+        LimitError: no stored network fits, and the message names the nearest limit that one would;
+            or none allows commercial use.
         ZooError: the zoo holds no retrieval model, or what is read of it is damaged.
     """
     if top < 1 or look < 0:
@@ -147,6 +155,8 @@ def search(
     retriever, calibrator = Retriever.load(zoo.retrieval), Calibrator.load(zoo.retrieval)
     entries = zoo.entries(vectors=False)
     zoo.check_tasks(entries)
+    licensing = Licensing.of(zoo, entries)
+    free = _free(entries, licensing) if commercial else np.ones(len(entries), dtype=bool)
     models = _embeddings(retriever, zoo, entries)  # (N, d)
     network = zoo.query_network()
     costs, error = costs_of(entries, task, limits)
@@ -155,7 +165,7 @@ def search(
     query = retriever.encode_query(image_features(network, images), labels)  # (d,)
     embedded = time.perf_counter()
     usual = DEFAULT.passes(int((task.splits == 0).sum()))
-    costs, within, epochs = _within(costs, entries, task, limits)
+    costs, within, epochs = _within(costs, entries, task, limits, free)
     stored = _Candidates(
         tuple(entries),
         costs,
@@ -179,7 +189,7 @@ def search(
     score = found.predicted if found.score is None else found.score
     best = found.take(np.argsort(-score, kind="stable")[:top])
     return SearchResult(
-        _matches(best),
+        _matches(best, licensing),
         embedding_s=embedded - began,
         search_s=ranked - embedded,
         look_s=looked - ranked if looks else 0.0,
@@ -188,18 +198,42 @@ def search(
         latency_error=error,
         epochs=usual,
         shortened=epochs,
+        forbidden=int((~free).sum()),
     )
 
 
+def _free(entries: Sequence[ZooEntry], licensing: Licensing) -> NDArray[np.bool_]:
+    """Mask of the networks that may be used commercially.
+
+    Raises:
+        LimitError: it would be empty.
+    """
+    found = np.array([licensing.chain(entry).commercial for entry in entries], dtype=bool)
+    if not found.any():
+        raise LimitError(
+            f"none of {len(entries)} networks allows commercial use by all licences of what it "
+            "came from; search without --commercial, or give another zoo"
+        )
+    return found
+
+
 def _within(
-    costs: dict[str, Array], entries: Sequence[ZooEntry], task: Task, limits: Constraints
+    costs: dict[str, Array],
+    entries: Sequence[ZooEntry],
+    task: Task,
+    limits: Constraints,
+    free: NDArray[np.bool_],
 ) -> tuple[dict[str, Array], NDArray[np.bool_], int | None]:
-    """Costs, which entries fit, and epochs where nothing fits for as many as usual."""
+    """Costs, which entries fit, and epochs where nothing fits for as many as usual.
+
+    Args:
+        free: mask of those that are not left out.
+    """
     try:
-        return costs, fits(costs, limits), None
+        return costs, fits(costs, limits, free), None
     except LimitError:
         costs = shortened(costs, [entry.ref for entry in entries], task)
-        return costs, fits(costs, limits), shortest(task)
+        return costs, fits(costs, limits, free), shortest(task)
 
 
 def _embeddings(retriever: Retriever, zoo: Zoo, entries: Sequence[ZooEntry]) -> Tensor:
@@ -281,7 +315,7 @@ def _expected(
     )
 
 
-def _matches(best: _Candidates) -> tuple[Match, ...]:
+def _matches(best: _Candidates, licensing: Licensing) -> tuple[Match, ...]:
     return tuple(
         Match(
             id=entry.id,
@@ -295,7 +329,7 @@ def _matches(best: _Candidates) -> tuple[Match, ...]:
             low=_known(best.low, row),
             high=_known(best.high, row),
             similarity=float(best.similarity[row]),
-            licence=entry.licence,
+            licences=licensing.chain(entry),
         )
         for row, entry in enumerate(best.entries)
     )

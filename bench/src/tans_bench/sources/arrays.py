@@ -163,7 +163,7 @@ SOURCES = (
         name="digits-optical",
         role="train",
         family="handwriting",
-        licence="BSD-3-Clause, data CC-BY-4.0",
+        licence="BSD-3-Clause AND CC-BY-4.0",
         packages=("pypi:scikit-learn==1.7.2",),
         classes=tuple(f"optical digit {digit}" for digit in range(10)),
         draw=optical_digits,

@@ -92,6 +92,6 @@ LICENCES = "OFL-1.1 AND Bitstream-Vera AND GPL-3.0-or-later WITH Font-exception-
 ARABIC_LICENCES = "GPL-2.0-only AND OFL-1.1 AND GPL-2.0-or-later WITH Font-exception-2.0"
 CHINESE_LICENCES = "OFL-1.1 AND GPL-2.0-or-later AND IPA AND Arphic-1999"
 HANGUL_LICENCES = "OFL-1.1 AND GPL-2.0-or-later AND Artistic-2.0"
-MATHS_LICENCES = f"{LICENCES} AND GFL"
+MATHS_LICENCES = f"{LICENCES} AND LicenseRef-GUST-Font-License"
 WORLD_LICENCES = "OFL-1.1 AND GPL-2.0-or-later WITH Font-exception-2.0 AND Bitstream-Vera"
 """The commonest; each package names its own in its copyright file."""

