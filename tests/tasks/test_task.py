@@ -60,6 +60,17 @@ def same(one, other):
     )
 
 
+def test_the_licence_of_images_is_what_their_owner_says(tmp_path):
+    folder = folder_of(tmp_path / "pets", {"dog": 10, "a cat": 5})
+    said = Overrides(licence="cc-by-4.0")
+    task = Task.from_path(folder, overrides=said)
+    assert task.card.licence == "CC-BY-4.0"
+    Task.from_folder(folder).save(tmp_path / "saved")
+    assert Task.from_path(tmp_path / "saved", overrides=said).card == task.card
+    with pytest.raises(InputError, match="no SPDX licence"):
+        Overrides(licence="mine")
+
+
 def test_a_folder_becomes_a_task_with_sorted_classes(tmp_path):
     task = Task.from_folder(folder_of(tmp_path / "pets", {"dog": 10, "a cat": 5}))
     assert (task.name, task.classes, len(task)) == ("pets", ("a cat", "dog"), 15)

@@ -131,6 +131,14 @@ LabelsAsIs = Annotated[
         help="Take labels as written, also nan, and 1 beside 1.0 or Cat beside cat.",
     ),
 ]
+DataLicence = Annotated[
+    str | None,
+    typer.Option(
+        "--licence",
+        metavar="SPDX",
+        help="Licence of the images, such as CC-BY-4.0 or LicenseRef-NAME; unstated if not given.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Workers = Annotated[
@@ -355,6 +363,7 @@ class DataOptions:
     ranges: Ranges = None
     max_pixels: MaxPixels = None
     labels_as_is: LabelsAsIs = False
+    licence: DataLicence = None
 
     def overrides(self) -> Overrides:
         """In the form that a reader takes.
@@ -365,7 +374,14 @@ class DataOptions:
         from tans.tasks.findings import Overrides
 
         ranges, pixels = read_ranges(self.ranges), read_pixels(self.max_pixels)
-        return Overrides(self.layout, _splits(self.split), ranges, pixels, self.labels_as_is)
+        return Overrides(
+            layout=self.layout,
+            split=_splits(self.split),
+            ranges=ranges,
+            max_pixels=pixels,
+            labels_as_is=self.labels_as_is,
+            licence=self.licence,
+        )
 
 
 @dataclass(frozen=True)

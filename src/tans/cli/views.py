@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tans.cli import console
 from tans.errors import InputError
+from tans.licences import UNSTATED
 
 if TYPE_CHECKING:
     from tans.export.classifier import Prediction
@@ -331,6 +332,16 @@ def show_matches(result: SearchResult, name: str) -> None:
     say_shortened(result)
     say_forbidden(result)
     say_related(result)
+
+
+def unstated(tasks: Sequence[Task]) -> list[str]:
+    """What follows for a zoo where licences of images are not stated, a sentence each."""
+    return [
+        f"{task.name}: the licence of its images is unstated, so --commercial will leave its "
+        "networks out; state it with --licence"
+        for task in tasks
+        if task.card.licence == UNSTATED
+    ]
 
 
 def say_forbidden(result: SearchResult) -> None:

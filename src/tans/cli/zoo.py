@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import asdict, replace
+from functools import partial
 
 import typer
 
@@ -15,6 +16,7 @@ from tans.cli.options import (
     ChoiceOptions,
     CopyPath,
     CrewOptions,
+    DataLicence,
     Diverse,
     EntryId,
     Json,
@@ -97,6 +99,7 @@ def zoo_build(
     base_weights: BaseWeights = None,
     choosing: ChoiceOptions,
     working: CrewOptions,
+    licence: DataLicence = None,
     seed: Seed = 0,
 ) -> None:
     """Build a zoo, or go on with one that was stopped."""
@@ -105,6 +108,7 @@ def zoo_build(
     if choosing.strategy is None or choosing.cost == "flops":
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from tans import workflow
+    from tans.tasks.findings import Overrides
 
     settings = workflow.BuildSettings(
         space=space, base_weights=base_weights, subnets=subnets, seed=seed
@@ -113,9 +117,11 @@ def zoo_build(
     choice = workflow.choose_pairs(**vars(choosing), on_cluster=working.ray is not None)
     gathered = workflow.gather_crew(**vars(working))
     base = workflow.find_base(path, settings, new_base)
+    read = partial(read_task, overrides=Overrides(licence=licence))
     began = time.perf_counter()
     with gathered as crew, views.build_bar(path) as show:
-        given = list(workflow.read_tasks(tasks, read_task, console.warn))
+        given = list(workflow.read_tasks(tasks, read, console.warn))
+        console.warn_each(views.unstated(given))
         made = workflow.build(
             path, given, settings, crew, choice=choice, base_from=base, on_progress=show
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tans.licences import normalised
 from tans.tasks.reading import Range, Reading
 
 NAMED = 5
@@ -29,6 +30,12 @@ class Overrides:
     """Of a picture, at most; Pillow's limit of 89 million when None."""
     labels_as_is: bool = False
     """Take labels as they are written, also ``nan``, and ``1`` beside ``1.0``."""
+    licence: str | None = None
+    """Of the images, an SPDX expression; unstated when None."""
+
+    def __post_init__(self) -> None:
+        if self.licence is not None:
+            object.__setattr__(self, "licence", normalised(self.licence))
 
 
 @dataclass(frozen=True)

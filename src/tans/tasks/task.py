@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tans.errors import InputError, TaskError
 from tans.files import Fields, Manifest, check_file, read_file, replacing, write_file
+from tans.licences import UNSTATED
 from tans.tasks.copies import keep_together
 from tans.tasks.decoding import DAMAGED
 from tans.tasks.findings import Findings, Overrides
@@ -120,12 +121,15 @@ class Task:
         path = Path(path).expanduser()
         if path.is_dir():
             if (path / "task.json").is_file():
-                if overrides not in (None, Overrides()):
+                said = overrides or Overrides()
+                if replace(said, licence=None) != Overrides():
                     raise TaskError(
                         f"{path} is a saved task, whose images are read already; leave out what "
                         "says how to read them, or give the images"
                     )
-                return cls.load(path)
+                saved = cls.load(path)
+                licence = said.licence or saved.card.licence
+                return replace(saved, card=replace(saved.card, licence=licence))
             return cls.from_folder(path, name=name, seed=seed, overrides=overrides)
         if path.suffix.lower() in TABLES:
             return cls.from_csv(path, name=name, seed=seed, overrides=overrides)
@@ -147,7 +151,7 @@ class Task:
                 mean is not clear.
         """
         path = Path(path).expanduser()
-        card = TaskCard(path.resolve().name, "", "unstated", "read from a folder of class folders")
+        card = TaskCard(path.resolve().name, "", UNSTATED, "read from a folder of class folders")
         return cls._of(find_images(path, overrides), name or card.source, card, seed, overrides)
 
     @classmethod
@@ -168,7 +172,7 @@ class Task:
             TaskError: the table cannot be read, or its images cannot make a task.
         """
         path = Path(path).expanduser()
-        card = TaskCard(path.name, "", "unstated", "read from a table of paths and labels")
+        card = TaskCard(path.name, "", UNSTATED, "read from a table of paths and labels")
         found = read_table(path, Path(root).expanduser() if root else path.parent, overrides)
         return cls._of(found, name or path.stem, card, seed, overrides)
 
@@ -356,7 +360,9 @@ class Task:
         cls, found: Found, name: str, card: TaskCard, seed: int, overrides: Overrides | None
     ) -> Task:
         """Task of the files that were found."""
-        read = read_records(found, name, overrides or Overrides(), seed)
+        overrides = overrides or Overrides()
+        read = read_records(found, name, overrides, seed)
+        card = replace(card, licence=overrides.licence or card.licence)
         parts = (read.pixels, read.labels, read.splits, card, read.groups, read.found, read.keys)
         return cls(name, read.classes, *parts)
 
