@@ -119,7 +119,7 @@ def test_page_has_it_with_the_seconds_and_the_interval(tmp_path: Path) -> None:
     assert "Why this network" in text
     assert "81.5% (70 to 90)" in text
     assert "2.2 min" in text
-    assert "12.3 s for a second look at 3 of them" in text
+    assert "12.3 s for a second look at 3 of them, " in text
 
 
 def test_pictures_of_imagenet_are_never_those_of_its_distillation(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch.utils.flop_counter import FlopCounterMode
 
 from tans.costs import limits
 from tans.costs.pace import Pace
 from tans.errors import ZooError
 from tans.meta.calibrator import FILE, Calibrator
 from tans.meta.evidence import COLUMNS
+from tans.networks.family import describe
 from tans.search import SearchResult, look, search
 from tans.search.look import second_look
 from tans.types import Match, NetworkRef
@@ -224,3 +226,16 @@ def test_a_damaged_judge_is_an_error(judged: Judged) -> None:
     (zoo.retrieval / FILE).write_text("{}")
     with pytest.raises(ZooError, match="tans train"):
         search(QUERY, zoo)
+
+
+def test_a_look_costs_at_most_three_passes_of_the_images_that_it_sees(small_zoo: Zoo) -> None:
+    entry = Sources.of(small_zoo).base
+    with FlopCounterMode(display=False) as counter:
+        second_look(QUERY, small_zoo, [entry])
+    images = min(look.IMAGES, int((QUERY.splits == 0).sum()))
+    one = describe(entry.ref).body_flops  # multiply-adds, which the counter takes for two
+    assert one * images < counter.get_total_flops() / 2 <= 3 * one * images
+    told = search(QUERY, small_zoo)
+    assert told.look_share(0.0) == 0.0  # nothing was looked at
+    looked = replace(told, embedding_s=1.0, search_s=1.0, look_s=2.0)
+    assert looked.look_share(4.0) == 0.25

@@ -253,8 +253,19 @@ def tell_finetune(result: FinetuneResult, folder: Path, as_json: bool) -> None:
         say_shortened(result.search)
         say_forbidden(result.search)
         say_related(result.search)
+        say_look_share(result)
     console.say(f"Wrote {folder}/model.safetensors, model.json and report.html")
     console.say(f"Next: tans predict {shlex.quote(str(folder))} IMAGES")
+
+
+def say_look_share(result: FinetuneResult) -> None:
+    """Say what part of the time the second look took."""
+    if result.search is not None and result.search.looks:
+        share = result.search.look_share(result.best.seconds)
+        console.say(
+            f"The second look at {len(result.search.looks)} networks took {share:.0%} of search "
+            "and training."
+        )
 
 
 def describe_finetune(result: FinetuneResult, folder: Path) -> dict[str, Any]:

@@ -241,7 +241,7 @@ def making(task: Task, result: SearchResult | None, runs: Sequence[Run]) -> Html
             f"tans {tans_version()}, torch {torch.__version__}, Python {platform.python_version()}",
         ),
         ("Device", f"{platform.machine()}, {torch.get_num_threads()} threads"),
-        ("Search", _search_times(result)),
+        ("Search", _search_times(result, runs[0].tuned.seconds)),
         ("Probabilities", runs[0].tuned.calibration.words()),
         ("Reading", "; ".join(task.found.reading.words()) or "8 bits for each colour"),
         ("Training images", f"read from {task.card.source}; licence {task.card.licence}"),
@@ -445,7 +445,7 @@ def _line(run: Run, across: Sequence[float]) -> Line:
     return Line(run.label, tuple(zip(across, heights, strict=True)), kept)
 
 
-def _search_times(result: SearchResult | None) -> str:
+def _search_times(result: SearchResult | None, training_s: float) -> str:
     if result is None:
         return "none: the network was named"
     times = (
@@ -453,7 +453,8 @@ def _search_times(result: SearchResult | None) -> str:
         f"{1e3 * result.search_s:.1f} ms to rank the networks"
     )
     if result.looks:
-        times += f", {result.look_s:.1f} s for a second look at {len(result.looks)} of them"
+        times += f", {result.look_s:.1f} s for a second look at {len(result.looks)} of them, "
+        times += f"{result.look_share(training_s):.0%} of search and training"
     return times
 
 

@@ -60,6 +60,10 @@ class SearchResult(Sequence[Match]):
     """Networks left out, since a licence of what they came from forbids commercial use, or none is
     known."""
 
+    def look_share(self, training_s: float) -> float:
+        """What the second look takes of the whole, a training of so many seconds after it."""
+        return self.look_s / (self.embedding_s + self.search_s + self.look_s + training_s)
+
     def __len__(self) -> int:
         return len(self.matches)
 
