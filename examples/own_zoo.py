@@ -2,7 +2,7 @@
 
     python examples/own_zoo.py FOLDER FOLDER FOLDER --new FOLDER
 
-Each folder holds a folder of images for each class. Without folders, three sets of the Greek letters
+Each folder holds a folder of images for each class. Without folders, three sets of Greek letters
 beside this script stand for datasets, and a fourth for the new one.
 """
 
