@@ -6,6 +6,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import pytest
 import torch
 from PIL import Image
@@ -306,3 +307,14 @@ def test_an_interrupt_offers_the_best_epoch_so_far(
 
 def _interrupted(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_a_dataset_elsewhere_is_named_by_its_address(run: Run, dataset: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.put(str(dataset), "/elsewhere", recursive=True)
+    here, there = (
+        run("check", place, "--no-curve", "--json") for place in (dataset, "memory://elsewhere")
+    )
+    assert there.code == 0
+    assert there.json["data"]["classes"] == here.json["data"]["classes"]
+    assert_fails(run("check", "nowhere://images"), "nowhere://images cannot be reached")

@@ -26,6 +26,11 @@ def scene(seed: int, height: int = 48, width: int = 64) -> NDArray[np.float64]:
     return patches
 
 
+def picture(seed: int) -> Image.Image:
+    """A scene of 8 bits, in memory."""
+    return Image.fromarray((scene(seed) * 255).round().astype(np.uint8))
+
+
 def photo(seed: int, height: int = 150, width: int = 200) -> NDArray[np.float64]:
     """Light and shade of all sizes in two colours, as photos have, below 0.9, (h, w, 3)."""
     draw = np.random.default_rng(seed)

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from tans.training import Recipe
 
 Data = Annotated[
-    Path,
+    str,
     typer.Argument(
         metavar="DATA",
-        help="Folder with one folder of images for each class, a CSV of path and label, "
-        "or a saved task.",
+        help="Folder with one folder of images for each class, here or at an address such as "
+        "s3://bucket/images; a CSV of path and label; shards (.tar); a Croissant file (.json); or "
+        "a saved task.",
     ),
 ]
 ZooPath = Annotated[

@@ -49,7 +49,7 @@ LICENCE_WIDTH = 20
 """Letters of a licence in a table; JSON and `tans zoo show` have the whole."""
 
 
-def read_data(path: Path, overrides: Overrides) -> Task:
+def read_data(path: str | Path, overrides: Overrides) -> Task:
     """The task at a path, and the short form of a check of it."""
     from tans.tasks.task import Task
 

@@ -12,12 +12,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError, features
+
+from tans.tasks.content import Readable
 
 with contextlib.suppress(ImportError):  # the extra tans[heif]
     import pillow_heif
@@ -110,7 +111,7 @@ class Picture:
         return self.source.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
 
 
-def is_picture(path: Path) -> bool:
+def is_picture(path: Readable) -> bool:
     """Whether a file's name or first bytes tell of an image; it may still be damaged."""
     suffix = path.suffix.lower()
     if suffix in RAW or not _is_file(path):
@@ -118,7 +119,7 @@ def is_picture(path: Path) -> bool:
     return suffix in image_suffixes() or suffix in HEIF_SUFFIXES or _is_signed(path)
 
 
-def decode(path: Path, detail: int = DETAIL) -> Picture:
+def decode(path: Readable, detail: int = DETAIL) -> Picture:
     """Decode one file; ``allowing`` says how many pixels it may have.
 
     Args:
@@ -208,13 +209,15 @@ def _signed() -> tuple[str, ...]:
     return tuple(name for name in SIGNED if name in _decodable())
 
 
-def _formats(path: Path) -> tuple[str, ...]:
+def _formats(path: Readable) -> tuple[str, ...]:
     """What a file may be: formats without a signature only where the name says so."""
     return _decodable() if path.suffix.lower() in image_suffixes() else _signed()
 
 
 @contextlib.contextmanager
-def _opened(path: Path, formats: tuple[str, ...] | None = None) -> Iterator[ImageFile.ImageFile]:
+def _opened(
+    path: Readable, formats: tuple[str, ...] | None = None
+) -> Iterator[ImageFile.ImageFile]:
     """An image file, not yet decoded.
 
     Pillow is given no name: it would map the samples of an uncompressed TIFF into memory, and then
@@ -224,14 +227,14 @@ def _opened(path: Path, formats: tuple[str, ...] | None = None) -> Iterator[Imag
         yield image
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: Readable) -> bool:
     try:
         return path.is_file()
     except OSError:  # the name is too long
         return False
 
 
-def _is_signed(path: Path) -> bool:
+def _is_signed(path: Readable) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -243,7 +246,7 @@ def _is_signed(path: Path) -> bool:
         return _brand(path) in BRANDS + AVIF_BRANDS
 
 
-def _head(path: Path) -> bytes:
+def _head(path: Readable) -> bytes:
     """The first bytes of a file; none where it cannot be opened."""
     try:
         with path.open("rb") as file:
@@ -252,14 +255,14 @@ def _head(path: Path) -> bytes:
         return b""
 
 
-def _brand(path: Path) -> bytes:
+def _brand(path: Readable) -> bytes:
     """The four letters that tell what a file of the family of MPEG-4 holds; empty for others."""
     head = _head(path)
     return head[8:12] if head[4:8] == b"ftyp" else b""
 
 
-def _unidentified(path: Path) -> UnreadableError:
-    if path.stat().st_size == 0:
+def _unidentified(path: Readable) -> UnreadableError:
+    if not _head(path):
         return UnreadableError(EMPTY)
     if _brand(path) in BRANDS and "HEIF" not in Image.OPEN:
         return UnreadableError(NO_HEIF)
@@ -271,7 +274,7 @@ def _unidentified(path: Path) -> UnreadableError:
     return UnreadableError(DAMAGED, "no image format") if named else UnreadableError(NO_IMAGE)
 
 
-def _read(path: Path, image: ImageFile.ImageFile, detail: int) -> Picture:
+def _read(path: Readable, image: ImageFile.ImageFile, detail: int) -> Picture:
     """An open file, reduced to about ``detail`` and turned upright."""
     # a second look of some cameras' pictures is a preview, and no page
     pages = image.format != "MPO" and bool(getattr(image, "is_animated", False))
@@ -351,7 +354,7 @@ def _is_swapped(image: ImageFile.ImageFile) -> bool:
     return compressed and sys.byteorder == "little" and _rawmode(image).endswith("BS")
 
 
-def _deep_colours(path: Path, image: ImageFile.ImageFile) -> Picture | None:
+def _deep_colours(path: Readable, image: ImageFile.ImageFile) -> Picture | None:
     """Colours of 16 bits, of which Pillow keeps 8; None for other pictures.
 
     It is asked twice: for the upper byte of each sample, and, as if the order of the bytes in the
@@ -379,7 +382,7 @@ def _deep_colours(path: Path, image: ImageFile.ImageFile) -> Picture | None:
     return Picture(samples[..., :3])
 
 
-def _as_raw(path: Path, rawmode: str) -> NDArray[np.uint8]:
+def _as_raw(path: Readable, rawmode: str) -> NDArray[np.uint8]:
     """The samples of a file, unpacked as another raw mode of the same size says."""
     with _opened(path) as image:
         image.tile = [

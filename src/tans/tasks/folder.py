@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tans.errors import TaskError
+from tans.licences import UNSTATED
+from tans.tasks.content import Readable
 from tans.tasks.decoding import CAMERA_RAW, NO_IMAGE, RAW, image_suffixes, is_picture
 from tans.tasks.findings import Overrides, some
 from tans.tasks.layout import Folder, Layout, understand, understand_named
@@ -37,7 +39,8 @@ class Record:
 
     key: str
     """Its path below the dataset, or as its table gives it: what splits and messages go by."""
-    path: Path
+    path: Readable
+    """What it is read from."""
     label: str
     split: int | None = None
     """Index into ``SPLITS``, or None where none is given."""
@@ -54,6 +57,8 @@ class Found:
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By reason."""
     remarks: tuple[str, ...] = ()
+    licence: str = UNSTATED
+    """Of the images, where it stands with them."""
 
 
 @dataclass
@@ -155,9 +160,26 @@ def find_images(root: Path, overrides: Overrides | None = None) -> Found:
     """
     if not root.is_dir():
         raise refuse_file(root)
-    overrides = overrides or Overrides()
     walk = Walk(root)
-    tree = walk.tree()
+    return found_in(walk.tree(), walk.left_out, overrides or Overrides())
+
+
+def found_in(
+    tree: Folder,
+    left_out: Mapping[str, Sequence[Path]],
+    overrides: Overrides,
+    read: Callable[[Path], Readable] = lambda path: path,
+) -> Found:
+    """The images of a tree of folders, by what the folders mean.
+
+    Args:
+        left_out: files and folders by reason.
+        read: gives what the image of a path is read from.
+
+    Raises:
+        TaskError: as ``find_images``.
+    """
+    root = tree.path
     if overrides.split:
         layout = understand_named(tree, overrides.split)
     else:
@@ -167,11 +189,11 @@ def find_images(root: Path, overrides: Overrides | None = None) -> Found:
             f"{root} has class folders without an image: {some(layout.empty)}; expected "
             "images such as .jpg or .png in each; add some, or remove the folders"
         )
-    left_out = {**walk.left_out, **layout.left_out}
+    reasons = {**left_out, **layout.left_out}
     return Found(
-        _records(root, layout),
+        _records(root, layout, read),
         layout.words,
-        {why: tuple(_key(root, path) for path in paths) for why, paths in left_out.items()},
+        {why: tuple(_key(root, path) for path in paths) for why, paths in reasons.items()},
         layout.remarks,
     )
 
@@ -228,9 +250,9 @@ def is_leftover(name: str) -> bool:
     return name.startswith((".", "~$")) or name.lower() in LEFTOVER_FOLDERS | LEFTOVER_FILES
 
 
-def _records(root: Path, layout: Layout) -> tuple[Record, ...]:
+def _records(root: Path, layout: Layout, read: Callable[[Path], Readable]) -> tuple[Record, ...]:
     return tuple(
-        Record(_key(root, file), file, legible(each.label), each.split)
+        Record(_key(root, file), read(file), legible(each.label), each.split)
         for each in layout.classes
         for file in each.folder.below
     )

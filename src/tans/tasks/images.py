@@ -7,13 +7,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from tans.errors import TaskError
+from tans.tasks.content import Content, Readable
 from tans.tasks.decoding import DETAIL, FAILED, Picture, UnreadableError, allowing, decode
 from tans.tasks.reading import BYTE, Evidence, Range, Reading, find_reading
 
@@ -68,7 +68,7 @@ class FilePixels:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Readable],
         reading: Reading,
         thumbnails: Tensor,
         max_pixels: int | None = None,
@@ -115,11 +115,11 @@ class Held:
         self._limit, self._bytes = limit, 0
         self._pictures: OrderedDict[Hashable, Picture] = OrderedDict()
 
-    def get(self, path: Path) -> Picture | None:
+    def get(self, path: Readable) -> Picture | None:
         """The picture of a file, if it is held."""
         return self._pictures.get(_identity(path))
 
-    def put(self, path: Path, picture: Picture) -> None:
+    def put(self, path: Readable, picture: Picture) -> None:
         """Hold a picture, and let go of the oldest where there is no room."""
         key = _identity(path)
         if key is None or key in self._pictures or picture.nbytes > self._limit:
@@ -150,7 +150,7 @@ class Opened:
 
 
 def open_files(
-    paths: Sequence[Path],
+    paths: Sequence[Readable],
     ranges: Mapping[str, Range] | None = None,
     max_pixels: int | None = None,
 ) -> Opened:
@@ -192,7 +192,7 @@ def open_files(
 
 
 def each_picture(
-    paths: Sequence[Path],
+    paths: Sequence[Readable],
     act: Callable[[int, Picture], None],
     *,
     detail: int = DETAIL,
@@ -263,8 +263,10 @@ def check_resolution(resolution: int) -> None:
         raise TaskError(f"resolution is {resolution}; expected at least 1 pixel a side")
 
 
-def _identity(path: Path) -> Hashable:
+def _identity(path: Readable) -> Hashable:
     """What tells a file as it is now from others; None where there is none."""
+    if isinstance(path, Content):
+        return path.identity
     try:
         status = path.stat()
     except OSError:

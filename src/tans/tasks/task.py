@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import ClassVar, Protocol
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -16,12 +16,16 @@ from tans.errors import InputError, TaskError
 from tans.files import Fields, Manifest, check_file, read_file, replacing, write_file
 from tans.licences import UNSTATED
 from tans.tasks.copies import keep_together
+from tans.tasks.croissant import is_croissant, read_croissant
+from tans.tasks.datasets import read_huggingface, read_torchvision
 from tans.tasks.decoding import DAMAGED
+from tans.tasks.distant import find_distant, is_distant
 from tans.tasks.findings import Findings, Overrides
 from tans.tasks.folder import TABLES, Found, find_images, refuse_file
 from tans.tasks.images import THUMBNAIL, ArrayPixels
 from tans.tasks.listing import read_table
 from tans.tasks.records import read_records
+from tans.tasks.shards import is_shards, read_shards
 from tans.tasks.splits import (
     SPLITS,
     assign_folds,
@@ -118,6 +122,10 @@ class Task:
         Raises:
             TaskError: there is nothing at ``path``, or it is no dataset.
         """
+        if is_shards(str(path)):
+            return cls.from_shards(str(path), name=name, seed=seed, overrides=overrides)
+        if is_distant(str(path)):
+            return cls.from_address(str(path), name=name, seed=seed, overrides=overrides)
         path = Path(path).expanduser()
         if path.is_dir():
             if (path / "task.json").is_file():
@@ -133,6 +141,8 @@ class Task:
             return cls.from_folder(path, name=name, seed=seed, overrides=overrides)
         if path.suffix.lower() in TABLES:
             return cls.from_csv(path, name=name, seed=seed, overrides=overrides)
+        if is_croissant(path):
+            return cls.from_croissant(path, name=name, seed=seed, overrides=overrides)
         raise refuse_file(path)
 
     @classmethod
@@ -175,6 +185,120 @@ class Task:
         card = TaskCard(path.name, "", UNSTATED, "read from a table of paths and labels")
         found = read_table(path, Path(root).expanduser() if root else path.parent, overrides)
         return cls._of(found, name or path.stem, card, seed, overrides)
+
+    @classmethod
+    def from_address(
+        cls,
+        address: str,
+        *,
+        name: str | None = None,
+        seed: int = 0,
+        overrides: Overrides | None = None,
+    ) -> Task:
+        """Task from class folders in a store that fsspec reaches, such as ``s3://bucket/photos``.
+
+        Raises:
+            TaskError: it cannot be reached, or as ``from_folder``.
+        """
+        found, own = find_distant(address, overrides), PurePosixPath(address).name
+        card = TaskCard(address, "", UNSTATED, "read from class folders in another store")
+        return cls._of(found, name or own, card, seed, overrides)
+
+    @classmethod
+    def from_shards(
+        cls,
+        place: str,
+        classes: Sequence[str] = (),
+        *,
+        name: str | None = None,
+        seed: int = 0,
+        overrides: Overrides | None = None,
+    ) -> Task:
+        """Task from shards of tar, as WebDataset writes them.
+
+        Args:
+            place: of one shard, or of several with ``*`` or ``{000..009}``; a path, or an address
+                that fsspec reaches. The word that names begin with tells their split.
+            classes: names that numbers of classes stand for.
+
+        Raises:
+            TaskError: a shard cannot be read, an image has no class, or as ``from_folder``.
+        """
+        found, own = read_shards(str(place), classes), PurePosixPath(str(place)).stem
+        card = TaskCard(own, "", UNSTATED, "read from shards of images")
+        return cls._of(found, name or own, card, seed, overrides)
+
+    @classmethod
+    def from_croissant(
+        cls,
+        place: str | Path,
+        record_set: str | None = None,
+        *,
+        name: str | None = None,
+        seed: int = 0,
+        overrides: Overrides | None = None,
+    ) -> Task:
+        """Task from a dataset that a Croissant file describes, a path or an address.
+
+        Args:
+            record_set: name of the set of records; the only one with images when None.
+
+        Raises:
+            TaskError: it cannot be read, has no images or classes, or as ``from_folder``.
+            MissingExtraError: the library mlcroissant is not installed.
+        """
+        found, own = read_croissant(str(place), record_set), PurePosixPath(str(place)).stem
+        card = TaskCard(str(place), "", found.licence, "read from a Croissant dataset")
+        return cls._of(found, name or own, card, seed, overrides)
+
+    @classmethod
+    def from_huggingface(
+        cls,
+        data: Any,
+        *,
+        image: str | None = None,
+        label: str | None = None,
+        name: str = "dataset",
+        seed: int = 0,
+        overrides: Overrides | None = None,
+    ) -> Task:
+        """Task from a ``Dataset`` or a ``DatasetDict`` of Hugging Face's library, or from a name
+        that it loads.
+
+        Args:
+            image: column of images; the only one when None.
+            label: column of classes; the only one when None.
+
+        Raises:
+            TaskError: there are no such columns, or as ``from_folder``.
+            MissingExtraError: the library is not installed.
+        """
+        found = read_huggingface(data, image, label)
+        name = str(data) if isinstance(data, str | Path) else name
+        card = TaskCard(name, "", found.licence, "read from a dataset of the Hugging Face Hub")
+        return cls._of(found, name, card, seed, overrides)
+
+    @classmethod
+    def from_torchvision(
+        cls,
+        data: Any,
+        classes: Sequence[str] = (),
+        *,
+        name: str = "dataset",
+        seed: int = 0,
+        overrides: Overrides | None = None,
+    ) -> Task:
+        """Task from a map-style dataset of pairs of image and class, such as torchvision's.
+
+        Args:
+            data: without a transform that makes tensors; or datasets by the name of a split.
+            classes: names of the classes; the dataset's own when there are none.
+
+        Raises:
+            TaskError: it gives something else, or as ``from_folder``.
+        """
+        card = TaskCard(name, "", UNSTATED, "read from a dataset of pairs of image and class")
+        return cls._of(read_torchvision(data, classes), name, card, seed, overrides)
 
     @classmethod
     def from_arrays(
