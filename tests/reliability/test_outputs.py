@@ -62,6 +62,17 @@ def save_zoo(folder: Path) -> None:
     )
 
 
+def save_exported(folder: Path) -> None:
+    """As exports leave it; what they are is told by name, or by how they begin."""
+    save_network(folder)
+    for name in ("network.onnx", "network.safetensors", "predict_onnx.py"):
+        (folder / name).write_bytes(b"")
+    (folder / "timm").mkdir()
+    for name in ("model.safetensors", "README.md"):
+        (folder / "timm" / name).write_bytes((folder / name).read_bytes())
+    (folder / "timm" / "config.json").write_text("{}")
+
+
 def save_runs(folder: Path) -> None:
     for name in ("first", "second"):
         save_network(folder / name)
@@ -90,6 +101,7 @@ def writers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Write]:
     task = make_task(["a", "b"])
     return {
         "network": save_network,
+        "exported network": save_exported,
         "network without its description": save_begun_network,
         "several results": save_runs,
         "check page": lambda folder: write_check(folder / "page.html", task),
@@ -160,7 +172,7 @@ def test_results_in_the_dataset_itself(trials: Trials, tmp_path: Path) -> None:
             save_predictions(root / place)
             task = Task.from_path(root)
             assert set(task.keys or ()) == before
-            assert len(task.found.left_out[WRITTEN]) == 4
+            assert len(task.found.left_out[WRITTEN]) == 5
 
 
 def test_results_among_datasets(trials: Trials, writers: dict[str, Write], tmp_path: Path) -> None:
