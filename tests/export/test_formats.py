@@ -141,3 +141,32 @@ def test_names_that_utf8_cannot_hold_are_escaped(folder: Path) -> None:
         told = file.metadata()
     assert json.loads(told["labels"])[0] == "\udcff"
     assert told["task"] == "\\udcff"
+
+
+@pytest.fixture
+def made(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a folder with exports, where making the same again takes no time."""
+    shutil.copytree(exported, tmp_path / "made")
+    file = (exported / "network.onnx").read_bytes()
+    monkeypatch.setattr(formats, "onnx_file", lambda *_: file)
+    return tmp_path / "made"
+
+
+def test_an_older_network_of_eight_bits_is_told(made: Path) -> None:
+    export = export_network(made, "onnx")
+    assert export.int8 is None
+    assert [path.name for path in export.files] == ["network.onnx", "predict_onnx.py"]
+    (told,) = export.warnings
+    assert "network.int8.onnx is of an earlier export" in told
+
+
+def test_a_graph_that_computes_something_else_is_not_written(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("network.onnx", "network.int8.onnx", "predict_onnx.py"):
+        (made / name).unlink()
+    before = contents(made)
+    monkeypatch.setattr(formats, "run_onnx", lambda _, images: torch.full((len(images), 3), 0.5))
+    with pytest.raises(InputError, match="network.onnx would give probabilities that differ"):
+        export_network(made, "onnx")
+    assert contents(made) == before

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tans.cli import views
 from tans.errors import TaskError
+from tans.export import predict_onnx
 from tans.export.classifier import Prediction, find_files
 from tans.export.finetuned import save_finetuned
 from tans.files import SIGNATURE, cache_dir
@@ -65,8 +66,9 @@ def save_zoo(folder: Path) -> None:
 def save_exported(folder: Path) -> None:
     """As exports leave it; what they are is told by name, or by how they begin."""
     save_network(folder)
-    for name in ("network.onnx", "network.safetensors", "predict_onnx.py"):
+    for name in ("network.onnx", "network.int8.onnx", "network.safetensors"):
         (folder / name).write_bytes(b"")
+    (folder / "predict_onnx.py").write_bytes(Path(predict_onnx.__file__).read_bytes())
     (folder / "timm").mkdir()
     for name in ("model.safetensors", "README.md"):
         (folder / "timm" / name).write_bytes((folder / name).read_bytes())

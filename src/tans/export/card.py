@@ -306,8 +306,9 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _listed(sentences: Iterable[str]) -> str:
-    """Warnings as a list, which begins a paragraph."""
-    return "".join(["\n", *(f"- Beware: {in_markdown(each)}\n" for each in sentences)])
+    """Warnings as a list, which begins a paragraph; nothing where there are none."""
+    lines = [f"- Beware: {in_markdown(each)}\n" for each in sentences]
+    return "".join(["\n", *lines]) if lines else ""
 
 
 def _percent(share: float, interval: tuple[float, float] | None = None) -> str:

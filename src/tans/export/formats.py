@@ -23,10 +23,10 @@ from torch import Tensor
 from tans.errors import InputError
 from tans.export.card import FILE as CARD
 from tans.export.card import card_for_timm, licences_of, on_hub, squared, tans_version
+from tans.export.check_images import CheckImages, read_check_images, reference_check_images
 from tans.export.classifier import Classifier
 from tans.export.finetuned import WEIGHTS, is_card, load_finetuned
 from tans.export.onnx import onnx_file, quantised, require_onnx, run_onnx, run_torch
-from tans.export.samples import Samples, read_samples, reference_samples
 from tans.export.timm import run_timm, save_timm
 from tans.files import alone, read_file, replacing, try_folder, write_file, write_files
 
@@ -96,8 +96,8 @@ def export_network(
     classifier = load_finetuned(folder)
     with _written(folder):
         try_folder(folder)
-    samples = read_samples(classifier, images) if images else reference_samples(classifier)
-    job = _Job(folder, classifier, samples, run_torch(classifier, samples.images))
+    check = read_check_images(classifier, images) if images else reference_check_images(classifier)
+    job = _Job(folder, classifier, check, run_torch(classifier, check.images))
     write: Mapping[str, Callable[[], Export]] = {
         "onnx": lambda: _export_onnx(job, int8),
         "timm": lambda: _export_timm(job),
@@ -105,7 +105,7 @@ def export_network(
     }
     with _written(folder):
         export = write[format]()
-    return replace(export, warnings=(*samples.told, *export.warnings))
+    return replace(export, warnings=(*check.told, *export.warnings))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +114,13 @@ class _Job:
 
     folder: Path
     classifier: Classifier
-    samples: Samples
+    check: CheckImages
     expected: Tensor
-    """Probabilities of the samples by PyTorch, (n, classes)."""
+    """Probabilities of these images by PyTorch, (n, classes)."""
 
     def checked(self, file: Path, size: int, found: Tensor) -> Checked:
-        """What a file does that gives probabilities (n, classes) for the samples."""
-        labels, best = self.samples.labels, found.argmax(1)
+        """What a file does that gives probabilities (n, classes) for the images."""
+        labels, best = self.check.labels, found.argmax(1)
         return Checked(
             file,
             size,
@@ -138,7 +138,7 @@ class _Job:
         if not checked.difference <= TOLERANCE:  # nor is NaN
             raise InputError(
                 f"{checked.file.name} would give probabilities that differ by up to "
-                f"{checked.difference:.2g} from PyTorch's, over {self.samples.words}; expected at "
+                f"{checked.difference:.2g} from PyTorch's, over {self.check.words}; expected at "
                 f"most {TOLERANCE:g}; nothing was written; export it in another format"
             )
         return checked
@@ -207,20 +207,20 @@ def _written(folder: Path) -> Iterator[None]:
 def _export_onnx(job: _Job, int8: bool) -> Export:
     metadata = describe_network(job.classifier)
     file = onnx_file(job.classifier, metadata)
-    found = run_onnx(file, job.samples.images)
+    found = run_onnx(file, job.check.images)
     network = job.same(job.checked(job.folder / ONNX, len(file), found))
     script = files("tans.export").joinpath(SCRIPT).read_bytes()
     contents, small = {ONNX: file, SCRIPT: script}, None
     if int8:
-        contents[SMALL] = quantised(file, job.samples.calibrating)
-        found = run_onnx(contents[SMALL], job.samples.images)
+        contents[SMALL] = quantised(file, job.check.calibrating)
+        found = run_onnx(contents[SMALL], job.check.images)
         small = job.checked(job.folder / SMALL, len(contents[SMALL]), found)
     with alone(job.folder / ONNX):
         write_files(job.folder, contents)
     paths = tuple(job.folder / name for name in contents)
     older = (job.folder / SMALL).exists() and not int8
     told = (f"{job.folder / SMALL} is of an earlier export, and stays",) if older else ()
-    return Export("onnx", paths, network, job.samples.words, small, told)
+    return Export("onnx", paths, network, job.check.words, small, told)
 
 
 def _export_timm(job: _Job) -> Export:
@@ -232,14 +232,14 @@ def _export_timm(job: _Job) -> Export:
         save_timm(job.classifier, fresh, licence)
         # which safetensors writes for its owner alone
         write_file(fresh / WEIGHTS, (fresh / WEIGHTS).read_bytes())
-        found = run_timm(fresh, job.samples.images, job.classifier)
+        found = run_timm(fresh, job.check.images, job.classifier)
         size = (fresh / WEIGHTS).stat().st_size
         network = job.same(job.checked(place / WEIGHTS, size, found))
         if is_card(job.folder / CARD):
             text = read_file(job.folder / CARD).decode("utf-8", "replace")
             write_file(fresh / CARD, card_for_timm(text).encode())
         names = [WEIGHTS, *sorted(path.name for path in fresh.iterdir() if path.name != WEIGHTS)]
-    return Export("timm", tuple(place / name for name in names), network, job.samples.words)
+    return Export("timm", tuple(place / name for name in names), network, job.check.words)
 
 
 def _refuse_foreign(place: Path) -> None:
@@ -260,7 +260,7 @@ def _export_tensors(job: _Job) -> Export:
     file = save(state, {"format": "pt", **describe_network(classifier)})
     again = copy.deepcopy(classifier.network)
     again.load_weights(load(file))
-    found = run_torch(replace(classifier, network=again), job.samples.images)
+    found = run_torch(replace(classifier, network=again), job.check.images)
     network = job.same(job.checked(job.folder / TENSORS, len(file), found))
     write_file(job.folder / TENSORS, file)
-    return Export("safetensors", (job.folder / TENSORS,), network, job.samples.words)
+    return Export("safetensors", (job.folder / TENSORS,), network, job.check.words)

@@ -22,10 +22,11 @@ FIRST = {
         rb"<!doctype html>\n.{0,200}name=\"generator\" content=\"tans\"", re.DOTALL
     ),
     ".csv": re.compile(rb"path,label,probability(,label_\d+,probability_\d+)*,error\r?\n"),
+    ".py": re.compile(rb"\"\"\"Classify images with a network that tans wrote"),
     ".md": re.compile(rb"---\n# written by tans\n"),
     ".json": re.compile(rb"\{\s*\"schema\": \d+,\s*\"(tans|task|network|architecture)\": "),
 }
-"""How a page, predictions, and the description of a network or of an export begin."""
+"""How a page, predictions, a script, a card, and descriptions of a network or an export begin."""
 
 
 def is_output(file: Path) -> bool:

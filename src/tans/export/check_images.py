@@ -25,7 +25,7 @@ NOUNS = {"test": "test", "val": "validation"}
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class CheckImages:
     """Images of a network's kind, at the size of its input."""
 
     images: Tensor
@@ -49,13 +49,13 @@ class Samples:
         return tuple(filter(None, (unread, self.unlabelled)))
 
 
-def reference_samples(classifier: Classifier) -> Samples:
+def reference_check_images(classifier: Classifier) -> CheckImages:
     """The images that come with tans."""
     images = resize(reference_images(), classifier.resolution)
-    return Samples(images, f"{len(images)} reference images", images)
+    return CheckImages(images, f"{len(images)} reference images", images)
 
 
-def read_samples(classifier: Classifier, paths: Sequence[str | Path]) -> Samples:
+def read_check_images(classifier: Classifier, paths: Sequence[str | Path]) -> CheckImages:
     """Images of files and folders; of one dataset of the network's classes also the labels.
 
     Of the dataset that the network was tuned on, or one with folders for splits, the test split is
@@ -77,7 +77,7 @@ def read_samples(classifier: Classifier, paths: Sequence[str | Path]) -> Samples
     kept = max(1, len(images) - min(CALIBRATING, len(images) // 2))
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     compared, others = images[order[:kept]], images[order[kept:]]
-    return Samples(
+    return CheckImages(
         compared,
         f"{len(compared)} images",
         others if len(others) else compared,
@@ -86,7 +86,7 @@ def read_samples(classifier: Classifier, paths: Sequence[str | Path]) -> Samples
     )
 
 
-def _labelled(classifier: Classifier, task: Task) -> Samples:
+def _labelled(classifier: Classifier, task: Task) -> CheckImages:
     """Images of a dataset.
 
     Raises:
@@ -104,7 +104,7 @@ def _labelled(classifier: Classifier, task: Task) -> Samples:
     known = torch.tensor([classifier.classes.index(each) for each in task.classes])
     train = _drawn(task, task.splits == SPLITS.index("train"), CALIBRATING)
     calibrating, _ = _pixels(classifier, task, train)
-    return Samples(
+    return CheckImages(
         images,
         f"{len(images)} {'' if split is None else NOUNS[split] + ' '}images of {task.name}",
         calibrating if len(calibrating) else images,
