@@ -58,7 +58,9 @@ def test_without_labels_images_are_compared_alone_and_it_is_told(
     classifier: Classifier, tuned: Tuned, tmp_path: Path
 ) -> None:
     (tmp_path / "broken.png").write_bytes(b"none")
-    check = read_check_images(classifier, [tuned.images / "red", tmp_path / "broken.png"])
+    paths = [tuned.images / "red", tmp_path / "broken.png"]
+    assert len(read_check_images(classifier, paths).images) == 12
+    check = read_check_images(classifier, paths, calibrate=True)
     assert check.labels is None
     assert (len(check.images), len(check.calibrating)) == (6, 6)
     assert check.told[0] == "1 images cannot be read"

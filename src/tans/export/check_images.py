@@ -55,11 +55,16 @@ def reference_check_images(classifier: Classifier) -> CheckImages:
     return CheckImages(images, f"{len(images)} reference images", images)
 
 
-def read_check_images(classifier: Classifier, paths: Sequence[str | Path]) -> CheckImages:
+def read_check_images(
+    classifier: Classifier, paths: Sequence[str | Path], calibrate: bool = False
+) -> CheckImages:
     """Images of files and folders; of one dataset of the network's classes also the labels.
 
     Of the dataset that the network was tuned on, or one with folders for splits, the test split is
     compared on, or else the validation split; of any other all.
+
+    Args:
+        calibrate: ranges of activations are taken too, from other images where there are no labels.
 
     Raises:
         InputError: no image can be read.
@@ -74,13 +79,13 @@ def read_check_images(classifier: Classifier, paths: Sequence[str | Path]) -> Ch
     images, _ = _read(classifier, _spread(files, CHECKED + CALIBRATING))
     if not len(images):
         raise _none_read(", ".join(map(str, paths)))
-    kept = max(1, len(images) - min(CALIBRATING, len(images) // 2))
+    others = min(CALIBRATING, len(images) // 2) if calibrate else 0
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    compared, others = images[order[:kept]], images[order[kept:]]
+    compared, calibrating = images[order[others:]], images[order[:others]]
     return CheckImages(
         compared,
         f"{len(compared)} images",
-        others if len(others) else compared,
+        calibrating if others else compared,
         unlabelled=why,
         left_out=min(len(files), CHECKED + CALIBRATING) - len(images),
     )

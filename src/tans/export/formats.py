@@ -96,7 +96,10 @@ def export_network(
     classifier = load_finetuned(folder)
     with _written(folder):
         try_folder(folder)
-    check = read_check_images(classifier, images) if images else reference_check_images(classifier)
+    if images:
+        check = read_check_images(classifier, images, calibrate=int8)
+    else:
+        check = reference_check_images(classifier)
     job = _Job(folder, classifier, check, run_torch(classifier, check.images))
     write: Mapping[str, Callable[[], Export]] = {
         "onnx": lambda: _export_onnx(job, int8),
