@@ -146,7 +146,7 @@ def test_the_best_match_is_tuned_and_others_beside_it(
     assert told[0].epochs == 1
     result.save(tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"model.json", "model.safetensors", "report.html"}
+    assert names == {"README.md", "model.json", "model.safetensors", "report.html"}
     loaded = tans.load_finetuned(tmp_path / "out")
     assert loaded.card["source"] == {"entry": entry.id, "licence": entry.licence}
     assert (loaded.classes, loaded.resolution) == (task.classes, entry.resolution)

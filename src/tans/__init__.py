@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tans.build.engine import build_zoo
     from tans.errors import TansError
+    from tans.export.card import ModelCard
     from tans.export.classifier import Classifier, Prediction
     from tans.export.finetuned import load_finetuned, predict_files, save_finetuned
+    from tans.export.formats import Export, export_network
     from tans.meta.train import meta_train
     from tans.report import Run, write_check, write_report
     from tans.search import Look, SearchResult, search
@@ -39,11 +41,13 @@ __all__ = [
     "Architecture",
     "Classifier",
     "Constraints",
+    "Export",
     "Findings",
     "FineTuned",
     "FinetuneResult",
     "Look",
     "Match",
+    "ModelCard",
     "Overrides",
     "Prediction",
     "Recipe",
@@ -57,6 +61,7 @@ __all__ = [
     "ZooEntry",
     "__version__",
     "build_zoo",
+    "export_network",
     "finetune",
     "finetune_best",
     "finetune_entry",
@@ -74,11 +79,13 @@ _HOMES = {
     "Architecture": "tans.types",
     "Classifier": "tans.export.classifier",
     "Constraints": "tans.types",
+    "Export": "tans.export.formats",
     "FineTuned": "tans.training",
     "FinetuneResult": "tans.workflow",
     "Findings": "tans.tasks.findings",
     "Look": "tans.search",
     "Match": "tans.types",
+    "ModelCard": "tans.export.card",
     "Overrides": "tans.tasks.findings",
     "Prediction": "tans.export.classifier",
     "Recipe": "tans.training",
@@ -91,6 +98,7 @@ _HOMES = {
     "Zoo": "tans.zoo.zoo",
     "ZooEntry": "tans.types",
     "build_zoo": "tans.build.engine",
+    "export_network": "tans.export.formats",
     "finetune": "tans.training",
     "finetune_best": "tans.workflow",
     "finetune_entry": "tans.workflow",

@@ -22,6 +22,7 @@ COMMANDS = [
     ("search",),
     ("finetune",),
     ("predict",),
+    ("export",),
     ("train",),
     ("zoo", "list"),
     ("zoo", "show"),

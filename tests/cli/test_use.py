@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,7 +166,7 @@ def test_finetune_then_predict(run: Run, dataset: Path, tmp_path: Path) -> None:
     assert tuned["params"] <= 1_500_000
     assert [epoch["epoch"] for epoch in tuned["history"]] == [0, 1]
     assert {path.name for path in output.iterdir()} == {
-        "model.safetensors", "model.json", "report.html",
+        "model.safetensors", "model.json", "README.md", "report.html",
     }  # fmt: skip
     assert_fails(run("finetune", dataset, "-o", output), "not empty")
     predictions = run("predict", output, dataset / "red", "missing.png", "--json").json
@@ -186,6 +187,29 @@ def test_finetune_then_predict(run: Run, dataset: Path, tmp_path: Path) -> None:
     assert len(rows) == 13
     (error,) = (row[3] for row in rows if row[3])
     assert error.startswith("missing")
+
+
+def test_finetune_then_export(run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path) -> None:
+    output, network = tmp_path / "tuned", small_zoo.base_ref
+    entry = next(e.id for e in small_zoo.entries() if e.ref == network)
+    asked = ("--network", entry, "--zoo", small_zoo.path, "--plain-head", "--epochs", 1)
+    assert run("finetune", dataset, *asked, "-o", output).code == 0
+    assert json.loads((output / "model.json").read_text())["deep_head"] is False
+    answer = run("export", output, "--format", "safetensors", "--images", dataset)
+    assert answer.code == 0
+    assert "over 6 test images of colours" in answer.out
+    assert "accuracy" in answer.out
+    assert f"Wrote {output}/network.safetensors" in answer.out
+    answer = run("export", output, "--format", "timm", "--json")
+    assert answer.code == 0
+    assert answer.json["files"][0] == str(output / "timm" / "model.safetensors")
+    assert answer.json["network"]["difference"] < 1e-4
+    assert answer.json["int8"] is None
+    assert run("predict", output, dataset / "red").code == 0
+    assert_fails(run("export", output, "--format", "onnxx"), "'onnxx'", "expected one of onnx")
+    assert_fails(run("export", output, "--format", "onnx", "--int8"), "--images")
+    assert_fails(run("export", tmp_path, "--format", "timm"), "no fine-tuned network")
+    assert run("export", output).code == 2
 
 
 def test_a_check_shows_what_was_understood(run: Run, dataset: Path, tmp_path: Path) -> None:

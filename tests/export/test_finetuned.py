@@ -3,15 +3,16 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from tans.errors import InputError
+from tans.errors import InputError, TansWarning
 from tans.export.finetuned import check_writable, load_finetuned, predict_files, save_finetuned
+from tans.licences import LicenceChain
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
 from tans.networks.network import Network, prepare
@@ -129,7 +130,39 @@ def test_saving_again_replaces_the_network_and_keeps_other_files(folder: Path, t
     save_finetuned(folder, finetuned(other), task)
     assert load_finetuned(folder).network.ref == other.ref
     names = {path.name for path in folder.iterdir()}
-    assert names == {"model.json", "model.safetensors", "report.html"}
+    assert names == {"README.md", "model.json", "model.safetensors", "report.html"}
+
+
+def test_the_card_lies_beside_the_network(folder: Path) -> None:
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert "# colours\n" in text
+    assert "from `icons-0badcafe`" in text
+    card = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    assert f"| parameters | {card['costs']['params']:,} |" in text
+    assert card["licences"] == {"network": "Apache-2.0", "base": None, "data": None}
+    assert card["images"] == {"source": "colours", "licence": "CC0-1.0", "groups": None}
+
+
+def test_licences_of_all_that_it_came_from_are_kept(
+    tmp_path: Path, tuned: FineTuned, task: Task
+) -> None:
+    chain = LicenceChain("MIT", "Apache-2.0", "CC-BY-4.0")
+    save_finetuned(tmp_path, replace(tuned, licences=chain), task)
+    assert load_finetuned(tmp_path).card["licences"] == asdict(chain)
+
+
+def test_a_readme_of_others_stays_and_is_told(tmp_path: Path, tuned: FineTuned, task: Task) -> None:
+    (tmp_path / "README.md").write_text("# mine")
+    with pytest.warns(TansWarning, match=r"README.md is not of tans, and stays"):
+        save_finetuned(tmp_path, tuned, task)
+    assert (tmp_path / "README.md").read_text() == "# mine"
+    assert load_finetuned(tmp_path).classes == task.classes
+
+
+def test_exports_of_the_network_before_are_told(folder: Path, tuned: FineTuned, task: Task) -> None:
+    (folder / "network.onnx").write_bytes(b"older")
+    with pytest.warns(TansWarning, match=r"network.onnx in .*run 'tans export' again"):
+        save_finetuned(folder, tuned, task)
 
 
 def test_foreign_description_is_not_overwritten(

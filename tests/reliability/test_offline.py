@@ -66,11 +66,14 @@ def offline(tmp_path: Path) -> Offline:
 def test_no_command_asks_for_a_connection(trials: Trials, offline: Offline, tmp_path: Path) -> None:
     """Each command on images and zoos, where every connection is noted: none is asked for"""
     data = folder_of_classes(tmp_path / "data")
+    plain = ("--network", "imagenet", "--plain-head")
     for command in (
         ("check", data, "-o", tmp_path / "page.html"),
         ("search", data, "--look", 1),
-        ("finetune", data, "-o", tmp_path / "out", "--epochs", 1, "--look", 0),
+        ("finetune", data, "-o", tmp_path / "out", "--epochs", 1, *plain),
         ("predict", tmp_path / "out", data),
+        ("export", tmp_path / "out", "--format", "onnx", "--images", data, "--int8"),
+        ("export", tmp_path / "out", "--format", "timm"),
         ("zoo", "list"),
         ("zoo", "copy", tmp_path / "zoo", "--diverse", 1),
         ("zoo", "show", "--zoo", tmp_path / "zoo", "imagenet-none"),

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tans.cli import views
 from tans.errors import TaskError
+from tans.export import predict_onnx
 from tans.export.classifier import Prediction, find_files
 from tans.export.finetuned import save_finetuned
 from tans.files import SIGNATURE, cache_dir
@@ -62,6 +63,18 @@ def save_zoo(folder: Path) -> None:
     )
 
 
+def save_exported(folder: Path) -> None:
+    """As exports leave it; what they are is told by name, or by how they begin."""
+    save_network(folder)
+    for name in ("network.onnx", "network.int8.onnx", "network.safetensors"):
+        (folder / name).write_bytes(b"")
+    (folder / "predict_onnx.py").write_bytes(Path(predict_onnx.__file__).read_bytes())
+    (folder / "timm").mkdir()
+    for name in ("model.safetensors", "README.md"):
+        (folder / "timm" / name).write_bytes((folder / name).read_bytes())
+    (folder / "timm" / "config.json").write_text("{}")
+
+
 def save_runs(folder: Path) -> None:
     for name in ("first", "second"):
         save_network(folder / name)
@@ -90,6 +103,7 @@ def writers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Write]:
     task = make_task(["a", "b"])
     return {
         "network": save_network,
+        "exported network": save_exported,
         "network without its description": save_begun_network,
         "several results": save_runs,
         "check page": lambda folder: write_check(folder / "page.html", task),
@@ -160,7 +174,7 @@ def test_results_in_the_dataset_itself(trials: Trials, tmp_path: Path) -> None:
             save_predictions(root / place)
             task = Task.from_path(root)
             assert set(task.keys or ()) == before
-            assert len(task.found.left_out[WRITTEN]) == 4
+            assert len(task.found.left_out[WRITTEN]) == 5
 
 
 def test_results_among_datasets(trials: Trials, writers: dict[str, Write], tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The command line: a table of commands onto library functions.
 
-    tans ├── check, search, finetune, predict             use.py
+    tans ├── check, search, finetune, predict, export     use.py
          ├── train, zoo list | show | build | verify      zoo.py
          └── tasks, bench                                 of tans-bench, where it is installed
 
@@ -74,6 +74,7 @@ app.command()(use.check)
 app.command()(use.search)
 app.command()(use.finetune)
 app.command()(use.predict)
+app.command()(use.export)
 app.add_typer(zoo.app, name="zoo")
 app.command()(zoo.train)
 _add_plugins(app)

@@ -190,9 +190,37 @@ Epochs = Annotated[
         show_default=False,
     ),
 ]
+PlainHead = Annotated[
+    bool,
+    typer.Option(
+        "--plain-head",
+        help="Let the head read the last features alone, as `tans export --format timm` needs it; "
+        "else those of all stages.",
+    ),
+]
 Tuned = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `tans finetune` wrote.")]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Files or folders.")]
 TopLabels = Annotated[int, typer.Option(min=1, metavar="K", help="Labels for each image.")]
+Format = Annotated[
+    str,
+    typer.Option("--format", metavar="onnx|timm|safetensors", help="What to write into DIR."),
+]
+CheckImages = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--images",
+        metavar="PATH",
+        help="Images to check the export on, or a dataset of the network's classes, which tells "
+        "the accuracy too; the reference images of tans if not given. Repeatable.",
+    ),
+]
+EightBits = Annotated[
+    bool,
+    typer.Option(
+        "--int8",
+        help="With --format onnx and --images: write the network in 8 bits too, a third as large.",
+    ),
+]
 CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="CSV file to write.")]
 EntryId = Annotated[str, typer.Argument(metavar="ID", help="As `tans zoo list` names it.")]
 PublishedNames = Annotated[
@@ -391,12 +419,13 @@ class TrainingOptions:
 
     epochs: Epochs = None
     seed: Seed = 0
+    plain_head: PlainHead = False
 
     def recipe(self) -> Recipe:
         """The default recipe but for these."""
         from tans.training import Recipe
 
-        return Recipe(epochs=self.epochs, seed=self.seed)
+        return Recipe(epochs=self.epochs, seed=self.seed, deep_head=not self.plain_head)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Commands of the main job: check, search, fine-tune, predict."""
+"""Commands of the main job: check, search, fine-tune, predict, export."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import typer
 from tans.cli import console, views
 from tans.cli.options import (
     Beside,
+    CheckImages,
     Combine,
     Commercial,
     CsvFile,
     Data,
     DataOptions,
+    EightBits,
     Force,
+    Format,
     Images,
     Json,
     LimitOptions,
@@ -181,3 +184,27 @@ def predict(
     unread = sum(p.error is not None for p in predictions)
     if unread or not predictions:
         raise typer.Exit(SOME_UNREAD if unread < len(predictions) else NONE_READ)
+
+
+@grouped
+def export(
+    folder: Tuned,
+    *,
+    format: Format,
+    images: CheckImages = None,
+    int8: EightBits = False,
+    as_json: Json = False,
+) -> None:
+    """Write a fine-tuned network, into its folder, as a file that needs nothing of tans.
+
+    It is written only if it gives the probabilities that PyTorch gives. An earlier export of the
+    same format is replaced.
+    """
+    from tans.export.formats import export_network
+
+    export = export_network(folder, format, images=images or (), int8=int8)
+    console.warn_each(export.warnings)
+    if as_json:
+        console.emit(views.describe_export(export))
+    else:
+        views.show_export(export)

@@ -2,6 +2,7 @@
 
     model.safetensors   weights, float32
     model.json          architecture, classes, how to prepare an image, where the weights came from
+    README.md           the same and more for people: the network's card
 
 The description comes last and names the weights by hash, so that a folder is whole or refused.
 """
@@ -15,9 +16,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
+from warnings import warn
 
 import torch
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
@@ -26,7 +27,9 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from tans.errors import InputError
+from tans.errors import InputError, TansWarning
+from tans.export.card import FILE as CARD
+from tans.export.card import MARK, ModelCard, preprocessing, tans_version
 from tans.export.classifier import Classifier, Prediction, find_files
 from tans.files import (
     Fields,
@@ -41,7 +44,7 @@ from tans.networks.families.elastic.specification import SPACES
 from tans.networks.family import build
 from tans.networks.network import Network
 from tans.tasks.check import summary
-from tans.tasks.reading import BYTE, Range, Reading
+from tans.tasks.reading import Range, Reading
 from tans.tasks.task import Task
 from tans.temperature import HIGHEST, LOWEST
 from tans.training import FineTuned
@@ -49,6 +52,8 @@ from tans.types import InputSpec, NetworkRef
 
 WEIGHTS: Final = "model.safetensors"
 DESCRIPTION = "model.json"
+EXPORTED = ("network.onnx", "network.int8.onnx", "network.safetensors", "timm")
+"""What ``tans.export.formats`` writes beside them."""
 HEADER_BYTES = 2**24
 """Of a file of weights beside its tensors, at most."""
 
@@ -126,7 +131,9 @@ class Description(Manifest):
 
 
 def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
-    """Write a fine-tuned network to a folder, in place of an earlier one there.
+    """Write a fine-tuned network and its card to a folder, in place of earlier ones there.
+
+    A ``README.md`` there that tans did not write stays, and is told.
 
     Args:
         task: that it was tuned on, which says how to read images.
@@ -139,9 +146,14 @@ def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
     _refuse_foreign(folder)
     state = {name: _portable(tensor) for name, tensor in tuned.network.weights().items()}
     weights = to_bytes(state)
-    card = _describe(tuned, task)
-    card["weights"] = Weights(WEIGHTS, hashlib.sha256(weights).hexdigest())
-    files = {WEIGHTS: weights, DESCRIPTION: Description(**card).to_bytes()}  # that last
+    card = ModelCard.of(tuned, task)
+    described = {**_describe(tuned, task), **card.describe()}
+    described["weights"] = Weights(WEIGHTS, hashlib.sha256(weights).hexdigest())
+    files = {
+        WEIGHTS: weights,
+        **_readme(folder, card),
+        DESCRIPTION: Description(**described).to_bytes(),  # that last
+    }
     try:
         _write(folder, files)
     except OSError as error:
@@ -153,6 +165,34 @@ def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
                 f"it is in {instead} instead; copy it to a disk with room before that is cleared"
             )
         raise InputError(f"the network cannot be written to {folder}: {error}; {remedy}") from error
+    _tell_older(folder)
+
+
+def _readme(folder: Path, card: ModelCard) -> dict[str, bytes]:
+    """The card for people, unless a file that others wrote has its place."""
+    if (folder / CARD).exists() and not is_card(folder / CARD):
+        warn(f"{folder / CARD} is not of tans, and stays; the network gets no card", TansWarning, 2)
+        return {}
+    return {CARD: card.markdown().encode("utf-8", "backslashreplace")}
+
+
+def is_card(path: Path) -> bool:
+    """Whether a file is a card that tans wrote."""
+    try:
+        return read_file(path).startswith(MARK.encode())
+    except OSError:
+        return False
+
+
+def _tell_older(folder: Path) -> None:
+    """Tell of exports that are of the network before."""
+    if older := [name for name in EXPORTED if (folder / name).exists()]:
+        warn(
+            f"{', '.join(older)} in {folder} are of the network that was there before; run "
+            "'tans export' again",
+            TansWarning,
+            3,
+        )
 
 
 def _saved_elsewhere(files: Mapping[str, bytes]) -> Path | None:
@@ -226,14 +266,6 @@ def predict_files(
     return load_finetuned(folder).predict(files, top=top, ranges=ranges, max_pixels=max_pixels)
 
 
-def tans_version() -> str:
-    """The installed version of tans; ``unknown`` where it runs from its sources."""
-    try:
-        return metadata.version("tans")
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
 def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
     """All of the description that follows from the run itself."""
     history = [asdict(epoch) for epoch in tuned.history]
@@ -243,7 +275,7 @@ def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
         "network": tuned.network.ref,
         "deep_head": tuned.network.is_deep,
         "classes": list(task.classes),
-        "preprocessing": _preprocessing(tuned.input, task.found.reading),
+        "preprocessing": preprocessing(tuned.input, task.found.reading),
         "reading": task.found.reading,
         "temperature": tuned.calibration.temperature,
         "calibration": {k: _finite(v) for k, v in asdict(tuned.calibration).items()},
@@ -259,36 +291,8 @@ def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
             "entry": None if tuned.entry is None else tuned.entry.id,
             "licence": None if tuned.entry is None else tuned.entry.licence,
         },
-        "licences": None if tuned.licences is None else asdict(tuned.licences),
         "teachers": [{"entry": each.id, "licence": each.licence} for each in tuned.teachers],
         "recipe": asdict(tuned.recipe),
-    }
-
-
-def _preprocessing(input: InputSpec, reading: Reading) -> dict[str, Any]:
-    size, scale = input.size, f"{_each(input.mean)}) / {_each(input.std)}"
-    scaled = "; ".join(
-        f"map {sample} samples from {low:g}..{high:g} to 0..255, and what lies beyond to the ends"
-        for sample, (low, high) in reading.ranges.items()
-        if sample != BYTE
-    )
-    return {
-        "words": (
-            f"{scaled.capitalize() + '. ' if scaled else ''}"
-            "Turn the image upright by its EXIF orientation, put transparent parts on the "
-            f"background {reading.ground}, convert to RGB, resize the whole image to {size} "
-            f"x {size} pixels (bilinear, antialiased, aspect ratio not kept), then take "
-            f"(x - {scale} of values from 0 to 255; channels first, float32."
-        ),
-        "channels": "RGB",
-        "size": [size, size],
-        "resize": "bilinear",
-        "antialias": True,
-        "keep_aspect_ratio": False,
-        "background": list(reading.ground),
-        "mean": list(input.mean),
-        "std": list(input.std),
-        "layout": "NCHW",
     }
 
 
@@ -335,12 +339,6 @@ def _check_tensor(name: str, given: Tensor | None, expected: Tensor | None) -> N
         raise ValueError(f"{name} is {found[0]} {found[1]}; expected {wanted[0]} {wanted[1]}")
     if not given.isfinite().all():
         raise ValueError(f"{name} holds values that are not finite")
-
-
-def _each(values: tuple[float, ...]) -> str:
-    """One number where all channels have the same, else all of them."""
-    numbers = [f"{value:g}" for value in values]
-    return numbers[0] if len(set(numbers)) == 1 else f"({', '.join(numbers)})"
 
 
 def _portable(tensor: Tensor) -> Tensor:
@@ -404,7 +402,7 @@ def _unfinished(folder: Path) -> list[Description]:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write both files, of which the description takes its place last and at once.
+    """Write all files, of which the description takes its place last and at once.
 
     Raises:
         OSError: the folder cannot be written.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tans.export.finetuned import tans_version
+from tans.export.card import tans_version
 from tans.report.blocks import bar, figure, millions, percent, section, table
 from tans.report.charts import Line, confusion_chart, line_chart, line_class
 from tans.report.markup import Html, join, picture, tag

@@ -9,7 +9,9 @@ from tans.files import is_cache
 
 WRITTEN = "written by tans"
 """Reason for leaving it out."""
-WEIGHTS = "model.safetensors"
+WEIGHTS = frozenset(
+    {"model.safetensors", "network.safetensors", "network.onnx", "network.int8.onnx"}
+)
 ENTRIES = "entries.lance"
 """The table without which there is no zoo; it is there before ``zoo.json``."""
 TASK = frozenset({"task.json", "images.safetensors"})
@@ -20,15 +22,17 @@ FIRST = {
         rb"<!doctype html>\n.{0,200}name=\"generator\" content=\"tans\"", re.DOTALL
     ),
     ".csv": re.compile(rb"path,label,probability(,label_\d+,probability_\d+)*,error\r?\n"),
+    ".py": re.compile(rb"\"\"\"Classify images with a network that tans wrote"),
+    ".md": re.compile(rb"---\n# written by tans\n"),
     ".json": re.compile(rb"\{\s*\"schema\": \d+,\s*\"(tans|task|network|architecture)\": "),
 }
-"""How a page, predictions, and the description of a network or of an export begin."""
+"""How a page, predictions, a script, a card, and descriptions of a network or an export begin."""
 
 
 def is_output(file: Path) -> bool:
     """Whether a file, which is no picture, is a result of tans, such as a network or a page."""
     begins = FIRST.get(file.suffix.lower())
-    return file.name == WEIGHTS or (begins is not None and _begins(file, begins))
+    return file.name in WEIGHTS or (begins is not None and _begins(file, begins))
 
 
 def is_output_folder(folder: Path) -> bool:
