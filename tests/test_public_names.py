@@ -28,6 +28,7 @@ PUBLIC = {
     "Run",
     "SearchResult",
     "Selection",
+    "TansClassifier",
     "TansError",
     "Task",
     "TaskCard",

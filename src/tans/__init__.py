@@ -7,6 +7,8 @@
     tans.finetune_best(task, zoo).save("tuned/")
     predictions = tans.predict_files("tuned/", ["image.png"])
 
+    tans.TansClassifier(max_params=3e6).fit(images, labels)  # an estimator of scikit-learn
+
 Names are imported at first use, so that ``import tans`` costs nothing.
 """
 
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tans.build.engine import build_zoo
     from tans.errors import TansError
+    from tans.estimator import TansClassifier
     from tans.export.classifier import Classifier, Prediction
     from tans.export.finetuned import load_finetuned, predict_files, save_finetuned
     from tans.meta.train import meta_train
@@ -50,6 +53,7 @@ __all__ = [
     "Run",
     "SearchResult",
     "Selection",
+    "TansClassifier",
     "TansError",
     "Task",
     "TaskCard",
@@ -85,6 +89,7 @@ _HOMES = {
     "Run": "tans.report",
     "SearchResult": "tans.search",
     "Selection": "tans.workflow",
+    "TansClassifier": "tans.estimator",
     "TansError": "tans.errors",
     "Task": "tans.tasks.task",
     "TaskCard": "tans.tasks.task",

@@ -21,7 +21,8 @@ from tans.build.plan.ledger import REPORT as CONSTRUCTION
 from tans.build.settings import BuildSettings, Choice
 from tans.costs.limits import epochs_within, minutes_of, shortest
 from tans.errors import InputError, ZooError
-from tans.export.finetuned import check_writable, complete, save_finetuned
+from tans.export.classifier import Classifier
+from tans.export.finetuned import check_writable, classifier_of, complete, save_finetuned
 from tans.files import alone, is_unfinished, sweep
 from tans.meta import train as meta
 from tans.meta.calibrator import Calibrator, calibrate_zoo
@@ -138,6 +139,11 @@ class FinetuneResult:
     def best(self) -> FineTuned:
         """The chosen network."""
         return self.runs[0].tuned
+
+    @property
+    def classifier(self) -> Classifier:
+        """What classifies with the chosen network, as one that was saved and loaded does."""
+        return classifier_of(self.best, self.task)
 
     def save(self, folder: str | Path) -> None:
         """Write the chosen network and a report of all to a folder.

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from tans.errors import InputError
 from tans.networks.network import Network
-from tans.tasks.decoding import DETAIL, Picture, UnreadableError, picture_of
+from tans.tasks.decoding import DETAIL, Picture, UnreadableError
 from tans.tasks.folder import images_below
 from tans.tasks.images import each_picture
+from tans.tasks.memory import picture_in_memory
 from tans.tasks.reading import Range, Reading
 from tans.training import device, predict
 
@@ -87,19 +87,54 @@ class Classifier:
         """
         if top < 1:
             raise InputError(f"top is {top}; expected at least 1")
+        return [
+            each
+            for batch in self._read(items, ranges, max_pixels)
+            for each in self._predictions(batch, top)
+        ]
+
+    def probabilities(
+        self,
+        items: Iterable[Item],
+        *,
+        ranges: Mapping[str, Range] | None = None,
+        max_pixels: int | None = None,
+    ) -> Tensor:
+        """Probability of each class for images that can all be read, (n, classes).
+
+        Args:
+            ranges: of sample types, as ``predict`` takes them; likewise ``max_pixels``.
+
+        Raises:
+            InputError: an image cannot be read, or an array is no image.
+        """
+        found = [torch.empty(0, len(self.classes))]
+        for batch in self._read(items, ranges, max_pixels):
+            for index, why in batch.errors.items():
+                raise InputError(f"{batch.name(index)} cannot be classified: {why}")
+            found.append(self._shares(batch.images))
+        return torch.cat(found)
+
+    def _read(
+        self,
+        items: Iterable[Item],
+        ranges: Mapping[str, Range] | None,
+        max_pixels: int | None,
+    ) -> Iterator[_Batch]:
+        """Images as the network takes them, some at a time."""
         self.network.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        asked, predictions = iter(items), []
+        asked, begin = iter(items), 0
         while batch := list(islice(asked, BATCH)):
-            predictions += self._batch(batch, top, ranges or {}, max_pixels)
-        return predictions
+            yield self._batch(batch, begin, ranges or {}, max_pixels)
+            begin += len(batch)
 
     def _batch(
         self,
         items: Sequence[Item],
-        top: int,
+        begin: int,
         ranges: Mapping[str, Range],
         max_pixels: int | None,
-    ) -> list[Prediction]:
+    ) -> _Batch:
         images = torch.zeros(len(items), 3, self.resolution, self.resolution, dtype=torch.uint8)
         paths = {i: Path(item) for i, item in enumerate(items) if isinstance(item, str | Path)}
         files = list(paths)
@@ -122,27 +157,52 @@ class Classifier:
         errors |= {files[at]: _why(paths[files[at]], error) for at, error in failures.items()}
         for index, item in enumerate(items):
             if not isinstance(item, str | Path):
-                render(index, _in_memory(item))
-        kept = [index for index in range(len(items)) if index not in errors]
-        ranked = dict(zip(kept, self._ranked(images[kept], top), strict=True))
-        errors |= {index: NO_NUMBER for index, labels in ranked.items() if not _finite(labels)}
+                render(index, picture_in_memory(item))
+        return _Batch(begin, images, paths, errors)
+
+    def _predictions(self, batch: _Batch, top: int) -> list[Prediction]:
+        kept = [index for index in range(len(batch.images)) if index not in batch.errors]
+        ranked = dict(zip(kept, self._ranked(batch.images[kept], top), strict=True))
+        unsaid = {index: NO_NUMBER for index, labels in ranked.items() if not _finite(labels)}
+        errors = {**batch.errors, **unsaid}
         return [
-            Prediction(paths.get(index), None, None, errors[index])
+            Prediction(batch.paths.get(index), None, None, errors[index])
             if index in errors
-            else Prediction(paths.get(index), *ranked[index][0], None, ranked[index])
-            for index in range(len(items))
+            else Prediction(batch.paths.get(index), *ranked[index][0], None, ranked[index])
+            for index in range(len(batch.images))
         ]
 
     def _ranked(self, images: Tensor, top: int) -> list[tuple[tuple[str, float], ...]]:
         """The likeliest labels of images, uint8 (n, 3, r, r)."""
-        if not len(images):
-            return []
-        shares = (predict(self.network, images) / self.temperature).softmax(1)  # (n, classes)
-        best = shares.topk(min(top, len(self.classes)), dim=1)
+        best = self._shares(images).topk(min(top, len(self.classes)), dim=1)
         return [
             tuple((self.classes[label], share) for label, share in zip(labels, values, strict=True))
             for labels, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
+
+    def _shares(self, images: Tensor) -> Tensor:
+        """Probabilities (n, classes) for images, uint8 (n, 3, r, r)."""
+        if not len(images):
+            return torch.empty(0, len(self.classes))
+        return (predict(self.network, images) / self.temperature).softmax(1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Images as a network takes them."""
+
+    begin: int
+    """Place of the first among all that were asked for."""
+    images: Tensor
+    """uint8 (n, 3, r, r)."""
+    paths: Mapping[int, Path]
+    """Of those that are files, by index."""
+    errors: Mapping[int, str]
+    """Why others cannot be read, by index."""
+
+    def name(self, index: int) -> str:
+        """What a message calls an image."""
+        return str(self.paths.get(index, f"image {self.begin + index}"))
 
 
 def find_files(paths: Sequence[str | Path]) -> tuple[list[Path], dict[str, tuple[str, ...]]]:
@@ -172,34 +232,3 @@ def _finite(ranked: Iterable[tuple[str, float]]) -> bool:
 
 def _why(path: Path, error: UnreadableError) -> str:
     return EMPTY_FOLDER if path.is_dir() else str(error)
-
-
-def _in_memory(item: Image.Image | NDArray[Any]) -> Picture:
-    """The samples of an image or an array.
-
-    Raises:
-        InputError: it is neither, or of another shape.
-    """
-    if isinstance(item, Image.Image):
-        return picture_of(ImageOps.exif_transpose(item))
-    array = np.asarray(item)
-    grey = array.ndim == 2
-    if array.dtype.kind not in "biuf" or not (
-        grey or (array.ndim == 3 and array.shape[2] in (3, 4))
-    ):
-        raise InputError(
-            f"an image is {array.dtype} {array.shape}; expected numbers (height, width), "
-            "(height, width, 3) or (height, width, 4)"
-        )
-    if array.dtype.kind == "b":
-        array = array.astype(np.uint8) * 255
-    if array.dtype.kind == "f":
-        array = array.astype(np.float32)
-    if grey or array.shape[2] == 3:
-        return Picture(array)
-    if array.dtype != np.uint8:
-        raise InputError(
-            f"an image is {array.dtype} {array.shape}; transparency is read of uint8 alone; give "
-            "three channels"
-        )
-    return Picture(array[..., :3], array[..., 3])

@@ -201,6 +201,17 @@ def load_finetuned(folder: str | Path) -> Classifier:
     return Classifier(network.eval(), stored.classes, stored.reading, stored.temperature, card)
 
 
+def classifier_of(tuned: FineTuned, task: Task) -> Classifier:
+    """What ``load_finetuned`` gives of a network that was saved, but for its description.
+
+    Args:
+        task: that it was tuned on, which says how to read images.
+    """
+    return Classifier(
+        tuned.network, tuned.classes, task.found.reading, tuned.calibration.temperature
+    )
+
+
 def predict_files(
     folder: str | Path,
     paths: Sequence[str | Path],
