@@ -39,6 +39,7 @@ PUBLIC = {
     "finetune",
     "finetune_best",
     "finetune_entry",
+    "finetune_from",
     "load_finetuned",
     "meta_train",
     "predict_files",

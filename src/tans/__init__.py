@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from tans.tasks.task import Task, TaskCard
     from tans.training import FineTuned, Recipe, finetune
     from tans.types import Architecture, Constraints, Match, ZooEntry
-    from tans.workflow import FinetuneResult, Selection, finetune_best, finetune_entry
+    from tans.workflow import (
+        FinetuneResult,
+        Selection,
+        finetune_best,
+        finetune_entry,
+        finetune_from,
+    )
     from tans.zoo.verify import verify_zoo
     from tans.zoo.zoo import Zoo
 
@@ -64,6 +70,7 @@ __all__ = [
     "finetune",
     "finetune_best",
     "finetune_entry",
+    "finetune_from",
     "load_finetuned",
     "meta_train",
     "predict_files",
@@ -99,6 +106,7 @@ _HOMES = {
     "finetune": "tans.training",
     "finetune_best": "tans.workflow",
     "finetune_entry": "tans.workflow",
+    "finetune_from": "tans.workflow",
     "load_finetuned": "tans.export.finetuned",
     "meta_train": "tans.meta.train",
     "predict_files": "tans.export.finetuned",

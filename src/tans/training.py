@@ -46,7 +46,7 @@ from tans.networks.probe import linear_head, probe_accuracy, standards
 from tans.scores import Scores
 from tans.tasks.task import Task
 from tans.temperature import Calibration, calibrate
-from tans.types import InputSpec, ZooEntry
+from tans.types import InputSpec, Origin, ZooEntry
 
 RECIPE = 4
 """Version of the rule that fits, weighs and chooses; results made by another are kept apart."""
@@ -198,6 +198,8 @@ class FineTuned:
     """What the networks began from that it learnt from beside the labels."""
     calibration: Calibration = field(default_factory=Calibration)
     """What makes probabilities of the network's scores."""
+    origin: Origin | None = None
+    """The fine-tuned network that it went on from, where it did."""
 
     @property
     def input(self) -> InputSpec:

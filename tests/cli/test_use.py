@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -175,6 +178,51 @@ def test_finetune_then_predict(run: Run, dataset: Path, tmp_path: Path) -> None:
     assert len(rows) == 13
     (error,) = (row[3] for row in rows if row[3])
     assert error.startswith("missing")
+
+
+def test_finetune_goes_on_with_more_classes(
+    run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole"
+    shutil.copytree(dataset, whole)
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.copytree(dataset, tmp_path / "colours", ignore=shutil.ignore_patterns("blue"))
+    network = next(e.id for e in small_zoo.entries() if e.task == "red")
+    made = ("--network", network, "--zoo", small_zoo.path, "--epochs", 1, "-o", first)
+    assert run("finetune", tmp_path / "colours", *made).code == 0
+    for refused in (("--network", network), ("--max-params", "1M"), ("--zoo", small_zoo.path)):
+        answer = run("finetune", whole, "--from", first, *refused, "-o", second)
+        assert_fails(answer, "none is searched for", "--from")
+    assert_fails(run("finetune", whole, "--from", dataset, "-o", second), "no fine-tuned network")
+    assert not second.exists()
+    answer = run("finetune", whole, "--from", first, "--epochs", 1, "-o", second)
+    assert answer.code == 0
+    assert "Classes: 2 known (green, red), 1 new (blue); " in answer.out
+    card = json.loads((second / "model.json").read_text())
+    assert card["classes"] == ["blue", "green", "red"]
+    assert card["source"]["entry"] == card["from"]["entry"] == network
+    again = ("--from", second, "--epochs", 1, "-o", second, "--force", "--json")
+    change = run("finetune", tmp_path / "colours", *again).json["change"]
+    assert (change["kept"], change["new"], change["gone"]) == (["green", "red"], [], ["blue"])
+
+
+def test_a_network_that_goes_on_reads_as_before(run: Run, small_zoo: Zoo, tmp_path: Path) -> None:
+    def scans(root: Path, most: int) -> Path:
+        generator = np.random.default_rng(0)
+        for name, low in (("dark", 0), ("bright", most // 2)):
+            (root / name).mkdir(parents=True)
+            for k in range(12):
+                samples = generator.integers(low, low + most // 2, (20, 20), dtype=np.uint16)
+                Image.fromarray(samples).save(root / name / f"{k}.png")
+        return root
+
+    network = next(e.id for e in small_zoo.entries() if e.task == "red")
+    made = ("--network", network, "--zoo", small_zoo.path, "--epochs", 1, "-o", tmp_path / "first")
+    assert run("finetune", scans(tmp_path / "data", 4000), *made).code == 0
+    go_on = ("--from", tmp_path / "first", "--epochs", 1, "-o", tmp_path / "second")
+    assert run("finetune", scans(tmp_path / "darker", 900), *go_on).code == 0
+    reading = json.loads((tmp_path / "second" / "model.json").read_text())["reading"]
+    assert reading["ranges"]["uint16"] == [0, 4095]
 
 
 def test_a_check_shows_what_was_understood(run: Run, dataset: Path, tmp_path: Path) -> None:

@@ -156,6 +156,16 @@ Network = Annotated[
         "for images of another size than its own.",
     ),
 ]
+GoOn = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="DIR",
+        help="Go on from the network in a folder that `tans finetune` wrote, with DATA that may "
+        "hold more images, new classes, or fewer; nothing is searched. It learns from DATA alone, "
+        "so leave the images of before in it.",
+    ),
+]
 Beside = Annotated[
     list[str] | None,
     typer.Option(

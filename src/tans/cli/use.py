@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,6 +17,7 @@ from tans.cli.options import (
     Data,
     DataOptions,
     Force,
+    GoOn,
     Images,
     Json,
     LimitOptions,
@@ -35,6 +39,11 @@ from tans.cli.options import (
     read_ranges,
 )
 from tans.cli.signals import INTERRUPTED
+
+if TYPE_CHECKING:
+    from tans.tasks.findings import Overrides
+    from tans.training import Recipe
+    from tans.workflow import FinetuneResult, Selection
 
 NONE_READ, SOME_UNREAD = 1, 3
 """Exit codes."""
@@ -104,6 +113,7 @@ def finetune(
     *,
     network: Network = None,
     beside: Beside = None,
+    go_on: GoOn = None,
     training: TrainingOptions,
     limits: LimitOptions,
     look: Look = 5,
@@ -114,31 +124,54 @@ def finetune(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune the best match, or a network you name, and write it with a report.
+    """Fine-tune the best match, a network you name, or a fine-tuned one further, with a report.
 
     Ctrl-C stops the training and keeps the best epoch so far.
     """
-    from tans.workflow import Selection, finetune_best, output_warnings, reserved
-    from tans.zoo.zoo import Zoo
+    from tans.workflow import Selection, output_warnings, reserved
 
     selection = Selection(
         network, tuple(beside or ()), limits.constraints(), look, combine, unlabelled
     )
+    if go_on is not None:
+        selection.refuse_any(go_on, zoo)
     console.warn_each([*output_warnings(data, output), *selection.warnings()])
+    overrides, recipe = said.overrides(), training.recipe()
     with reserved(output, force):
-        opened = Zoo.open(zoo)
-        selection.named(opened)  # a wrong name is told before images are read
-        task = views.read_data(data, said.overrides())
-        recipe = training.recipe()
-        with views.finetune_bars() as on_step:
-            result = finetune_best(
-                task, opened, selection, recipe, on_step=on_step, on_interrupt=views.wants_epoch
-            )
+        if go_on is None:
+            result = _tuned_best(data, overrides, selection, recipe, zoo)
+        else:
+            result = _tuned_from(data, overrides, go_on, recipe)
         result.save(output)
     console.warn_each(result.warnings)
     views.tell_finetune(result, output, as_json)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def _tuned_best(
+    data: Path, overrides: Overrides, selection: Selection, recipe: Recipe, zoo: Path | None
+) -> FinetuneResult:
+    from tans.workflow import finetune_best
+    from tans.zoo.zoo import Zoo
+
+    opened = Zoo.open(zoo)
+    selection.named(opened)  # a wrong name is told before images are read
+    task = views.read_data(data, overrides)
+    with views.finetune_bars() as on_step:
+        return finetune_best(
+            task, opened, selection, recipe, on_step=on_step, on_interrupt=views.wants_epoch
+        )
+
+
+def _tuned_from(data: Path, overrides: Overrides, go_on: Path, recipe: Recipe) -> FinetuneResult:
+    from tans.export.finetuned import load_finetuned
+    from tans.workflow import finetune_from
+
+    before = load_finetuned(go_on)
+    task = views.read_data(data, replace(overrides, reading=before.reading))
+    with views.finetune_bars() as on_step:
+        return finetune_from(before, task, recipe, on_step=on_step, on_interrupt=views.wants_epoch)
 
 
 @grouped

@@ -226,7 +226,8 @@ def finetune_bars() -> Iterator[Callable[[FinetuneStep], None]]:
         def show(step: FinetuneStep) -> None:
             if step.epoch is None:
                 shown.close()
-                bar = console.progress(f"{step.label} ({step.entry.id})")
+                name = step.label if step.entry is None else f"{step.label} ({step.entry.id})"
+                bar = console.progress(name)
                 advance[:] = [shown.enter_context(bar)]
                 return
             known = console.percent(step.epoch.val_balanced)
@@ -248,6 +249,8 @@ def tell_finetune(result: FinetuneResult, folder: Path, as_json: bool) -> None:
         console.emit(describe_finetune(result, folder))
         return
     show_runs(result.runs, result.task.name)
+    if result.change is not None:
+        console.say(result.change.words())
     if result.search is not None:
         say_shortened(result.search)
         say_related(result.search)
@@ -264,6 +267,7 @@ def describe_finetune(result: FinetuneResult, folder: Path) -> dict[str, Any]:
         "report": str(folder / "report.html"),
         "runs": [describe_run(run) for run in result.runs],
         "search": None if result.search is None else asdict(result.search),
+        "change": None if result.change is None else asdict(result.change),
         "data": summary(result.task),
         "interrupted": result.interrupted,
     }

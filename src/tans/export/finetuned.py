@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import torch
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
@@ -45,7 +52,7 @@ from tans.tasks.reading import BYTE, Range, Reading
 from tans.tasks.task import Task
 from tans.temperature import HIGHEST, LOWEST
 from tans.training import FineTuned
-from tans.types import InputSpec, NetworkRef
+from tans.types import InputSpec, NetworkRef, Origin
 
 WEIGHTS: Final = "model.safetensors"
 DESCRIPTION = "model.json"
@@ -137,11 +144,8 @@ def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
     """
     folder = Path(folder).expanduser()
     _refuse_foreign(folder)
-    state = {name: _portable(tensor) for name, tensor in tuned.network.weights().items()}
-    weights = to_bytes(state)
-    card = _describe(tuned, task)
-    card["weights"] = Weights(WEIGHTS, hashlib.sha256(weights).hexdigest())
-    files = {WEIGHTS: weights, DESCRIPTION: Description(**card).to_bytes()}  # that last
+    stored, weights = _stored(tuned, task)
+    files = {WEIGHTS: weights, DESCRIPTION: stored.to_bytes()}  # that last
     try:
         _write(folder, files)
     except OSError as error:
@@ -153,6 +157,14 @@ def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
                 f"it is in {instead} instead; copy it to a disk with room before that is cleared"
             )
         raise InputError(f"the network cannot be written to {folder}: {error}; {remedy}") from error
+
+
+def _stored(tuned: FineTuned, task: Task) -> tuple[Description, bytes]:
+    """What a folder says of a fine-tuned network, and its weights there."""
+    state = {name: _portable(tensor) for name, tensor in tuned.network.weights().items()}
+    weights = to_bytes(state)
+    named = Weights(WEIGHTS, hashlib.sha256(weights).hexdigest())
+    return Description(**_describe(tuned, task), weights=named), weights
 
 
 def _saved_elsewhere(files: Mapping[str, bytes]) -> Path | None:
@@ -197,19 +209,48 @@ def load_finetuned(folder: str | Path) -> Classifier:
         stored, network = _filled([stored, *_unfinished(folder)], folder / WEIGHTS)
     except (OSError, ValueError, RuntimeError, SafetensorError, InputError) as error:
         raise stored.damaged(f"the fine-tuned network in {folder}", error) from error
-    card = json.loads(stored.to_bytes())
-    return Classifier(network.eval(), stored.classes, stored.reading, stored.temperature, card)
+    return _classifier(stored, network)
 
 
 def classifier_of(tuned: FineTuned, task: Task) -> Classifier:
-    """What ``load_finetuned`` gives of a network that was saved, but for its description.
+    """What ``load_finetuned`` gives of a network once it is saved.
 
     Args:
         task: that it was tuned on, which says how to read images.
     """
-    return Classifier(
-        tuned.network, tuned.classes, task.found.reading, tuned.calibration.temperature
-    )
+    return _classifier(_stored(tuned, task)[0], tuned.network)
+
+
+def _classifier(stored: Description, network: Network) -> Classifier:
+    card = json.loads(stored.to_bytes())
+    return Classifier(network.eval(), stored.classes, stored.reading, stored.temperature, card)
+
+
+def origin_of(classifier: Classifier) -> Origin:
+    """What a network that goes on from a fine-tuned one says of it.
+
+    Raises:
+        InputError: its description does not say where it comes from.
+    """
+    card = classifier.card
+    try:
+        source, splits = card["source"], card["data"]["splits"]
+        return TypeAdapter(Origin).validate_python(
+            {
+                "weights": card["weights"]["sha256"],
+                "task": card["task"],
+                "classes": classifier.classes,
+                "images": splits["train"],
+                **source,
+                "teachers": [(each["entry"], each["licence"]) for each in card["teachers"]],
+                "before": card.get("from"),
+            }
+        )
+    except (LookupError, TypeError, ValidationError) as error:
+        raise InputError(
+            "the description of the fine-tuned network does not say where it comes from "
+            f"({error}); restore {DESCRIPTION} as 'tans finetune' wrote it"
+        ) from error
 
 
 def predict_files(
@@ -266,12 +307,23 @@ def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
         **tuned.scores.describe(),
         "confusion": tuned.confusion.tolist(),
         "seconds": tuned.seconds,
-        "source": {
-            "entry": None if tuned.entry is None else tuned.entry.id,
-            "licence": None if tuned.entry is None else tuned.entry.licence,
-        },
-        "teachers": [{"entry": each.id, "licence": each.licence} for each in tuned.teachers],
+        **_came_from(tuned),
         "recipe": asdict(tuned.recipe),
+    }
+
+
+def _came_from(tuned: FineTuned) -> dict[str, Any]:
+    """The stored networks that it owes its weights to, also by what it went on from."""
+    origin, entry = tuned.origin, tuned.entry
+    source = {"entry": entry and entry.id, "licence": entry and entry.licence}
+    teachers = [(each.id, each.licence) for each in tuned.teachers]
+    if origin is not None:
+        source = {"entry": origin.entry, "licence": origin.licence}
+        teachers = list(dict.fromkeys([*origin.teachers, *teachers]))
+    return {
+        "source": source,
+        "teachers": [{"entry": id, "licence": licence} for id, licence in teachers],
+        **({} if origin is None else {"from": asdict(origin)}),
     }
 
 

@@ -38,6 +38,7 @@ MATRIX_CLASSES = 24
 MIX_UPS = 6
 SHOWN_MATCHES = 20
 BALANCED = "Balanced accuracy is the mean recall, in which every class counts alike."
+GONE_ON = "none: training went on from a fine-tuned network"
 TIMES = {"latency_ms": ("Latency", "ms"), "minutes": ("Fine-tune", "min")}
 """Fields of a match that are only known where they were asked for: their title and unit."""
 
@@ -241,7 +242,7 @@ def making(task: Task, result: SearchResult | None, runs: Sequence[Run]) -> Html
             f"tans {tans_version()}, torch {torch.__version__}, Python {platform.python_version()}",
         ),
         ("Device", f"{platform.machine()}, {torch.get_num_threads()} threads"),
-        ("Search", _search_times(result)),
+        ("Search", _search_times(result) if runs[0].tuned.origin is None else GONE_ON),
         ("Probabilities", runs[0].tuned.calibration.words()),
         ("Reading", "; ".join(task.found.reading.words()) or "8 bits for each colour"),
         ("Training images", f"read from {task.card.source}; licence {task.card.licence}"),

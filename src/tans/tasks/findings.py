@@ -29,6 +29,8 @@ class Overrides:
     """Of a picture, at most; Pillow's limit of 89 million when None."""
     labels_as_is: bool = False
     """Take labels as they are written, also ``nan``, and ``1`` beside ``1.0``."""
+    reading: Reading | None = None
+    """Of a network that goes on learning: its ranges, after those above, and its ground."""
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class Task:
         path = Path(path).expanduser()
         if path.is_dir():
             if (path / "task.json").is_file():
-                if overrides not in (None, Overrides()):
+                if overrides is not None and replace(overrides, reading=None) != Overrides():
                     raise TaskError(
                         f"{path} is a saved task, whose images are read already; leave out what "
                         "says how to read them, or give the images"
