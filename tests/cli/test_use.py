@@ -180,6 +180,42 @@ def test_finetune_then_predict(run: Run, dataset: Path, tmp_path: Path) -> None:
     assert error.startswith("missing")
 
 
+def test_predict_says_what_is_none_of_these(
+    run: Run, small_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = drawn_task("green", "three", n=150)
+    network = next(e.id for e in small_zoo.entries() if e.task == "red")
+    out = tmp_path / "tuned"
+    task.save(tmp_path / "data")
+    asked = ("--network", network, "--zoo", small_zoo.path, "--epochs", 1, "-o", out)
+    told = run("finetune", tmp_path / "data", *asked)
+    assert "is said to be none of them, and so are about 5 % of known ones, by 24" in told.out
+    images = tmp_path / "images"
+    images.mkdir()
+    for k, image in enumerate(task.pixels.at(32)[task.splits == 2][:6]):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(images / f"{k}.png")
+    checks = (np.indices((32, 32)).sum(0) % 2 * 255).astype(np.uint8)
+    Image.fromarray(checks).save(images / "other.png")
+    found = run("predict", out, images, "--top", 2, "--json")
+    *known, other = found.json["predictions"]
+    assert (other["label"], other["probability"], other["known"]) == (None, None, False)
+    assert len(other["ranked"]) == 2
+    assert all(p["known"] and p["label"] == p["ranked"][0]["label"] for p in known[:4])
+    assert "unlike all that the network learnt from (none of these)" in found.err
+    *_, line = run("predict", out, images, "--top", 2).out.splitlines()
+    assert line.split("\t")[1:3] == ["none of these", ""]
+    assert len(line.split("\t")) == 5
+    run("predict", out, images, "--csv", tmp_path / "said.csv")
+    *_, row = csv.reader((tmp_path / "said.csv").open(newline=""))
+    assert row[1:] == ["none of these", "", ""]
+    monkeypatch.setattr(console, "is_terminal", lambda: True)
+    assert "none of these" in run("predict", out, images).out
+    closed = run("predict", out, images, "--closed")
+    assert "none of these" not in closed.out + closed.err
+    assert_fails(run("predict", out, images, "--false-alarms", 0.01), "takes 99", "with 24")
+    assert_fails(run("predict", out, images, "--false-alarms", 3), "between 0 and 1")
+
+
 def test_finetune_goes_on_with_more_classes(
     run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
 ) -> None:

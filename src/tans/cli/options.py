@@ -186,6 +186,17 @@ Epochs = Annotated[
 Tuned = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `tans finetune` wrote.")]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Files or folders.")]
 TopLabels = Annotated[int, typer.Option(min=1, metavar="K", help="Labels for each image.")]
+FalseAlarms = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Share of images of its own classes that may be taken for none of these; 0.05 if not "
+        "given. A smaller one lets more strange images pass.",
+    ),
+]
+Closed = Annotated[
+    bool, typer.Option("--closed", help="Name a class for each image, however strange it is.")
+]
 CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="CSV file to write.")]
 EntryId = Annotated[str, typer.Argument(metavar="ID", help="As `tans zoo list` names it.")]
 PublishedNames = Annotated[

@@ -12,10 +12,12 @@ import typer
 from tans.cli import console, views
 from tans.cli.options import (
     Beside,
+    Closed,
     Combine,
     CsvFile,
     Data,
     DataOptions,
+    FalseAlarms,
     Force,
     GoOn,
     Images,
@@ -183,9 +185,11 @@ def predict(
     csv_file: CsvFile = None,
     ranges: Ranges = None,
     max_pixels: MaxPixels = None,
+    false_alarms: FalseAlarms = None,
+    closed: Closed = False,
     as_json: Json = False,
 ) -> None:
-    """Classify images with a fine-tuned network.
+    """Classify images with a fine-tuned network; what is unlike all it learnt is none of these.
 
     Exit code 1 where no image could be read, 3 where some could not. What is not a terminal gets
     lines of path, label and probability, separated by tabs.
@@ -196,7 +200,10 @@ def predict(
     classifier = load_finetuned(folder)
     files, left_out = find_files(images)
     pixels = read_pixels(max_pixels)
-    predictions = classifier.predict(files, top=top, ranges=read_ranges(ranges), max_pixels=pixels)
+    rate = None if closed else classifier.novelty.asked(false_alarms)
+    predictions = classifier.predict(
+        files, top=top, ranges=read_ranges(ranges), max_pixels=pixels, false_alarms=rate
+    )
     if csv_file is not None:
         views.write_predictions(csv_file, predictions, top)
     if as_json:
@@ -206,6 +213,8 @@ def predict(
     else:
         console.say(f"Wrote {csv_file} with {len(predictions)} lines")
     views.warn_unread(predictions, left_out)
+    if rate is not None:
+        views.tell_unknown(predictions, rate)
     unread = sum(p.error is not None for p in predictions)
     if unread or not predictions:
         raise typer.Exit(SOME_UNREAD if unread < len(predictions) else NONE_READ)

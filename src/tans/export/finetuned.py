@@ -47,6 +47,7 @@ from tans.files import (
 from tans.networks.families.elastic.specification import SPACES
 from tans.networks.family import build
 from tans.networks.network import Network
+from tans.novelty import RATE, Novelty
 from tans.tasks.check import summary
 from tans.tasks.reading import BYTE, Range, Reading
 from tans.tasks.task import Task
@@ -117,6 +118,8 @@ class Description(Manifest):
     reading: Annotated[Reading, BeforeValidator(lambda value: _whole(value, Reading))]
     temperature: Annotated[float, Field(ge=LOWEST, le=HIGHEST)]
     weights: Weights
+    novelty: Novelty | None = None
+    """What tells images that are none of the classes; None in older files."""
     deep_head: bool = False
     """Whether the head reads what all stages give, else the pooled features alone."""
 
@@ -223,7 +226,14 @@ def classifier_of(tuned: FineTuned, task: Task) -> Classifier:
 
 def _classifier(stored: Description, network: Network) -> Classifier:
     card = json.loads(stored.to_bytes())
-    return Classifier(network.eval(), stored.classes, stored.reading, stored.temperature, card)
+    return Classifier(
+        network.eval(),
+        stored.classes,
+        stored.reading,
+        stored.temperature,
+        card,
+        stored.novelty or Novelty(),
+    )
 
 
 def origin_of(classifier: Classifier) -> Origin:
@@ -260,6 +270,7 @@ def predict_files(
     top: int = 1,
     ranges: Mapping[str, Range] | None = None,
     max_pixels: int | None = None,
+    false_alarms: float | None = RATE,
 ) -> list[Prediction]:
     """Classify image files with a fine-tuned network; a folder stands for all images below it.
 
@@ -270,12 +281,15 @@ def predict_files(
         top: labels to rank for each image.
         ranges: of sample types, as ``Classifier.predict`` takes them.
         max_pixels: of a picture, at most; Pillow's limit of 89 million when None.
+        false_alarms: as ``Classifier.predict`` takes it.
 
     Raises:
         InputError: there is no fine-tuned network in ``folder``, or it is damaged.
     """
     files, _ = find_files(paths)
-    return load_finetuned(folder).predict(files, top=top, ranges=ranges, max_pixels=max_pixels)
+    return load_finetuned(folder).predict(
+        files, top=top, ranges=ranges, max_pixels=max_pixels, false_alarms=false_alarms
+    )
 
 
 def tans_version() -> str:
@@ -298,6 +312,7 @@ def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
         "preprocessing": _preprocessing(tuned.input, task.found.reading),
         "reading": task.found.reading,
         "temperature": tuned.calibration.temperature,
+        "novelty": tuned.novelty,
         "calibration": {k: _finite(v) for k, v in asdict(tuned.calibration).items()},
         "data": summary(task),
         "history": [{name: _finite(value) for name, value in row.items()} for row in history],

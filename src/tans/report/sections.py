@@ -244,6 +244,7 @@ def making(task: Task, result: SearchResult | None, runs: Sequence[Run]) -> Html
         ("Device", f"{platform.machine()}, {torch.get_num_threads()} threads"),
         ("Search", _search_times(result) if runs[0].tuned.origin is None else GONE_ON),
         ("Probabilities", runs[0].tuned.calibration.words()),
+        ("Other images", runs[0].tuned.novelty.words()),
         ("Reading", "; ".join(task.found.reading.words()) or "8 bits for each colour"),
         ("Training images", f"read from {task.card.source}; licence {task.card.licence}"),
     ]
