@@ -61,6 +61,13 @@ def test_what_test_images_tell_is_said() -> None:
     assert Novelty.of(drawn(80), NOTHING).words().endswith("by 80 validation images.")
 
 
+def test_images_of_few_groups_promise_less() -> None:
+    few = Novelty.of(drawn(80), drawn(300, 1), groups=4)
+    assert "80 validation images of 4 groups (up to 20 %, as those are few); of 300" in few.words()
+    assert "groups" not in Novelty.of(drawn(80), NOTHING, groups=40).words()
+    assert few.describe()["validation_groups"] == 4
+
+
 @pytest.mark.parametrize(("rate", "images"), [(0.05, 19), (0.01, 99), (0.5, 1), (0.1, 9)])
 def test_few_images_tell_no_small_share(rate: float, images: int) -> None:
     assert least_images(rate) == images

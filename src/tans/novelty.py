@@ -15,7 +15,7 @@ References:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import torch
@@ -48,6 +48,8 @@ class Novelty:
     more than ``KEPT``."""
     images: NonNegativeInt = 0
     """Validation images; 0 where there were none."""
+    groups: NonNegativeInt = 0
+    """That these are of, such as fonts or objects; images of one are strange together."""
     tested: NonNegativeInt = 0
     """Test images."""
     alarms: NonNegativeInt = 0
@@ -61,11 +63,14 @@ class Novelty:
             )
 
     @classmethod
-    def of(cls, val: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor]) -> Novelty:
+    def of(
+        cls, val: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], groups: int | None = None
+    ) -> Novelty:
         """Learn from validation images, and see how many test images are taken for strange.
 
         Args:
             val: scores (n, classes) and lengths (n,); likewise ``test``.
+            groups: that validation images are of; as many as images when None.
         """
         scores, lengths = val
         if not len(lengths) or not (scores.isfinite().all() and lengths.isfinite().all()):
@@ -76,12 +81,13 @@ class Novelty:
         known = cls(*scale).strangeness(scores, lengths).sort().values
         count = min(len(known), KEPT)
         at = torch.arange(1, count + 1) * len(known) // count - 1  # the last is the strangest
-        found = cls(*scale, tuple(known[at].tolist()), len(known))
+        groups = len(known) if groups is None else groups
+        found = cls(*scale, tuple(known[at].tolist()), len(known), groups)
         limit, tested = found.threshold(), len(test[1])
         if limit is None or not tested:
             return found
         alarms = int((found.strangeness(*test) > limit).sum())
-        return cls(found.means, found.deviations, found.known, found.images, tested, alarms)
+        return replace(found, tested=tested, alarms=alarms)
 
     def strangeness(self, scores: Tensor, lengths: Tensor) -> Tensor:
         """Of images by their scores (n, classes) and lengths (n,): float64 (n,)."""
@@ -129,15 +135,21 @@ class Novelty:
             f"An image unlike all of these is said to be none of them, and so are about "
             f"{100 * RATE:g} % of known ones, by {self.images:,} validation images"
         )
-        if not self.tested:
-            return f"{said}."
-        return f"{said}; of {self.tested:,} test images {self.alarms:,} were."
+        if self.groups < least_images(RATE):  # where all of a group is as strange
+            most = 100 / (self.groups + 1)
+            said += f" of {self.groups} groups (up to {most:.0f} %, as those are few)"
+        return f"{said}{self.measured()}."
+
+    def measured(self) -> str:
+        """What came of it on test images, to be said after what was promised."""
+        return f"; of {self.tested:,} test images {self.alarms:,} were" if self.tested else ""
 
     def describe(self) -> dict[str, Any]:
         """What a run says of it, as JSON has it."""
         return {
             "false_alarms": RATE if self.threshold() is not None else None,
             "validation_images": self.images,
+            "validation_groups": self.groups,
             "test_images": self.tested,
             "test_alarms": self.alarms,
         }

@@ -314,7 +314,7 @@ def finetune(
         classes=task.classes,
         recipe=recipe,
         calibration=calibrate(validated[0], held_out[1], tested[0], test_labels),
-        novelty=Novelty.of(validated, tested),
+        novelty=Novelty.of(validated, tested, task.groups_of("val")),
     )
 
 

@@ -214,7 +214,7 @@ def predict(
         console.say(f"Wrote {csv_file} with {len(predictions)} lines")
     views.warn_unread(predictions, left_out)
     if rate is not None:
-        views.tell_unknown(predictions, rate)
+        views.tell_unknown(predictions, classifier.novelty, rate)
     unread = sum(p.error is not None for p in predictions)
     if unread or not predictions:
         raise typer.Exit(SOME_UNREAD if unread < len(predictions) else NONE_READ)

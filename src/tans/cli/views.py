@@ -17,6 +17,7 @@ from tans.errors import InputError
 
 if TYPE_CHECKING:
     from tans.export.classifier import Prediction
+    from tans.novelty import Novelty
     from tans.report import Run
     from tans.scores import Scores
     from tans.search import SearchResult
@@ -161,14 +162,16 @@ def _pairs(parts: Sequence[str]) -> Iterator[tuple[str, str]]:
     return zip(parts[::2], parts[1::2], strict=True)
 
 
-def tell_unknown(predictions: Sequence[Prediction], rate: float) -> None:
+def tell_unknown(predictions: Sequence[Prediction], novelty: Novelty, rate: float) -> None:
     """How many images are none of the classes, and how far that is to be trusted."""
+    from tans.novelty import RATE
+
     unknown = sum(p.known is False for p in predictions)
     if unknown:
         console.tell(
             f"{unknown} of {len(predictions)} images are unlike all that the network learnt from "
-            f"({NONE_OF_THESE}); about {100 * rate:g} % of images of its own classes are taken so; "
-            "--closed names a class for each"
+            f"({NONE_OF_THESE}); about {100 * rate:g} % of images of its own classes are taken so"
+            f"{novelty.measured() if rate == RATE else ''}; --closed names a class for each"
         )
 
 

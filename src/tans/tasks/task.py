@@ -320,6 +320,15 @@ class Task:
         groups = self.groups
         return len({groups[row] for row in members.tolist()}) if groups else len(members)
 
+    def groups_of(self, split: str) -> int:
+        """Groups that the images of a split are of; each is its own where there are none.
+
+        Raises:
+            TaskError: there is no split of that name.
+        """
+        members, groups = self._members(split), self.groups
+        return len({groups[row] for row in members.tolist()}) if groups else len(members)
+
     def limited(self, images: int, seed: int = 0) -> Task:
         """The task with at most so many training images, in the proportions of the classes.
 
