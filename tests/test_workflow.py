@@ -24,6 +24,8 @@ from tans.report.runs import Run
 from tans.search import look
 from tans.search.combine import LISTED, best_starts, share_of_one
 from tans.search.curve import learning_curve
+from tans.tasks.findings import Findings
+from tans.tasks.reading import Reading
 from tans.tasks.task import Task
 from tans.training import Epoch, Recipe, finetune
 from tans.types import Constraints, ZooEntry
@@ -208,6 +210,101 @@ def test_the_size_that_a_search_proposes_is_tuned(
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert f">{best.task} at 48 px</p>" in page
     assert "48 px" in page
+
+
+def with_classes(task: Task, names: tuple[str, ...]) -> Task:
+    """The images of a task under other names of its classes."""
+    return replace(task, classes=names)
+
+
+def test_training_goes_on_with_other_classes(
+    small_zoo: Zoo, task: Task, red: ZooEntry, tmp_path: Path
+) -> None:
+    tans.finetune_best(task, small_zoo, Selection(red.id), ONE).save(tmp_path / "first")
+    first = tans.load_finetuned(tmp_path / "first")
+    changed = with_classes(task, ("green across", "slanted", "green both"))
+    told: list[FinetuneStep] = []
+    result = tans.finetune_from(tmp_path / "first", changed, ONE, on_step=told.append)
+    change = result.change
+    assert change is not None
+    assert (change.kept, change.new, change.gone) == (
+        ("green across", "green both"),
+        ("slanted",),
+        ("green down",),
+    )
+    assert change.images == change.images_before == int((task.splits == 0).sum())
+    assert "2 known (green across, green both), 1 new (slanted), 1 gone" in change.words()
+    assert (result.search, result.warnings, result.interrupted) == (None, (), False)
+    assert [(step.entry, step.epoch and step.epoch.epoch) for step in told] == [
+        (None, None), (None, 0), (None, 1),
+    ]  # fmt: skip
+    result.save(tmp_path / "second")
+    second = tans.load_finetuned(tmp_path / "second")
+    assert second.classes == changed.classes
+    assert second.network.ref == first.network.ref
+    # where it came from at first stays, and what it went on from beside it
+    assert (
+        second.card["source"] == first.card["source"] == {"entry": red.id, "licence": red.licence}
+    )
+    assert second.card["from"]["weights"] == first.card["weights"]["sha256"]
+    page = (tmp_path / "second" / "report.html").read_text(encoding="utf-8")
+    assert "training went on from a fine-tuned network" in page
+    assert first.card["weights"]["sha256"][:8] in page
+    third = tans.finetune_from(second, task, ONE).classifier
+    assert third.card["from"]["weights"] == second.card["weights"]["sha256"]
+    assert third.card["from"]["before"] == second.card["from"]
+    assert third.card["source"] == first.card["source"]
+
+
+def test_training_goes_on_from_where_it_was(small_zoo: Zoo, task: Task, red: ZooEntry) -> None:
+    still = replace(ONE, learning_rate=1e-9)
+    first = tans.finetune_best(task, small_zoo, Selection(red.id), ONE)
+    second = tans.finetune_from(first.classifier, task, still)
+    body, before = (r.best.network.body.state_dict() for r in (second, first))
+    for name, tensor in body.items():
+        if "running" not in name and "num_batches" not in name:
+            assert (tensor - before[name]).abs().max() < 1e-5
+
+
+def test_licences_of_teachers_stay(small_zoo: Zoo, task: Task) -> None:
+    taught = tans.finetune_best(task, small_zoo, Selection(combine="distil"), ONE)
+    card = tans.finetune_from(taught.classifier, task, ONE).classifier.card
+    assert card["teachers"] == taught.classifier.card["teachers"]
+    assert len(card["teachers"]) == 3
+
+
+def test_what_a_network_reads_otherwise_than_before_is_told(
+    small_zoo: Zoo, task: Task, red: ZooEntry
+) -> None:
+    first = tans.finetune_best(task, small_zoo, Selection(red.id), ONE).classifier
+    before = replace(first, reading=Reading({"uint8": (0, 255), "uint16": (0, 4095)}, (0, 0, 0)))
+    now = replace(task, found=Findings(reading=Reading({"uint16": (0, 65535)})))
+    told = tans.finetune_from(before, now, ONE).warnings
+    assert [sentence.split(", and")[0] for sentence in told] == [
+        "uint16 samples are read from 0 to 65535",
+        "transparent parts are put on (255, 255, 255)",
+    ]
+
+
+def test_a_network_that_does_not_say_where_it_comes_from_is_refused(
+    small_zoo: Zoo, task: Task, red: ZooEntry, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="no fine-tuned network"):
+        tans.finetune_from(tmp_path, task)
+    first = tans.finetune_best(task, small_zoo, Selection(red.id), ONE).classifier
+    for wrong in ({}, {**first.card, "from": {"weights": "x"}}, {**first.card, "source": 3}):
+        with pytest.raises(InputError, match="does not say where it comes from"):
+            tans.finetune_from(replace(first, card=wrong), task)
+
+
+def test_an_interrupt_keeps_what_went_on_so_far(small_zoo: Zoo, task: Task, red: ZooEntry) -> None:
+    first = tans.finetune_best(task, small_zoo, Selection(red.id), ONE).classifier
+    stop, long = stop_at(workflow.GONE_ON), replace(ONE, fit_head=False, epochs=3)
+    kept = tans.finetune_from(first, task, long, on_step=stop, on_interrupt=lambda _: True)
+    assert kept.interrupted
+    assert kept.best.best_epoch == 1
+    with pytest.raises(KeyboardInterrupt):
+        tans.finetune_from(first, task, long, on_step=stop)
 
 
 def test_nothing_is_tuned_where_nothing_fits(small_zoo: Zoo, task: Task) -> None:

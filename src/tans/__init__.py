@@ -7,6 +7,8 @@
     tans.finetune_best(task, zoo).save("tuned/")
     predictions = tans.predict_files("tuned/", ["image.png"])
 
+    tans.TansClassifier(max_params=3e6).fit(images, labels)  # an estimator of scikit-learn
+
 Names are imported at first use, so that ``import tans`` costs nothing.
 """
 
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tans.build.engine import build_zoo
     from tans.errors import TansError
+    from tans.estimator import TansClassifier
     from tans.export.card import ModelCard
     from tans.export.classifier import Classifier, Prediction
     from tans.export.finetuned import load_finetuned, predict_files, save_finetuned
@@ -31,7 +34,13 @@ if TYPE_CHECKING:
     from tans.tasks.task import Task, TaskCard
     from tans.training import FineTuned, Recipe, finetune
     from tans.types import Architecture, Constraints, Match, ZooEntry
-    from tans.workflow import FinetuneResult, Selection, finetune_best, finetune_entry
+    from tans.workflow import (
+        FinetuneResult,
+        Selection,
+        finetune_best,
+        finetune_entry,
+        finetune_from,
+    )
     from tans.zoo.verify import verify_zoo
     from tans.zoo.zoo import Zoo
 
@@ -54,6 +63,7 @@ __all__ = [
     "Run",
     "SearchResult",
     "Selection",
+    "TansClassifier",
     "TansError",
     "Task",
     "TaskCard",
@@ -65,6 +75,7 @@ __all__ = [
     "finetune",
     "finetune_best",
     "finetune_entry",
+    "finetune_from",
     "load_finetuned",
     "meta_train",
     "predict_files",
@@ -92,6 +103,7 @@ _HOMES = {
     "Run": "tans.report",
     "SearchResult": "tans.search",
     "Selection": "tans.workflow",
+    "TansClassifier": "tans.estimator",
     "TansError": "tans.errors",
     "Task": "tans.tasks.task",
     "TaskCard": "tans.tasks.task",
@@ -102,6 +114,7 @@ _HOMES = {
     "finetune": "tans.training",
     "finetune_best": "tans.workflow",
     "finetune_entry": "tans.workflow",
+    "finetune_from": "tans.workflow",
     "load_finetuned": "tans.export.finetuned",
     "meta_train": "tans.meta.train",
     "predict_files": "tans.export.finetuned",

@@ -1,7 +1,7 @@
 """Every failure a user can meet.
 
     TansError
-    ├── InputError        what the user gave cannot be used
+    ├── InputError        what the user gave cannot be used; a ValueError too
     │   ├── TaskError     a dataset cannot become a task
     │   └── LimitError    no network fits the limits
     ├── WeightsError      published weights are not installed, or are others than expected
@@ -56,7 +56,7 @@ class TansError(Exception):
     """Base of every error that tans raises on purpose."""
 
 
-class InputError(TansError):
+class InputError(TansError, ValueError):
     """What the user gave cannot be used."""
 
 

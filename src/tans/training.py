@@ -44,10 +44,11 @@ from tans.networks.family import resized
 from tans.networks.features import image_features
 from tans.networks.network import DeepHead, Network, converted, prepare
 from tans.networks.probe import linear_head, probe_accuracy, standards
+from tans.novelty import Novelty
 from tans.scores import Scores
 from tans.tasks.task import Task
 from tans.temperature import Calibration, calibrate
-from tans.types import InputSpec, ZooEntry
+from tans.types import InputSpec, Origin, ZooEntry
 
 RECIPE = 4
 """Version of the rule that fits, weighs and chooses; results made by another are kept apart."""
@@ -201,6 +202,10 @@ class FineTuned:
     """Of all that it came from, the task's own images left out; None for what is of no zoo."""
     calibration: Calibration = field(default_factory=Calibration)
     """What makes probabilities of the network's scores."""
+    novelty: Novelty = field(default_factory=Novelty)
+    """What tells images that are none of the classes."""
+    origin: Origin | None = None
+    """The fine-tuned network that it went on from, where it did."""
 
     @property
     def input(self) -> InputSpec:
@@ -298,9 +303,10 @@ def finetune(
             _adapt(keeper.judged, images, recipe.seed)
     network = keeper.kept()
     test_images, test_labels = task.split("test", side)
-    test_scores = predict(network, test_images)  # (m, classes)
-    confusion = _counted(test_scores, test_labels, count)
+    tested = scores_and_lengths(network, test_images)  # (m, classes), (m,)
+    confusion = _counted(tested[0], test_labels, count)
     seconds = time.perf_counter() - began
+    validated = scores_and_lengths(network, held_out[0])  # (n, classes), (n,)
     return FineTuned(
         network=network.eval(),
         history=tuple(keeper.history),
@@ -310,7 +316,8 @@ def finetune(
         seconds=seconds,
         classes=task.classes,
         recipe=recipe,
-        calibration=calibrate(predict(network, held_out[0]), held_out[1], test_scores, test_labels),
+        calibration=calibrate(validated[0], held_out[1], tested[0], test_labels),
+        novelty=Novelty.of(validated, tested, task.groups_of("val")),
     )
 
 
@@ -728,16 +735,27 @@ def augment(x: Tensor, flip: bool, generator: torch.Generator, strength: float =
     return x * contrast + brightness
 
 
-@torch.no_grad()
 def predict(network: Network, images: Tensor) -> Tensor:
     """Class scores for uint8 images, (n, 3, r, r) to (n, classes), on the CPU."""
+    return scores_and_lengths(network, images)[0]
+
+
+@torch.no_grad()
+def scores_and_lengths(network: Network, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Class scores (n, classes) for uint8 images (n, 3, r, r), and the length of what the head
+    reads of each (n,), on the CPU."""
     network = folded(network).to(memory_format=torch.channels_last)
     where = network.classifier.weight.device
-    scores = [
-        network(prepare(batch, network.input).to(where, memory_format=torch.channels_last)).cpu()
+    found = [
+        network.scores_and_lengths(
+            prepare(batch, network.input).to(where, memory_format=torch.channels_last)
+        )
         for batch in images.split(EVALUATION_BATCH)
     ]
-    return torch.cat(scores) if scores else torch.empty(0, 0)
+    if not found:
+        return torch.empty(0, 0), torch.empty(0)
+    scores, lengths = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
+    return scores, lengths
 
 
 def accuracy(network: Network, images: Tensor, labels: Tensor) -> float:

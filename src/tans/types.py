@@ -196,6 +196,31 @@ class ZooEntry:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """A fine-tuned network that another fine-tune went on from."""
+
+    weights: Digest
+    """Of all it had, its head included."""
+    task: str
+    """That it was tuned on."""
+    classes: tuple[str, ...]
+    images: NonNegativeInt
+    """That it learnt from."""
+    entry: str | None
+    """Stored network that it began from itself, at first; None for one of no zoo."""
+    licence: str | None
+    """Of that."""
+    teachers: tuple[tuple[str, str], ...] = ()
+    """What else it learnt from, by id and licence."""
+    before: Origin | None = None
+    """What it went on from itself."""
+
+    def __str__(self) -> str:
+        """As in ``1a2b3c4d, tuned on letters``."""
+        return f"{self.weights[:8]}, tuned on {self.task}"
+
+
+@dataclass(frozen=True)
 class Transfer:
     """A measured fine-tuning of a stored network on another task."""
 

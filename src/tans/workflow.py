@@ -21,7 +21,16 @@ from tans.build.plan.ledger import REPORT as CONSTRUCTION
 from tans.build.settings import BuildSettings, Choice
 from tans.costs.limits import epochs_within, minutes_of, shortest
 from tans.errors import InputError, ZooError
-from tans.export.finetuned import check_writable, complete, save_finetuned
+from tans.export.card import licences_of
+from tans.export.classifier import Classifier
+from tans.export.finetuned import (
+    check_writable,
+    classifier_of,
+    complete,
+    load_finetuned,
+    origin_of,
+    save_finetuned,
+)
 from tans.files import alone, is_unfinished, sweep
 from tans.licences import LicenceChain
 from tans.meta import train as meta
@@ -36,21 +45,25 @@ from tans.report import Run, write_report
 from tans.search import SearchResult, search
 from tans.search.combine import LISTED, TEACHERS, best_starts, share_of_one
 from tans.search.curve import Curve, learning_curve
+from tans.tasks.findings import some
 from tans.tasks.folder import is_result
 from tans.tasks.outputs import WRITTEN
 from tans.tasks.packaged import fetch_tasks
+from tans.tasks.reading import Reading
+from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.tasks.unlabelled import Unlabelled, read_unlabelled
 from tans.training import Epoch, FineTuned, Recipe, finetune
-from tans.types import Constraints, ZooEntry
+from tans.types import Constraints, Origin, ZooEntry
 from tans.zoo.copy import copy_tasks, diverse_tasks
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
 from tans.zoo.verify import VerifyReport, verify_zoo
 from tans.zoo.zoo import CALIBRATOR, IMAGENET, Zoo
 
-BEST_MATCH, COMBINED = "Best match", "Combined"
-"""What a report calls the network that a search proposed, and the one that learnt from several."""
+BEST_MATCH, COMBINED, GONE_ON = "Best match", "Combined", "Gone on"
+"""What a report calls the network that a search proposed, the one that learnt from several, and one
+that went on from a fine-tuned network."""
 COMBINATIONS = {
     "one": "the best match alone",
     "distil": "the best match, taught by itself and others that are fine-tuned before",
@@ -111,6 +124,19 @@ class Selection:
                 )
         return found
 
+    def refuse_any(self, start: Path, zoo: Path | None) -> None:
+        """Refuse a selection where training goes on from a fine-tuned network.
+
+        Raises:
+            InputError: anything is selected, or a zoo is given.
+        """
+        if self != Selection() or zoo is not None:
+            raise InputError(
+                f"training goes on from the network in {start}, and none is searched for; leave "
+                "out --network, --beside, limits, --commercial, --look, --combine, --unlabelled "
+                "and --zoo, or --from"
+            )
+
     def warnings(self) -> list[str]:
         """What is asked for and has no effect, a sentence each."""
         named, told = "and none is run for a network that is named", []
@@ -122,12 +148,48 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What a fine-tuned network that goes on learning finds other than it was."""
+
+    kept: tuple[str, ...]
+    """Classes that it knew."""
+    new: tuple[str, ...]
+    gone: tuple[str, ...]
+    """Classes that it knew, and will tell no more."""
+    images: int
+    """To learn from now."""
+    images_before: int
+
+    @classmethod
+    def of(cls, origin: Origin, task: Task) -> Change:
+        """What a task has other than what a network was tuned on; classes are told by name."""
+        known, now = set(origin.classes), set(task.classes)
+        return cls(
+            kept=tuple(name for name in task.classes if name in known),
+            new=tuple(name for name in task.classes if name not in known),
+            gone=tuple(name for name in origin.classes if name not in now),
+            images=int((task.splits == TRAIN).sum()),
+            images_before=origin.images,
+        )
+
+    def words(self) -> str:
+        """All of it in a sentence."""
+        parts = ((self.kept, "known"), (self.new, "new"), (self.gone, "gone"))
+        told = [f"{len(names)} {what} ({some(names)})" for names, what in parts if names]
+        return (
+            f"Classes: {', '.join(told)}; {self.images:,} images to learn from, "
+            f"{self.images_before:,} before."
+        )
+
+
+@dataclass(frozen=True)
 class FinetuneStep:
     """Where a fine-tuning of several networks stands."""
 
     label: str
     """What a report calls the network."""
-    entry: ZooEntry
+    entry: ZooEntry | None
+    """None where training goes on from a fine-tuned network."""
     epochs: int
     """That there will be, at most."""
     epoch: Epoch | None = None
@@ -139,20 +201,28 @@ class FinetuneResult:
     """Fine-tuned networks, how they were found, and what they learnt from."""
 
     task: Task
-    zoo: Zoo
+    zoo: Zoo | None
+    """None where training went on from a fine-tuned network."""
     runs: tuple[Run, ...]
     """The chosen network first, then those beside it."""
     search: SearchResult | None
-    """None where the network was named."""
+    """None where there was none, as the network was named."""
     interrupted: bool = False
     """Whether an interrupt ended the training early."""
     warnings: tuple[str, ...] = ()
     """What was asked for and not done, or left out, a sentence each."""
+    change: Change | None = None
+    """What differs from the fine-tuned network that training went on from, where it did."""
 
     @property
     def best(self) -> FineTuned:
         """The chosen network."""
         return self.runs[0].tuned
+
+    @property
+    def classifier(self) -> Classifier:
+        """What classifies with the chosen network, as one that was saved and loaded does."""
+        return classifier_of(self.best, self.task)
 
     def save(self, folder: str | Path) -> None:
         """Write the chosen network and a report of all to a folder.
@@ -358,6 +428,66 @@ def finetune_best(
     return FinetuneResult(task, zoo, tuple(session.runs), found, session.interrupted, warnings)
 
 
+def finetune_from(
+    start: str | Path | Classifier,
+    task: Task,
+    recipe: Recipe | None = None,
+    *,
+    on_step: StepListener | None = None,
+    on_interrupt: Question | None = None,
+) -> FinetuneResult:
+    """Go on from a fine-tuned network, with other images, and perhaps other classes.
+
+    Its body begins where it was; its head is fitted anew to what the body makes of the images of
+    all classes. It learns from the task's images alone: give those of before along with new ones.
+
+    Args:
+        start: a folder that ``FinetuneResult.save`` wrote, or what classifies with its network.
+        task: best read with ``Overrides(reading=...)`` of that network, as its ranges then stay.
+        recipe: the default one when None.
+        on_step: as for ``finetune_best``; likewise ``on_interrupt``.
+
+    Raises:
+        InputError: there is no fine-tuned network, or it does not say where it comes from.
+    """
+    before = start if isinstance(start, Classifier) else load_finetuned(start)
+    origin, recipe = origin_of(before), recipe or Recipe()
+    change = Change.of(origin, task)
+    begun = FinetuneStep(GONE_ON, None, recipe.passes(change.images))
+    interrupts: list[Epoch] = []
+
+    def tell(epoch: Epoch | None = None) -> None:
+        if on_step:
+            on_step(replace(begun, epoch=epoch))
+
+    def ask(epoch: Epoch) -> bool:
+        interrupts.append(epoch)
+        return on_interrupt is not None and on_interrupt(epoch)
+
+    tell()
+    tuned = finetune(before.network, task, recipe=recipe, on_epoch=tell, on_interrupt=ask)
+    licences = licences_of(before.card)
+    run = Run.of(GONE_ON, replace(tuned, origin=origin, licences=licences))
+    told = _read_otherwise(before.reading, task.found.reading)
+    return FinetuneResult(task, None, (run,), None, bool(interrupts), told, change)
+
+
+def _read_otherwise(before: Reading, now: Reading) -> tuple[str, ...]:
+    """What samples mean now that they did not mean to a network, a sentence each."""
+    told = [
+        f"{sample} samples are read from {now.ranges[sample][0]:g} to "
+        f"{now.ranges[sample][1]:g}, and the network had learnt them from {low:g} to {high:g}"
+        for sample, (low, high) in before.ranges.items()
+        if now.ranges.get(sample, (low, high)) != (low, high)
+    ]
+    if now.ground != before.ground:
+        told.append(
+            f"transparent parts are put on {now.ground}, and the network had learnt them on "
+            f"{before.ground}"
+        )
+    return tuple(told)
+
+
 def _unlabelled(selection: Selection, task: Task) -> Unlabelled | None:
     return None if selection.unlabelled is None else read_unlabelled(selection.unlabelled, task)
 
@@ -432,7 +562,7 @@ class _Session:
         teachers: Sequence[FineTuned],
         unlabelled: Unlabelled | None,
     ) -> FineTuned:
-        images = int((self.task.splits == 0).sum())
+        images = int((self.task.splits == TRAIN).sum())
         begun = FinetuneStep(label, entry, self.recipe.passes(images))
         self._tell(begun)
         return finetune_entry(

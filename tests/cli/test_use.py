@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -210,6 +212,87 @@ def test_finetune_then_export(run: Run, dataset: Path, small_zoo: Zoo, tmp_path:
     assert_fails(run("export", output, "--format", "onnx", "--int8"), "--images")
     assert_fails(run("export", tmp_path, "--format", "timm"), "no fine-tuned network")
     assert run("export", output).code == 2
+
+
+def test_predict_says_what_is_none_of_these(
+    run: Run, small_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = drawn_task("green", "three", n=150)
+    network = next(e.id for e in small_zoo.entries() if e.task == "red")
+    out = tmp_path / "tuned"
+    task.save(tmp_path / "data")
+    asked = ("--network", network, "--zoo", small_zoo.path, "--epochs", 1, "-o", out)
+    told = run("finetune", tmp_path / "data", *asked)
+    assert "is said to be none of them, and so are about 5 % of known ones, by 24" in told.out
+    images = tmp_path / "images"
+    images.mkdir()
+    for k, image in enumerate(task.pixels.at(32)[task.splits == 2][:6]):
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(images / f"{k}.png")
+    checks = (np.indices((32, 32)).sum(0) % 2 * 255).astype(np.uint8)
+    Image.fromarray(checks).save(images / "other.png")
+    found = run("predict", out, images, "--top", 2, "--json")
+    *known, other = found.json["predictions"]
+    assert (other["label"], other["probability"], other["known"]) == (None, None, False)
+    assert len(other["ranked"]) == 2
+    assert all(p["known"] and p["label"] == p["ranked"][0]["label"] for p in known[:4])
+    assert "unlike all that the network learnt from (none of these)" in found.err
+    *_, line = run("predict", out, images, "--top", 2).out.splitlines()
+    assert line.split("\t")[1:3] == ["none of these", ""]
+    assert len(line.split("\t")) == 5
+    run("predict", out, images, "--csv", tmp_path / "said.csv")
+    *_, row = csv.reader((tmp_path / "said.csv").open(newline=""))
+    assert row[1:] == ["none of these", "", ""]
+    monkeypatch.setattr(console, "is_terminal", lambda: True)
+    assert "none of these" in run("predict", out, images).out
+    closed = run("predict", out, images, "--closed")
+    assert "none of these" not in closed.out + closed.err
+    assert_fails(run("predict", out, images, "--false-alarms", 0.01), "takes 99", "with 24")
+    assert_fails(run("predict", out, images, "--false-alarms", 3), "between 0 and 1")
+
+
+def test_finetune_goes_on_with_more_classes(
+    run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole"
+    shutil.copytree(dataset, whole)
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.copytree(dataset, tmp_path / "colours", ignore=shutil.ignore_patterns("blue"))
+    network = next(e.id for e in small_zoo.entries() if e.task == "red")
+    made = ("--network", network, "--zoo", small_zoo.path, "--epochs", 1, "-o", first)
+    assert run("finetune", tmp_path / "colours", *made).code == 0
+    for refused in (("--network", network), ("--max-params", "1M"), ("--zoo", small_zoo.path)):
+        answer = run("finetune", whole, "--from", first, *refused, "-o", second)
+        assert_fails(answer, "none is searched for", "--from")
+    assert_fails(run("finetune", whole, "--from", dataset, "-o", second), "no fine-tuned network")
+    assert not second.exists()
+    answer = run("finetune", whole, "--from", first, "--epochs", 1, "-o", second)
+    assert answer.code == 0
+    assert "Classes: 2 known (green, red), 1 new (blue); " in answer.out
+    card = json.loads((second / "model.json").read_text())
+    assert card["classes"] == ["blue", "green", "red"]
+    assert card["source"]["entry"] == card["from"]["entry"] == network
+    again = ("--from", second, "--epochs", 1, "-o", second, "--force", "--json")
+    change = run("finetune", tmp_path / "colours", *again).json["change"]
+    assert (change["kept"], change["new"], change["gone"]) == (["green", "red"], [], ["blue"])
+
+
+def test_a_network_that_goes_on_reads_as_before(run: Run, small_zoo: Zoo, tmp_path: Path) -> None:
+    def scans(root: Path, most: int) -> Path:
+        generator = np.random.default_rng(0)
+        for name, low in (("dark", 0), ("bright", most // 2)):
+            (root / name).mkdir(parents=True)
+            for k in range(12):
+                samples = generator.integers(low, low + most // 2, (20, 20), dtype=np.uint16)
+                Image.fromarray(samples).save(root / name / f"{k}.png")
+        return root
+
+    network = next(e.id for e in small_zoo.entries() if e.task == "red")
+    made = ("--network", network, "--zoo", small_zoo.path, "--epochs", 1, "-o", tmp_path / "first")
+    assert run("finetune", scans(tmp_path / "data", 4000), *made).code == 0
+    go_on = ("--from", tmp_path / "first", "--epochs", 1, "-o", tmp_path / "second")
+    assert run("finetune", scans(tmp_path / "darker", 900), *go_on).code == 0
+    reading = json.loads((tmp_path / "second" / "model.json").read_text())["reading"]
+    assert reading["ranges"]["uint16"] == [0, 4095]
 
 
 def test_a_check_shows_what_was_understood(run: Run, dataset: Path, tmp_path: Path) -> None:

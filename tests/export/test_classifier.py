@@ -13,7 +13,9 @@ from tans.export.classifier import Classifier, find_files
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
 from tans.networks.network import Network
+from tans.novelty import Novelty
 from tans.tasks.reading import Reading
+from tans.training import scores_and_lengths
 
 COLOURS = {"red": (230, 20, 20), "grün": (20, 200, 20), "blue": (20, 20, 230)}
 
@@ -184,3 +186,59 @@ def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
     files, _ = find_files([tmp_path / "empty"])
     (prediction,) = classifier().predict(files)
     assert prediction.error == "a folder that holds no images"
+
+
+def known_of(colours: int = 40) -> Novelty:
+    """Of validation images in shades of the three colours."""
+    shades = [array(name) - 4 * (k % 3) for k, name in enumerate(list(COLOURS) * colours)]
+    network = classifier().network
+    pixels = torch.stack([torch.from_numpy(np.resize(s, (32, 32, 3))) for s in shades])
+    seen = scores_and_lengths(network, pixels.permute(0, 3, 1, 2).contiguous())
+    return Novelty.of(seen, (torch.empty(0, 0), torch.empty(0)))
+
+
+def test_an_image_that_is_none_of_these_keeps_its_ranking() -> None:
+    opened = classifier(novelty=known_of())
+    grey = np.full((12, 20, 3), 128, np.uint8)
+    red, other = opened.predict([array("red"), grey], top=2)
+    assert (red.label, red.known) == ("red", True)
+    assert (other.label, other.probability, other.known, other.error) == (None, None, False, None)
+    assert len(other.ranked) == 2
+    closed = opened.predict([array("red"), grey], top=2, false_alarms=None)
+    assert [p.known for p in closed] == [None, None]
+    assert closed[1].ranked == other.ranked
+    assert closed[1].label == closed[1].ranked[0][0]
+    broken = opened.predict(["nowhere.png"])[0]
+    assert (broken.known, broken.label) == (None, None)
+
+
+def test_a_smaller_share_of_false_alarms_lets_more_pass() -> None:
+    opened = classifier(novelty=known_of())
+    shades = [(array("red") * (k / 12)).astype(np.uint8) for k in range(13)]
+    unknown = [
+        sum(p.known is False for p in opened.predict(shades, false_alarms=rate))
+        for rate in (0.01, 0.05, 0.5)
+    ]
+    assert unknown == sorted(unknown)
+    assert 0 < unknown[0] < 13
+    with pytest.raises(InputError, match="between 0 and 1"):
+        opened.predict(shades, false_alarms=5)
+
+
+def test_without_enough_validation_images_nothing_is_said_to_be_strange() -> None:
+    assert classifier(novelty=known_of(3)).predict([np.zeros((9, 9), np.uint8)])[0].known is None
+    assert classifier().predict([np.zeros((9, 9), np.uint8)])[0].known is None
+
+
+def test_probabilities_are_those_of_the_ranking(tmp_path: Path) -> None:
+    opened = classifier(temperature=2.0)
+    shares = opened.probabilities([array(name) for name in COLOURS])
+    assert shares.argmax(1).tolist() == [0, 1, 2]
+    assert shares.sum(1).tolist() == pytest.approx([1, 1, 1])
+    assert opened.predict([array("red")])[0].probability == pytest.approx(float(shares[0, 0]))
+    assert opened.probabilities([]).shape == (0, 3)
+    many = [array("red")] * 256 + [tmp_path / "none.png"]
+    with pytest.raises(InputError, match=r"none.png cannot be classified: missing"):
+        opened.probabilities(many)
+    with pytest.raises(InputError, match="image 256 cannot be classified: its samples are float"):
+        opened.probabilities([*many[:256], array("red", np.float32)])

@@ -16,6 +16,7 @@ from tans.licences import LicenceChain
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
 from tans.networks.network import Network, prepare
+from tans.novelty import Novelty
 from tans.tasks.findings import Findings
 from tans.tasks.reading import Reading
 from tans.tasks.task import Task, TaskCard
@@ -308,3 +309,21 @@ def test_files_are_classified_by_the_folder_of_a_network(folder: Path, tmp_path:
     assert prediction.label in COLOURS
     (ranked,) = predict_files(folder, [path], top=2)
     assert len(ranked.ranked) == 2
+
+
+def test_what_was_strange_is_saved_and_older_files_do_without(
+    tmp_path: Path, tuned: FineTuned, task: Task
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    seen = torch.randn(50, 3, generator=generator), torch.rand(50, generator=generator)
+    known = Novelty.of(seen, seen)
+    save_finetuned(tmp_path, replace(tuned, novelty=known), task)
+    assert load_finetuned(tmp_path).novelty == known
+    path = tmp_path / "model.json"
+    card = json.loads(path.read_text())
+    assert len(card["novelty"]["known"]) == 50
+    path.write_text(json.dumps({k: v for k, v in card.items() if k != "novelty"}))
+    assert load_finetuned(tmp_path).novelty == Novelty()
+    path.write_text(json.dumps({**card, "novelty": {**card["novelty"], "images": 7}}))
+    with pytest.raises(InputError, match="50 numbers for 7 validation images"):
+        load_finetuned(tmp_path)

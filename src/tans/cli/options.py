@@ -173,6 +173,16 @@ Network = Annotated[
         "for images of another size than its own.",
     ),
 ]
+GoOn = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="DIR",
+        help="Go on from the network in a folder that `tans finetune` wrote, with DATA that may "
+        "hold more images, new classes, or fewer; nothing is searched. It learns from DATA alone, "
+        "so leave the images of before in it.",
+    ),
+]
 Beside = Annotated[
     list[str] | None,
     typer.Option(
@@ -220,6 +230,17 @@ EightBits = Annotated[
         "--int8",
         help="With --format onnx and --images: write the network in 8 bits too, a third as large.",
     ),
+]
+FalseAlarms = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Share of images of its own classes that may be taken for none of these; 0.05 if not "
+        "given. A smaller one lets more strange images pass.",
+    ),
+]
+Closed = Annotated[
+    bool, typer.Option("--closed", help="Name a class for each image, however strange it is.")
 ]
 CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="CSV file to write.")]
 EntryId = Annotated[str, typer.Argument(metavar="ID", help="As `tans zoo list` names it.")]

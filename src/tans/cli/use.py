@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,14 +13,17 @@ from tans.cli import console, views
 from tans.cli.options import (
     Beside,
     CheckImages,
+    Closed,
     Combine,
     Commercial,
     CsvFile,
     Data,
     DataOptions,
     EightBits,
+    FalseAlarms,
     Force,
     Format,
+    GoOn,
     Images,
     Json,
     LimitOptions,
@@ -39,6 +45,11 @@ from tans.cli.options import (
     read_ranges,
 )
 from tans.cli.signals import INTERRUPTED
+
+if TYPE_CHECKING:
+    from tans.tasks.findings import Overrides
+    from tans.training import Recipe
+    from tans.workflow import FinetuneResult, Selection
 
 NONE_READ, SOME_UNREAD = 1, 3
 """Exit codes."""
@@ -111,6 +122,7 @@ def finetune(
     *,
     network: Network = None,
     beside: Beside = None,
+    go_on: GoOn = None,
     training: TrainingOptions,
     limits: LimitOptions,
     commercial: Commercial = False,
@@ -122,31 +134,54 @@ def finetune(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Fine-tune the best match, or a network you name, and write it with a report.
+    """Fine-tune the best match, a network you name, or a fine-tuned one further, with a report.
 
     Ctrl-C stops the training and keeps the best epoch so far.
     """
-    from tans.workflow import Selection, finetune_best, output_warnings, reserved
-    from tans.zoo.zoo import Zoo
+    from tans.workflow import Selection, output_warnings, reserved
 
     selection = Selection(
         network, tuple(beside or ()), limits.constraints(), look, commercial, combine, unlabelled
     )
+    if go_on is not None:
+        selection.refuse_any(go_on, zoo)
     console.warn_each([*output_warnings(data, output), *selection.warnings()])
+    overrides, recipe = said.overrides(), training.recipe()
     with reserved(output, force):
-        opened = Zoo.open(zoo)
-        selection.named(opened)  # a wrong name is told before images are read
-        task = views.read_data(data, said.overrides())
-        recipe = training.recipe()
-        with views.finetune_bars() as on_step:
-            result = finetune_best(
-                task, opened, selection, recipe, on_step=on_step, on_interrupt=views.wants_epoch
-            )
+        if go_on is None:
+            result = _tuned_best(data, overrides, selection, recipe, zoo)
+        else:
+            result = _tuned_from(data, overrides, go_on, recipe)
         result.save(output)
     console.warn_each(result.warnings)
     views.tell_finetune(result, output, as_json)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def _tuned_best(
+    data: str, overrides: Overrides, selection: Selection, recipe: Recipe, zoo: Path | None
+) -> FinetuneResult:
+    from tans.workflow import finetune_best
+    from tans.zoo.zoo import Zoo
+
+    opened = Zoo.open(zoo)
+    selection.named(opened)  # a wrong name is told before images are read
+    task = views.read_data(data, overrides)
+    with views.finetune_bars() as on_step:
+        return finetune_best(
+            task, opened, selection, recipe, on_step=on_step, on_interrupt=views.wants_epoch
+        )
+
+
+def _tuned_from(data: str, overrides: Overrides, go_on: Path, recipe: Recipe) -> FinetuneResult:
+    from tans.export.finetuned import load_finetuned
+    from tans.workflow import finetune_from
+
+    before = load_finetuned(go_on)
+    task = views.read_data(data, replace(overrides, reading=before.reading))
+    with views.finetune_bars() as on_step:
+        return finetune_from(before, task, recipe, on_step=on_step, on_interrupt=views.wants_epoch)
 
 
 @grouped
@@ -158,9 +193,11 @@ def predict(
     csv_file: CsvFile = None,
     ranges: Ranges = None,
     max_pixels: MaxPixels = None,
+    false_alarms: FalseAlarms = None,
+    closed: Closed = False,
     as_json: Json = False,
 ) -> None:
-    """Classify images with a fine-tuned network.
+    """Classify images with a fine-tuned network; what is unlike all it learnt is none of these.
 
     Exit code 1 where no image could be read, 3 where some could not. What is not a terminal gets
     lines of path, label and probability, separated by tabs.
@@ -171,7 +208,10 @@ def predict(
     classifier = load_finetuned(folder)
     files, left_out = find_files(images)
     pixels = read_pixels(max_pixels)
-    predictions = classifier.predict(files, top=top, ranges=read_ranges(ranges), max_pixels=pixels)
+    rate = None if closed else classifier.novelty.asked(false_alarms)
+    predictions = classifier.predict(
+        files, top=top, ranges=read_ranges(ranges), max_pixels=pixels, false_alarms=rate
+    )
     if csv_file is not None:
         views.write_predictions(csv_file, predictions, top)
     if as_json:
@@ -181,6 +221,8 @@ def predict(
     else:
         console.say(f"Wrote {csv_file} with {len(predictions)} lines")
     views.warn_unread(predictions, left_out)
+    if rate is not None:
+        views.tell_unknown(predictions, classifier.novelty, rate)
     unread = sum(p.error is not None for p in predictions)
     if unread or not predictions:
         raise typer.Exit(SOME_UNREAD if unread < len(predictions) else NONE_READ)

@@ -19,6 +19,7 @@ from tans.licences import UNSTATED
 if TYPE_CHECKING:
     from tans.export.classifier import Prediction
     from tans.export.formats import Checked, Export
+    from tans.novelty import Novelty
     from tans.report import Run
     from tans.scores import Scores
     from tans.search import SearchResult
@@ -42,6 +43,8 @@ SAMPLES = 6
 """Pictures of each class."""
 DRAWN = 14
 """Pixels a side of a picture in a terminal, two to a line."""
+NONE_OF_THESE = "none of these"
+"""Label of an image that is unlike all that a network learnt from."""
 RECALLS = 10
 """Classes whose recall a table shows; of more, those with the lowest."""
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -136,15 +139,42 @@ def show_predictions(predictions: Sequence[Prediction]) -> None:
     """A table on a terminal; else a line for each image, whole, with tabs."""
     if not console.is_terminal():
         for p in predictions:
-            ranked = (part for label, share in p.ranked for part in (label, f"{share:.4f}"))
-            console.say_fields([p.path, *ranked])
+            console.say_fields([p.path, *_said(p, lambda share: f"{share:.4f}")])
         return
     rows = [
-        (label, console.percent(share), str(p.path) if place == 0 else "")
+        (label, share, str(p.path) if place == 0 else "")
         for p in predictions
-        for place, (label, share) in enumerate(p.ranked)
+        for place, (label, share) in enumerate(_pairs(_said(p, console.percent)))
     ]
     console.show_table(f"{len(predictions)} images", ("class", ">probability", "image"), rows)
+
+
+def _said(prediction: Prediction, written: Callable[[float], str]) -> list[str]:
+    """Labels and probabilities in turn; of an unknown image none of these comes first.
+
+    There are as many as of others, so that lines and columns stay alike.
+    """
+    ranked = [(label, written(share)) for label, share in prediction.ranked]
+    if prediction.known is False:
+        ranked = [(NONE_OF_THESE, ""), *ranked[:-1]]
+    return [part for pair in ranked for part in pair]
+
+
+def _pairs(parts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    return zip(parts[::2], parts[1::2], strict=True)
+
+
+def tell_unknown(predictions: Sequence[Prediction], novelty: Novelty, rate: float) -> None:
+    """How many images are none of the classes, and how far that is to be trusted."""
+    from tans.novelty import RATE
+
+    unknown = sum(p.known is False for p in predictions)
+    if unknown:
+        console.tell(
+            f"{unknown} of {len(predictions)} images are unlike all that the network learnt from "
+            f"({NONE_OF_THESE}); about {100 * rate:g} % of images of its own classes are taken so"
+            f"{novelty.measured() if rate == RATE else ''}; --closed names a class for each"
+        )
 
 
 def describe_predictions(
@@ -158,6 +188,7 @@ def describe_predictions(
                 "label": p.label,
                 "probability": p.probability,
                 "error": p.error,
+                "known": p.known,
                 "ranked": [{"label": name, "probability": share} for name, share in p.ranked],
             }
             for p in predictions
@@ -194,7 +225,7 @@ def write_predictions(path: Path, predictions: Sequence[Prediction], top: int) -
     table = csv.writer(text)
     table.writerow([*head, "error"])
     for p in predictions:
-        ranked = [part for label, share in p.ranked for part in (label, f"{share:.6f}")]
+        ranked = _said(p, lambda share: f"{share:.6f}")
         blank = [""] * (2 * top - len(ranked))
         table.writerow([str(p.path), *ranked, *blank, p.error or ""])
     try:
@@ -263,7 +294,8 @@ def finetune_bars() -> Iterator[Callable[[FinetuneStep], None]]:
         def show(step: FinetuneStep) -> None:
             if step.epoch is None:
                 shown.close()
-                bar = console.progress(f"{step.label} ({step.entry.id})")
+                name = step.label if step.entry is None else f"{step.label} ({step.entry.id})"
+                bar = console.progress(name)
                 advance[:] = [shown.enter_context(bar)]
                 return
             known = console.percent(step.epoch.val_balanced)
@@ -285,6 +317,8 @@ def tell_finetune(result: FinetuneResult, folder: Path, as_json: bool) -> None:
         console.emit(describe_finetune(result, folder))
         return
     show_runs(result.runs, result.task.name)
+    if result.change is not None:
+        console.say(result.change.words())
     if result.search is not None:
         say_shortened(result.search)
         say_forbidden(result.search)
@@ -313,6 +347,7 @@ def describe_finetune(result: FinetuneResult, folder: Path) -> dict[str, Any]:
         "report": str(folder / "report.html"),
         "runs": [describe_run(run) for run in result.runs],
         "search": None if result.search is None else asdict(result.search),
+        "change": None if result.change is None else asdict(result.change),
         "data": summary(result.task),
         "interrupted": result.interrupted,
     }
@@ -339,6 +374,7 @@ def describe_run(run: Run) -> dict[str, Any]:
         "test_accuracy": tuned.test_accuracy,
         **tuned.scores.describe(),
         "calibration": asdict(tuned.calibration),
+        "novelty": tuned.novelty.describe(),
         "seconds": tuned.seconds,
         "history": [asdict(epoch) for epoch in tuned.history],
     }
@@ -487,6 +523,7 @@ def show_runs(runs: Sequence[Run], name: str) -> None:
     )
     console.say(scores.guessing())
     console.say(runs[0].tuned.calibration.words())
+    console.say(runs[0].tuned.novelty.words())
     for sentence in scores.warnings():
         console.say(f"Beware: {sentence}")
 

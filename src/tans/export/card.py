@@ -149,7 +149,9 @@ class ModelCard:
         )
 
     def _origin(self) -> str:
-        entry = self.run.entry
+        entry, origin = self.run.entry, self.run.origin
+        if origin is not None:
+            return in_markdown(f"a fine-tuned network, {origin}")
         return "weights that are of no zoo" if entry is None else f"`{in_markdown(entry.id)}`"
 
     def _use(self) -> str:
@@ -163,6 +165,7 @@ class ModelCard:
             f"{_percent(scores.balanced_accuracy, scores.balanced_interval)}, over "
             f"{scores.images:,} images (95 % intervals). {scores.guessing()}",
             self.run.calibration.words(),
+            self.run.novelty.words(),
         ]
         said = "\n\n".join(in_markdown(line) for line in lines)
         return f"## Results\n\n{said}\n{_listed(scores.warnings())}\n{self._classes(scores)}"

@@ -21,7 +21,14 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from warnings import warn
 
 import torch
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
@@ -43,12 +50,13 @@ from tans.files import (
 from tans.networks.families.elastic.specification import SPACES
 from tans.networks.family import build
 from tans.networks.network import Network
+from tans.novelty import RATE, Novelty
 from tans.tasks.check import summary
 from tans.tasks.reading import Range, Reading
 from tans.tasks.task import Task
 from tans.temperature import HIGHEST, LOWEST
 from tans.training import FineTuned
-from tans.types import InputSpec, NetworkRef
+from tans.types import InputSpec, NetworkRef, Origin
 
 WEIGHTS: Final = "model.safetensors"
 DESCRIPTION = "model.json"
@@ -115,6 +123,8 @@ class Description(Manifest):
     reading: Annotated[Reading, BeforeValidator(lambda value: _whole(value, Reading))]
     temperature: Annotated[float, Field(ge=LOWEST, le=HIGHEST)]
     weights: Weights
+    novelty: Novelty | None = None
+    """What tells images that are none of the classes; None in older files."""
     deep_head: bool = False
     """Whether the head reads what all stages give, else the pooled features alone."""
 
@@ -144,16 +154,9 @@ def save_finetuned(folder: str | Path, tuned: FineTuned, task: Task) -> None:
     """
     folder = Path(folder).expanduser()
     _refuse_foreign(folder)
-    state = {name: _portable(tensor) for name, tensor in tuned.network.weights().items()}
-    weights = to_bytes(state)
-    card = ModelCard.of(tuned, task)
-    described = {**_describe(tuned, task), **card.describe()}
-    described["weights"] = Weights(WEIGHTS, hashlib.sha256(weights).hexdigest())
-    files = {
-        WEIGHTS: weights,
-        **_readme(folder, card),
-        DESCRIPTION: Description(**described).to_bytes(),  # that last
-    }
+    stored, weights = _stored(tuned, task)
+    readme = _readme(folder, ModelCard.of(tuned, task))
+    files = {WEIGHTS: weights, **readme, DESCRIPTION: stored.to_bytes()}  # that last
     try:
         _write(folder, files)
     except OSError as error:
@@ -193,6 +196,15 @@ def _tell_older(folder: Path) -> None:
             TansWarning,
             3,
         )
+
+
+def _stored(tuned: FineTuned, task: Task) -> tuple[Description, bytes]:
+    """What a folder says of a fine-tuned network, and its weights there."""
+    state = {name: _portable(tensor) for name, tensor in tuned.network.weights().items()}
+    weights = to_bytes(state)
+    named = Weights(WEIGHTS, hashlib.sha256(weights).hexdigest())
+    described = {**_describe(tuned, task), **ModelCard.of(tuned, task).describe()}
+    return Description(**described, weights=named), weights
 
 
 def _saved_elsewhere(files: Mapping[str, bytes]) -> Path | None:
@@ -237,8 +249,55 @@ def load_finetuned(folder: str | Path) -> Classifier:
         stored, network = _filled([stored, *_unfinished(folder)], folder / WEIGHTS)
     except (OSError, ValueError, RuntimeError, SafetensorError, InputError) as error:
         raise stored.damaged(f"the fine-tuned network in {folder}", error) from error
+    return _classifier(stored, network)
+
+
+def classifier_of(tuned: FineTuned, task: Task) -> Classifier:
+    """What ``load_finetuned`` gives of a network once it is saved.
+
+    Args:
+        task: that it was tuned on, which says how to read images.
+    """
+    return _classifier(_stored(tuned, task)[0], tuned.network)
+
+
+def _classifier(stored: Description, network: Network) -> Classifier:
     card = json.loads(stored.to_bytes())
-    return Classifier(network.eval(), stored.classes, stored.reading, stored.temperature, card)
+    return Classifier(
+        network.eval(),
+        stored.classes,
+        stored.reading,
+        stored.temperature,
+        card,
+        stored.novelty or Novelty(),
+    )
+
+
+def origin_of(classifier: Classifier) -> Origin:
+    """What a network that goes on from a fine-tuned one says of it.
+
+    Raises:
+        InputError: its description does not say where it comes from.
+    """
+    card = classifier.card
+    try:
+        source, splits = card["source"], card["data"]["splits"]
+        return TypeAdapter(Origin).validate_python(
+            {
+                "weights": card["weights"]["sha256"],
+                "task": card["task"],
+                "classes": classifier.classes,
+                "images": splits["train"],
+                **source,
+                "teachers": [(each["entry"], each["licence"]) for each in card["teachers"]],
+                "before": card.get("from"),
+            }
+        )
+    except (LookupError, TypeError, ValidationError) as error:
+        raise InputError(
+            "the description of the fine-tuned network does not say where it comes from "
+            f"({error}); restore {DESCRIPTION} as 'tans finetune' wrote it"
+        ) from error
 
 
 def predict_files(
@@ -248,6 +307,7 @@ def predict_files(
     top: int = 1,
     ranges: Mapping[str, Range] | None = None,
     max_pixels: int | None = None,
+    false_alarms: float | None = RATE,
 ) -> list[Prediction]:
     """Classify image files with a fine-tuned network; a folder stands for all images below it.
 
@@ -258,12 +318,15 @@ def predict_files(
         top: labels to rank for each image.
         ranges: of sample types, as ``Classifier.predict`` takes them.
         max_pixels: of a picture, at most; Pillow's limit of 89 million when None.
+        false_alarms: as ``Classifier.predict`` takes it.
 
     Raises:
         InputError: there is no fine-tuned network in ``folder``, or it is damaged.
     """
     files, _ = find_files(paths)
-    return load_finetuned(folder).predict(files, top=top, ranges=ranges, max_pixels=max_pixels)
+    return load_finetuned(folder).predict(
+        files, top=top, ranges=ranges, max_pixels=max_pixels, false_alarms=false_alarms
+    )
 
 
 def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
@@ -278,6 +341,7 @@ def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
         "preprocessing": preprocessing(tuned.input, task.found.reading),
         "reading": task.found.reading,
         "temperature": tuned.calibration.temperature,
+        "novelty": tuned.novelty,
         "calibration": {k: _finite(v) for k, v in asdict(tuned.calibration).items()},
         "data": summary(task),
         "history": [{name: _finite(value) for name, value in row.items()} for row in history],
@@ -287,12 +351,23 @@ def _describe(tuned: FineTuned, task: Task) -> dict[str, Any]:
         **tuned.scores.describe(),
         "confusion": tuned.confusion.tolist(),
         "seconds": tuned.seconds,
-        "source": {
-            "entry": None if tuned.entry is None else tuned.entry.id,
-            "licence": None if tuned.entry is None else tuned.entry.licence,
-        },
-        "teachers": [{"entry": each.id, "licence": each.licence} for each in tuned.teachers],
+        **_came_from(tuned),
         "recipe": asdict(tuned.recipe),
+    }
+
+
+def _came_from(tuned: FineTuned) -> dict[str, Any]:
+    """The stored networks that it owes its weights to, also by what it went on from."""
+    origin, entry = tuned.origin, tuned.entry
+    source = {"entry": entry and entry.id, "licence": entry and entry.licence}
+    teachers = [(each.id, each.licence) for each in tuned.teachers]
+    if origin is not None:
+        source = {"entry": origin.entry, "licence": origin.licence}
+        teachers = list(dict.fromkeys([*origin.teachers, *teachers]))
+    return {
+        "source": source,
+        "teachers": [{"entry": id, "licence": licence} for id, licence in teachers],
+        **({} if origin is None else {"from": asdict(origin)}),
     }
 
 

@@ -61,7 +61,11 @@ class DeepHead(nn.Linear):
 
     def forward(self, features: Tensor) -> Tensor:
         """Class scores (n, classes) of features (n, width)."""
-        return super().forward((features - self.mean) * self.scale)
+        return super().forward(self.standardised(features))
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """What its weights are for, (n, width), of features (n, width)."""
+        return (features - self.mean) * self.scale
 
 
 class Network(nn.Module):
@@ -139,6 +143,15 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Class scores, (n, 3, r, r) to (n, classes)."""
         return self.classifier(self.head_features(x))
+
+    def scores_and_lengths(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Class scores (n, classes) of images (n, 3, r, r), and how long what the head reads is.
+
+        The length (n,) is that of standardised features under a deep head: how far from the usual.
+        """
+        features, head = self.head_features(x), self.classifier
+        read = head.standardised(features) if isinstance(head, DeepHead) else features
+        return head(features), read.norm(dim=1)
 
     def replace_head(self, classes: int, seed: int = 0, deep: bool = False) -> None:
         """Put a new linear head on, drawn from ``seed``.

@@ -22,11 +22,16 @@ from tans.tasks.task import Task
 
 
 def write_report(
-    path: str | Path, task: Task, zoo: Pictures, result: SearchResult | None, runs: Sequence[Run]
+    path: str | Path,
+    task: Task,
+    zoo: Pictures | None,
+    result: SearchResult | None,
+    runs: Sequence[Run],
 ) -> None:
     """Write one HTML file that needs nothing beside it and asks the network for nothing.
 
     Args:
+        zoo: whose networks were found; None where training went on from a fine-tuned one.
         result: of the search; None where the network was named and none was run.
         runs: the chosen network first, then those to stand beside it.
 
@@ -75,11 +80,13 @@ def write_page(path: str | Path, title: str, body: Html) -> None:
         ) from error
 
 
-def _body(task: Task, zoo: Pictures, result: SearchResult | None, runs: Sequence[Run]) -> Html:
+def _body(
+    task: Task, zoo: Pictures | None, result: SearchResult | None, runs: Sequence[Run]
+) -> Html:
     source, thumbnails = _source_pictures(zoo, runs[0])
     best = max(runs, key=_validated)
     found = join()
-    if result is not None:
+    if result is not None and zoo is not None:
         found = join(why(result, zoo, runs), sections.ranking(result, chosen=runs[0].source))
     return tag(
         "main",
@@ -114,7 +121,9 @@ def _validated(run: Run) -> float:
     return -1.0 if math.isnan(run.kept.val_balanced) else run.kept.val_balanced
 
 
-def _source_pictures(zoo: Pictures, run: Run) -> tuple[str | None, Tensor | None]:
+def _source_pictures(zoo: Pictures | None, run: Run) -> tuple[str | None, Tensor | None]:
     """The task that a run's network came from, and its images; None where there is none."""
     entry = run.tuned.entry
-    return (None, None) if entry is None else (entry.task, pictures_of(zoo, entry.task))
+    if entry is None or zoo is None:
+        return None, None
+    return entry.task, pictures_of(zoo, entry.task)

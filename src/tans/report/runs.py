@@ -31,6 +31,8 @@ class Run:
     @property
     def source(self) -> str:
         """Id of the entry that it began from, or that there is none."""
+        if self.tuned.origin is not None:
+            return str(self.tuned.origin)
         return NO_ENTRY if self.tuned.entry is None else self.tuned.entry.id
 
     @property

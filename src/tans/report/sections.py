@@ -22,6 +22,7 @@ from tans.search.curve import Curve
 from tans.tasks.check import counts, warnings
 from tans.tasks.images import resize
 from tans.tasks.task import SPLITS, Task
+from tans.training import FineTuned
 from tans.types import Match
 
 SHOWN_CLASSES = 24
@@ -38,6 +39,7 @@ MATRIX_CLASSES = 24
 MIX_UPS = 6
 SHOWN_MATCHES = 20
 BALANCED = "Balanced accuracy is the mean recall, in which every class counts alike."
+GONE_ON = "none: training went on from a fine-tuned network"
 TIMES = {"latency_ms": ("Latency", "ms"), "minutes": ("Fine-tune", "min")}
 """Fields of a match that are only known where they were asked for: their title and unit."""
 
@@ -241,8 +243,9 @@ def making(task: Task, result: SearchResult | None, runs: Sequence[Run]) -> Html
             f"tans {tans_version()}, torch {torch.__version__}, Python {platform.python_version()}",
         ),
         ("Device", f"{platform.machine()}, {torch.get_num_threads()} threads"),
-        ("Search", _search_times(result, runs[0].tuned.seconds)),
+        ("Search", _searched(result, runs[0].tuned)),
         ("Probabilities", runs[0].tuned.calibration.words()),
+        ("Other images", runs[0].tuned.novelty.words()),
         ("Reading", "; ".join(task.found.reading.words()) or "8 bits for each colour"),
         ("Training images", f"read from {task.card.source}; licence {task.card.licence}"),
     ]
@@ -445,7 +448,9 @@ def _line(run: Run, across: Sequence[float]) -> Line:
     return Line(run.label, tuple(zip(across, heights, strict=True)), kept)
 
 
-def _search_times(result: SearchResult | None, training_s: float) -> str:
+def _searched(result: SearchResult | None, tuned: FineTuned) -> str:
+    if tuned.origin is not None:
+        return GONE_ON
     if result is None:
         return "none: the network was named"
     times = (
@@ -454,7 +459,7 @@ def _search_times(result: SearchResult | None, training_s: float) -> str:
     )
     if result.looks:
         times += f", {result.look_s:.1f} s for a second look at {len(result.looks)} of them, "
-        times += f"{result.look_share(training_s):.0%} of search and training"
+        times += f"{result.look_share(tuned.seconds):.0%} of search and training"
     return times
 
 

@@ -32,6 +32,8 @@ class Overrides:
     """Take labels as they are written, also ``nan``, and ``1`` beside ``1.0``."""
     licence: str | None = None
     """Of the images, an SPDX expression; unstated when None."""
+    reading: Reading | None = None
+    """Of a network that goes on learning: its ranges, after those above, and its ground."""
 
     def __post_init__(self) -> None:
         if self.licence is not None:

@@ -153,12 +153,14 @@ def open_files(
     paths: Sequence[Readable],
     ranges: Mapping[str, Range] | None = None,
     max_pixels: int | None = None,
+    known: Reading | None = None,
 ) -> Opened:
     """Decode all files once, and find what their samples mean.
 
     Args:
         ranges: of sample types, where the user states them.
         max_pixels: of a picture, at most; Pillow's own limit when None.
+        known: a reading whose other ranges and whose ground hold here too.
 
     Raises:
         InputError: a given range cannot be one.
@@ -177,7 +179,7 @@ def open_files(
 
     failures = each_picture(paths, look, max_pixels=max_pixels, hold=True)
     kept = sorted(found)
-    reading = find_reading((found[index] for index in kept), ranges)
+    reading = find_reading((found[index] for index in kept), ranges, known)
     waiting = [i for i in kept if found[i].sample != BYTE or found[i].contrasts is not None]
 
     def render(index: int, picture: Picture) -> None:

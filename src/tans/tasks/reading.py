@@ -208,7 +208,11 @@ class Evidence:
         return cls(picture.sample, float(finite.min()), float(finite.max()), some, None, clear)
 
 
-def find_reading(evidence: Iterable[Evidence], given: Mapping[str, Range] | None = None) -> Reading:
+def find_reading(
+    evidence: Iterable[Evidence],
+    given: Mapping[str, Range] | None = None,
+    before: Reading | None = None,
+) -> Reading:
     """The reading of a task, from all of its pictures.
 
     A range is the narrowest usual one that holds all samples (12 bits in 16: 0 to 4095), if they
@@ -216,16 +220,19 @@ def find_reading(evidence: Iterable[Evidence], given: Mapping[str, Range] | None
 
     Args:
         given: ranges that the user states; ``ANY`` for every type of more than 8 bits.
+        before: a reading whose ground stays, and whose ranges do where none is given.
 
     Raises:
         InputError: a given range has no width, or 8 bits are given another than 0:255.
     """
     known, given = list(evidence), dict(given or {})
-    ranges: dict[str, Range] = {}
+    ranges: dict[str, Range] = {} if before is None else dict(before.ranges)
     for sample in sorted({one.sample for one in known}):
         own = [one for one in known if one.sample == sample]
         stated = given.get(sample, given.get(ANY) if sample != BYTE else None)
-        ranges[sample] = stated or _found_range(sample, own)
+        ranges[sample] = stated or ranges.get(sample) or _found_range(sample, own)
+    if before is not None:
+        return Reading(ranges, before.ground)
     contrasts = [one.against_grounds(ranges[one.sample]) for one in known]
     seen = [each for each in contrasts if each is not None]
     return Reading(ranges, _found_ground(np.array(seen).reshape(-1, len(GROUNDS))))

@@ -55,7 +55,9 @@ def read_records(found: Found, name: str, overrides: Overrides, seed: int) -> Me
     classes = sorted({record.label for record in records})
     check_spelling(name, classes, overrides.labels_as_is)
     check_classes(name, classes)
-    opened = open_files([r.path for r in records], overrides.ranges, overrides.max_pixels)
+    opened = open_files(
+        [r.path for r in records], overrides.ranges, overrides.max_pixels, overrides.reading
+    )
     failures = {records[index].key: error for index, error in opened.failures.items()}
     check_readable(name, failures, len(records))
     kept = [record for index, record in enumerate(records) if index not in opened.failures]

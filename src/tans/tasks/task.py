@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Protocol
 
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -21,9 +23,11 @@ from tans.tasks.datasets import read_huggingface, read_torchvision
 from tans.tasks.decoding import DAMAGED
 from tans.tasks.distant import find_distant, is_distant
 from tans.tasks.findings import Findings, Overrides
-from tans.tasks.folder import TABLES, Found, find_images, refuse_file
+from tans.tasks.folder import TABLES, Found, Record, find_images, refuse_file
 from tans.tasks.images import THUMBNAIL, ArrayPixels
 from tans.tasks.listing import read_table
+from tans.tasks.memory import PicturePixels, picture_in_memory
+from tans.tasks.reading import Evidence, Reading, find_reading
 from tans.tasks.records import read_records
 from tans.tasks.shards import is_shards, read_shards
 from tans.tasks.splits import (
@@ -130,7 +134,7 @@ class Task:
         if path.is_dir():
             if (path / "task.json").is_file():
                 said = overrides or Overrides()
-                if replace(said, licence=None) != Overrides():
+                if replace(said, licence=None, reading=None) != Overrides():
                     raise TaskError(
                         f"{path} is a saved task, whose images are read already; leave out what "
                         "says how to read them, or give the images"
@@ -301,6 +305,31 @@ class Task:
         return cls._of(read_torchvision(data, classes), name, card, seed, overrides)
 
     @classmethod
+    def from_files(
+        cls,
+        paths: Sequence[str | Path],
+        labels: Sequence[str],
+        *,
+        name: str,
+        seed: int = 0,
+        overrides: Overrides | None = None,
+    ) -> Task:
+        """Task from image files and the label of each; the same file may come more than once.
+
+        Raises:
+            TaskError: they do not fit together, or the images cannot make a task.
+        """
+        if len(paths) != len(labels):
+            raise TaskError(
+                f"{len(paths)} paths came with {len(labels)} labels; expected one for each"
+            )
+        files = [Path(path).expanduser() for path in paths]
+        records = map(Record, map(str, files), files, labels)
+        card = TaskCard(name, "", UNSTATED, "read from files with a label each")
+        found = Found(tuple(records), f"a list of {len(files)} files")
+        return cls._of(found, name, card, seed, overrides)
+
+    @classmethod
     def from_arrays(
         cls,
         name: str,
@@ -333,15 +362,47 @@ class Task:
             )
         check_labels(name, labels, classes)
         pixels = ArrayPixels(images)
-        keys = [str(index) for index in range(len(labels))]
-        found = Findings()
         if join_copies and splits is None:
-            copies, told = keep_together(pixels.at(THUMBNAIL), labels.tolist())
-            named = tuple(tuple(keys[row] for row in rows) for rows in copies)
-            found = Findings(copies=named, remarks=tuple(told))
-            groups = join_groups(groups or keys, copies) if copies else groups
-        splits = assign_splits(labels, keys, groups, splits, seed)
+            groups, found = _with_copies(pixels, labels, groups, Reading())
+        else:
+            found = Findings()
+        splits = assign_splits(labels, _numbered(labels), groups, splits, seed)
         groups = None if groups is None else tuple(groups)
+        return cls(name, tuple(classes), pixels, labels, splits, card, groups, found)
+
+    @classmethod
+    def from_images(
+        cls,
+        name: str,
+        images: Sequence[Image.Image | NDArray[Any]],
+        labels: Tensor | Sequence[int],
+        classes: Sequence[str],
+        card: TaskCard,
+        seed: int = 0,
+    ) -> Task:
+        """Task from images in memory, of any sizes, and labels (n,) into ``classes``.
+
+        What samples of more than 8 bits mean is found from all images together. Copies, exact and
+        near ones, are kept on one side of the splits.
+
+        Args:
+            images: those of Pillow, or arrays (h, w), (h, w, 3) or, of 8 bits, (h, w, 4).
+
+        Raises:
+            TaskError: they do not fit together, or a class has too few images.
+            InputError: one is no image.
+        """
+        labels = torch.as_tensor(labels, dtype=torch.int64)
+        if len(images) != len(labels):
+            raise TaskError(
+                f"{len(images)} images came with {len(labels)} labels; expected one for each"
+            )
+        check_labels(name, labels, classes)
+        pictures = [picture_in_memory(image) for image in images]
+        reading = find_reading(map(Evidence.of, pictures))
+        pixels = PicturePixels(pictures, reading)
+        groups, found = _with_copies(pixels, labels, None, reading)
+        splits = assign_splits(labels, _numbered(labels), groups, seed=seed)
         return cls(name, tuple(classes), pixels, labels, splits, card, groups, found)
 
     def split(
@@ -385,6 +446,15 @@ class Task:
         if limit is not None:
             members = members[stratified_subset(self.labels[members], limit, seed)]
         groups = self.groups
+        return len({groups[row] for row in members.tolist()}) if groups else len(members)
+
+    def groups_of(self, split: str) -> int:
+        """Groups that the images of a split are of; each is its own where there are none.
+
+        Raises:
+            TaskError: there is no split of that name.
+        """
+        members, groups = self._members(split), self.groups
         return len({groups[row] for row in members.tolist()}) if groups else len(members)
 
     def limited(self, images: int, seed: int = 0) -> Task:
@@ -494,6 +564,24 @@ class Task:
         if split not in SPLITS:
             raise TaskError(f"split {split!r} was asked for; expected one of {', '.join(SPLITS)}")
         return (self.splits == SPLITS.index(split)).nonzero().flatten()  # (m,)
+
+
+def _numbered(labels: Tensor) -> list[str]:
+    """Keys of images that have no other, in order."""
+    return [str(index) for index in range(len(labels))]
+
+
+def _with_copies(
+    pixels: Pixels, labels: Tensor, groups: Sequence[str] | None, reading: Reading
+) -> tuple[tuple[str, ...] | None, Findings]:
+    """Groups that join copies with those given, and what there is to say of them."""
+    keys = _numbered(labels)
+    copies, told = keep_together(pixels.at(THUMBNAIL), labels.tolist())
+    named = tuple(tuple(keys[row] for row in rows) for rows in copies)
+    if copies:
+        groups = join_groups(groups or keys, copies)
+    joined = None if groups is None else tuple(groups)
+    return joined, Findings(reading=reading, copies=named, remarks=tuple(told))
 
 
 def _replaceable(folder: Path) -> bool:

@@ -123,6 +123,9 @@ class Zoo:
         self.costs = Log(self._tables, self.blobs, "costs", StepCost)
         self.ledger = Log(self._tables, self.blobs, "ledger", LedgerLine)
 
+    def __reduce__(self) -> tuple[type[Zoo], tuple[Path, ZooManifest]]:
+        return Zoo, (self.path, self.manifest)  # open tables do not travel
+
     @classmethod
     def create(cls, path: str | Path) -> Zoo:
         """Make an empty zoo, or open the one that is there, so that a build can go on.
