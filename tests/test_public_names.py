@@ -14,6 +14,7 @@ import pytest
 import tans
 
 PUBLIC = {
+    "Added",
     "Architecture",
     "Classifier",
     "Constraints",
@@ -28,12 +29,14 @@ PUBLIC = {
     "Run",
     "SearchResult",
     "Selection",
+    "Stated",
     "TansError",
     "Task",
     "TaskCard",
     "Zoo",
     "ZooEntry",
     "__version__",
+    "add_network",
     "build_zoo",
     "finetune",
     "finetune_best",

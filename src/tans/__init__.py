@@ -18,11 +18,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tans.build.adding import Added, add_network
     from tans.build.engine import build_zoo
     from tans.errors import TansError
     from tans.export.classifier import Classifier, Prediction
     from tans.export.finetuned import load_finetuned, predict_files, save_finetuned
     from tans.meta.train import meta_train
+    from tans.networks.incoming.incoming import Stated
     from tans.report import Run, write_check, write_report
     from tans.search import Look, SearchResult, search
     from tans.tasks.findings import Findings, Overrides
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Added",
     "Architecture",
     "Classifier",
     "Constraints",
@@ -50,12 +53,14 @@ __all__ = [
     "Run",
     "SearchResult",
     "Selection",
+    "Stated",
     "TansError",
     "Task",
     "TaskCard",
     "Zoo",
     "ZooEntry",
     "__version__",
+    "add_network",
     "build_zoo",
     "finetune",
     "finetune_best",
@@ -71,6 +76,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Added": "tans.build.adding",
     "Architecture": "tans.types",
     "Classifier": "tans.export.classifier",
     "Constraints": "tans.types",
@@ -85,11 +91,13 @@ _HOMES = {
     "Run": "tans.report",
     "SearchResult": "tans.search",
     "Selection": "tans.workflow",
+    "Stated": "tans.networks.incoming.incoming",
     "TansError": "tans.errors",
     "Task": "tans.tasks.task",
     "TaskCard": "tans.tasks.task",
     "Zoo": "tans.zoo.zoo",
     "ZooEntry": "tans.types",
+    "add_network": "tans.build.adding",
     "build_zoo": "tans.build.engine",
     "finetune": "tans.training",
     "finetune_best": "tans.workflow",

@@ -122,6 +122,11 @@ class Network(nn.Module):
                 hook.remove()
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether its body has nothing that learns: its head alone does."""
+        return next(self.body.parameters(), None) is None
+
+    @property
     def is_deep(self) -> bool:
         """Whether the head reads what stages give besides the features."""
         return isinstance(self.classifier, DeepHead)
