@@ -163,6 +163,7 @@ def counted(family: Family, ref: NetworkRef) -> Description:
         network = family.build(ref, 1)
     params = sum(p.numel() for p in network.body.parameters() if p.requires_grad)
     size = ref.input.size
+    network.requires_grad_(False)  # or the counter asks for gradients that there are none of
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             network.eval().features(torch.empty(1, 3, size, size, device="meta"))

@@ -28,6 +28,9 @@ SIDES = {
 }
 """Arguments that are off: heads that stand on the side, and slow random weights."""
 
+COMPUTED = "regnet"
+"""Begins names of networks whose widths are computed as tensors, for which a device must count."""
+
 
 class TorchvisionFamily:
     """All classifiers that torchvision can build; the name of a network is torchvision's.
@@ -112,7 +115,10 @@ def classifier(name: str, classes: int) -> nn.Module:
             f"torchvision has no classifier {name!r}; expected one such as {', '.join(near)}"
         )
     off = dict.fromkeys(SIDES.get(name, ()), False)
-    return models.get_model(name, weights=None, num_classes=classes, **off)
+    where = torch.get_default_device()
+    with torch.device("cpu") if name.startswith(COMPUTED) else where:
+        network = models.get_model(name, weights=None, num_classes=classes, **off)
+    return network.to(where)
 
 
 def torchvision_models() -> ModuleType:

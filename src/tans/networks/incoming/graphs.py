@@ -137,9 +137,10 @@ def pooled_output(model: Any, shapes: Mapping[str, Shape], what: str) -> str:
     Raises:
         InputError: there are none.
     """
-    found = [node.output[0] for node in model.graph.node if _pools(node, shapes)]
-    if found:
-        return found[-1]
+    pooled = [node.output[0] for node in model.graph.node if _pools(node, shapes)]
+    for name in reversed(pooled):
+        if not _spreads(name, model, shapes):
+            return name
     flat = [name for name in _computed(model) if width_of(shapes.get(name, ())) > 1]
     raise InputError(
         f"{what} has no features that were pooled; give --output with the name of its features, "
@@ -229,6 +230,17 @@ def _pools(node: Any, shapes: Mapping[str, Shape]) -> bool:
     channels = {3: before[2:3], 4: (before[1:2] + before[3:4])}.get(len(before), ())
     places = math.prod(before) // max(1, math.prod(after))
     return places > 1 and width_of(after) in channels and _last(before, after)
+
+
+def _spreads(name: str, model: Any, shapes: Mapping[str, Shape]) -> bool:
+    """Whether places of an image are computed from features, as where they squeeze and excite."""
+    reached = {name}
+    for node in model.graph.node:
+        if reached.intersection(node.input):
+            reached.update(node.output)
+            if any(len(s) > 2 and not width_of(s) for s in map(shapes.get, node.output) if s):
+                return True
+    return False
 
 
 def _last(before: Shape, after: Shape) -> bool:

@@ -96,7 +96,7 @@ def from_folder(
     return _incoming(name, tensors, settings, settle(found, stated), found.classes)
 
 
-def _refuse_changes(where: str, name: str, config: Mapping[str, Any], usual: object) -> None:
+def _refuse_changes(where: str, name: str, config: Mapping[str, Any], usual: str | None) -> None:
     """Refuse a network that is not what timm builds by its name.
 
     Args:
@@ -109,7 +109,7 @@ def _refuse_changes(where: str, name: str, config: Mapping[str, Any], usual: obj
     if own := config.get("model_args"):
         raise InputError(f"{where} builds {name} with arguments of its own ({own}); {remedy}")
     pooled = config.get("global_pool")
-    if pooled and isinstance(usual, str) and pooled != usual:
+    if pooled and usual and pooled != usual:
         raise InputError(f"{where} pools features by {pooled!r}, {name} by {usual!r}; {remedy}")
 
 
@@ -193,7 +193,13 @@ def _settings(name: str) -> dict[str, Any]:
     """
     with torch.device("meta"):
         body: Any = body_of(name)  # whose settings mypy takes for a module
-    return {**body.pretrained_cfg, "pooled": getattr(body, "global_pool", None)}
+    return {**body.pretrained_cfg, "pooled": _pooled(body)}
+
+
+def _pooled(body: Any) -> str | None:
+    """How a network pools its last maps or tokens, as timm calls it; None where it does not say."""
+    pool = getattr(body, "global_pool", getattr(getattr(body, "head", None), "global_pool", None))
+    return pool if isinstance(pool, str) else getattr(pool, "pool_type", None)
 
 
 def _pretrained(name: str) -> Weights:
