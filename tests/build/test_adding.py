@@ -112,9 +112,7 @@ def test_a_head_of_other_classes_than_the_tasks_is_left_out(grown: Zoo) -> None:
         grown.load(entry.id)
 
 
-def test_a_search_finds_them_though_it_learnt_before_they_came(
-    grown: Zoo, small_zoo: Zoo
-) -> None:
+def test_a_search_finds_them_though_it_learnt_before_they_came(grown: Zoo, small_zoo: Zoo) -> None:
     ids = {entry.id for entry in added(grown, small_zoo)}
     found = tans.search(QUERY, grown, top=100)
     assert ids <= {look.id for look in found.looks}
@@ -167,9 +165,7 @@ def test_what_is_there_is_replaced_and_that_is_told(zoo: Zoo, tmp_path: Path) ->
     assert len(zoo.entries(task="leaves")) == 2
 
 
-def test_each_of_several_networks_of_one_task_speaks_for_itself(
-    zoo: Zoo, tmp_path: Path
-) -> None:
+def test_each_of_several_networks_of_one_task_speaks_for_itself(zoo: Zoo, tmp_path: Path) -> None:
     small = add_network(
         zoo, onnx_file(tmp_path / "a.onnx"), replace(KNOWN, origin="leaves")
     ).entries[0]

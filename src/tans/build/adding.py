@@ -9,13 +9,14 @@ from pathlib import Path
 from tans.build.measure import embedded
 from tans.build.tuned import from_tuned, is_tuned
 from tans.errors import ZooError
-from tans.networks.family import Description, describe
+from tans.networks.family import describe
 from tans.networks.incoming.incoming import Incoming, Stated
 from tans.networks.incoming.reading import read_network
 from tans.networks.network import HEAD
 from tans.types import ZooEntry
 from tans.zoo.rows import ZooTask
-from tans.zoo.zoo import IMAGENET, Zoo
+from tans.zoo.weights import assemble
+from tans.zoo.zoo import IMAGENET, Zoo, entry_id
 
 LARGEST_HALF = 65504.0
 """That an embedding may hold, as it is kept in 16 bits."""
@@ -78,7 +79,6 @@ def _read(zoo: Zoo, source: str, stated: Stated) -> Incoming:
 
 def _entry(zoo: Zoo, incoming: Incoming, family: str | None) -> tuple[ZooEntry, list[str]]:
     """The entry, stored, and what is to be told of it."""
-    known = describe(incoming.ref)  # before anything is written
     tasks = {task.name: task for task in zoo.tasks()}
     task = tasks.get(incoming.settled.origins[0])
     notes = []
@@ -87,35 +87,32 @@ def _entry(zoo: Zoo, incoming: Incoming, family: str | None) -> tuple[ZooEntry, 
         notes.append(why)
     if task and family not in (None, task.card["family"]):
         notes.append(f"task {task.name!r} is of family {task.card['family']!r}, which stays")
+    draft = _embedded(zoo, incoming)  # before anything is written
     place = incoming.place if task else None
     digest = incoming.sha256 if place else None
     weights = digest or zoo.add_exact_weights(incoming.weights)
-    entry = _embedded(zoo, incoming, weights, place, known)
-    if entry.id in {each.id for each in zoo.entries(vectors=False, task=entry.task)}:
-        notes.append(f"{entry.id} was there already, and is replaced")
+    id = entry_id(draft.task, weights, draft.ref)
+    entry = replace(draft, id=id, weights=weights, place=place)
+    if id in {each.id for each in zoo.entries(vectors=False, task=entry.task)}:
+        notes.append(f"{id} was there already, and is replaced")
     if task is None:
         _add_task(zoo, incoming, weights, family)
     zoo.add_entry(entry)
     return entry, notes
 
 
-def _embedded(
-    zoo: Zoo, incoming: Incoming, weights: str, place: str | None, known: Description
-) -> ZooEntry:
-    """A network as an entry, with the embeddings that can be compared with those of the others."""
-    settled = incoming.settled
-    network = zoo.load_network(incoming.ref, weights, settled.origins[0], place)
-    entry = embedded(network, settled.origins[0], weights, settled.licence)
-    base = describe(zoo.base_ref)
-    functional = entry.functional if known.width == base.width else None
+def _embedded(zoo: Zoo, incoming: Incoming) -> ZooEntry:
+    """A network as an entry that is not stored, with the embeddings that others have too."""
+    settled, base = incoming.settled, describe(zoo.base_ref)
+    network = assemble(incoming.weights, incoming.ref)
+    entry = embedded(network, settled.origins[0], "", settled.licence)
+    functional = entry.functional if entry.width == base.width else None
     if functional and max(map(abs, functional)) > LARGEST_HALF:
         functional = None
-    topology = known.topology
+    topology = entry.topology
     if topology and base.topology and len(topology) != len(base.topology):
         topology = None
-    return replace(
-        entry, origins=settled.origins, place=place, functional=functional, topology=topology
-    )
+    return replace(entry, origins=settled.origins, functional=functional, topology=topology)
 
 
 def _other_head(incoming: Incoming, task: ZooTask) -> str | None:

@@ -135,7 +135,9 @@ def zoo_add(
         for note in added.notes:
             console.warn(note)
         for entry in added.entries:
-            console.say(f"{entry.id}: {visible(str(entry.ref))}, {entry.licence}")
+            name = visible(entry.ref.name.partition(" {")[0])
+            size = f"{entry.resolution} px"
+            console.say(f"{entry.id}: {entry.ref.family}:{name} at {size}, {entry.licence}")
 
 
 @app.command("copy")

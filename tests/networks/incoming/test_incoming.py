@@ -56,7 +56,10 @@ def test_what_agrees_is_not_told() -> None:
         ({"mean": None}, "give --mean, such as 123"),
         ({"std": None}, "give --std, such as 58"),
         ({"licence": None}, "no licence stands in its card; give --licence"),
-        ({"licence": "other"}, "licence 'other', which is no SPDX expression; give --licence, such"),
+        (
+            {"licence": "other"},
+            "licence 'other', which is no SPDX expression; give --licence, such",
+        ),
         ({"licence": "my own!"}, "LicenseRef-my-own$"),
         ({"origins": ()}, "does not stand in its card; give --origin"),
     ],

@@ -114,7 +114,9 @@ def test_the_graph_is_the_one_of_its_name(tmp_path: Path) -> None:
 
 def test_any_size_is_asked_for(tmp_path: Path) -> None:
     path = onnx_file(tmp_path / "any.onnx", side="side")
-    with pytest.raises(InputError, match="the size of its images does not stand in .*; give --size"):
+    with pytest.raises(
+        InputError, match="the size of its images does not stand in .*; give --size"
+    ):
         from_file(path, replace(KNOWN, size=None))
     assert describe(from_file(path, replace(KNOWN, size=64)).ref).body_flops == 4 * FLOPS
 

@@ -129,8 +129,8 @@ def test_a_hub_out_of_reach_is_one_clear_error() -> None:
 def test_tags_stay_in_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     real = timm.create_model
 
-    def fetched(name: str, pretrained: bool = False, **options: object) -> torch.nn.Module:
-        return real(name, pretrained=False, **options)
+    def fetched(name: str, **options: object) -> torch.nn.Module:
+        return real(name, **{**options, "pretrained": False})
 
     monkeypatch.setattr(timm, "create_model", fetched)
     incoming = read_network(NAME, Stated())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -58,42 +59,70 @@ def last_layer(network: nn.Module, name: str) -> str:
     return found[0]
 
 
+@dataclass
+class _Seen:
+    """What a module took and gave in one forward pass."""
+
+    runs: int = 0
+    taken: int = 0
+    """Pixels a side of the maps that it took; 0 where it took none."""
+    given: int = 0
+    output: Tensor | None = None
+    version: int = 0
+    """Of the output, which changes when what comes next works in place."""
+
+
 def stage_ends(body: nn.Module, size: int) -> tuple[str, ...]:
     """Modules that give the last map (n, channels, height, width) of each size, largest first.
 
-    Seen in a forward pass on the meta device; modules that run several times are no ends.
+    Seen in a forward pass on the meta device. No end is a module that runs several times, whose
+    output is worked on in place, or that lies within one that makes maps smaller.
 
     Args:
         size: pixels a side.
     """
-    runs: dict[str, int] = {}
-    ends: dict[int, list[str]] = {}
+    seen = {name: _Seen() for name, _ in body.named_modules()}
+    order: list[str] = []
 
-    def see(name: str) -> Callable[[nn.Module, object, object], None]:
-        def hook(_module: nn.Module, _input: object, output: object) -> None:
-            runs[name] = runs.get(name, 0) + 1
-            if isinstance(output, Tensor) and (side := _side(output)) and 1 < side < size:
-                ends.setdefault(side, []).append(name)
+    def see(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
+        def hook(_module: nn.Module, given: tuple[object, ...], output: object) -> None:
+            found = seen[name]
+            found.runs += 1
+            found.taken, found.given = _side(given[0] if given else None), _side(output)
+            if isinstance(output, Tensor):
+                found.output, found.version = output, output._version
+            order.append(name)
 
         return hook
 
-    handles = [m.register_forward_hook(see(name)) for name, m in body.named_modules() if name]
+    handles = [module.register_forward_hook(see(name)) for name, module in body.named_modules()]
     try:
         with torch.no_grad():
             body(torch.empty(2, 3, size, size, device="meta"))
     finally:
         for handle in handles:
             handle.remove()
-    once = [[name for name in ends[side] if runs[name] == 1] for side in sorted(ends)[::-1]]
-    found = tuple(names[-1] for names in once if names)
+    ends = {seen[name].given: name for name in order if name and _ends(name, seen, size)}
+    found = tuple(ends[side] for side in sorted(ends, reverse=True))
     return found if len(found) >= LEAST_STAGES else ()
 
 
-def _side(output: Tensor) -> int:
+def _ends(name: str, seen: Mapping[str, _Seen], size: int) -> bool:
+    """Whether a module may be the end of a stage."""
+    own = seen[name]
+    if own.output is None or own.output._version != own.version:
+        return False
+    parts = name.split(".")
+    above = (seen[".".join(parts[:count])] for count in range(1, len(parts)))
+    inside = any(own.given == each.taken and 0 < each.given < each.taken for each in above)
+    return own.runs == 1 and 1 < own.given < size and not inside
+
+
+def _side(output: object) -> int:
     """Pixels a side of square maps of two images, (2, channels, side, side); else 0."""
-    if output.dim() != 4 or len(output) != 2 or output.shape[2] != output.shape[3]:
+    if not isinstance(output, Tensor) or output.dim() != 4 or len(output) != 2:
         return 0
-    return output.shape[2]
+    return output.shape[2] if output.shape[2] == output.shape[3] else 0
 
 
 def as_body(state: Mapping[str, Tensor], head: str) -> Weights:
