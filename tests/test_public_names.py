@@ -14,6 +14,7 @@ import pytest
 import tans
 
 PUBLIC = {
+    "Added",
     "Architecture",
     "Classifier",
     "Constraints",
@@ -30,6 +31,7 @@ PUBLIC = {
     "Run",
     "SearchResult",
     "Selection",
+    "Stated",
     "TansClassifier",
     "TansError",
     "Task",
@@ -37,6 +39,7 @@ PUBLIC = {
     "Zoo",
     "ZooEntry",
     "__version__",
+    "add_network",
     "build_zoo",
     "export_network",
     "finetune",

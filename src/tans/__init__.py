@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tans.build.adding import Added, add_network
     from tans.build.engine import build_zoo
     from tans.errors import TansError
     from tans.estimator import TansClassifier
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tans.export.finetuned import load_finetuned, predict_files, save_finetuned
     from tans.export.formats import Export, export_network
     from tans.meta.train import meta_train
+    from tans.networks.incoming.incoming import Stated
     from tans.report import Run, write_check, write_report
     from tans.search import Look, SearchResult, search
     from tans.tasks.findings import Findings, Overrides
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Added",
     "Architecture",
     "Classifier",
     "Constraints",
@@ -63,6 +66,7 @@ __all__ = [
     "Run",
     "SearchResult",
     "Selection",
+    "Stated",
     "TansClassifier",
     "TansError",
     "Task",
@@ -70,6 +74,7 @@ __all__ = [
     "Zoo",
     "ZooEntry",
     "__version__",
+    "add_network",
     "build_zoo",
     "export_network",
     "finetune",
@@ -87,6 +92,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Added": "tans.build.adding",
     "Architecture": "tans.types",
     "Classifier": "tans.export.classifier",
     "Constraints": "tans.types",
@@ -103,12 +109,14 @@ _HOMES = {
     "Run": "tans.report",
     "SearchResult": "tans.search",
     "Selection": "tans.workflow",
+    "Stated": "tans.networks.incoming.incoming",
     "TansClassifier": "tans.estimator",
     "TansError": "tans.errors",
     "Task": "tans.tasks.task",
     "TaskCard": "tans.tasks.task",
     "Zoo": "tans.zoo.zoo",
     "ZooEntry": "tans.types",
+    "add_network": "tans.build.adding",
     "build_zoo": "tans.build.engine",
     "export_network": "tans.export.formats",
     "finetune": "tans.training",

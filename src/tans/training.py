@@ -440,7 +440,7 @@ def _recorded(network: Network, size: int) -> Callable[[Tensor], Tensor]:
 
     Starting hundreds of small kernels one by one takes a GPU longer than running them.
     """
-    if device().type != "cuda":
+    if device().type != "cuda" or network.is_frozen:  # what is frozen may run elsewhere
         return network
     side = network.input.size
     sample = torch.rand(size, 3, side, side, device=device()).to(memory_format=torch.channels_last)

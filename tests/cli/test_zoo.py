@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from tans.zoo.zoo import Zoo
 from tests.cli.conftest import Run, assert_fails
+from tests.networks.incoming.sources import onnx_file
 
 
 def test_zoo_copy(run: Run, small_zoo: Zoo, tmp_path: Path) -> None:
@@ -47,3 +49,29 @@ def test_zoo_add_names_what_can_be_added(run: Run, tmp_path: Path) -> None:
     answer = run("zoo", "add", "resnet18", "--zoo", tmp_path / "zoo")
     assert_fails(answer, "has no base", "tans zoo copy")
     assert_fails(run("zoo", "add", "resnet18", "--zoo", tmp_path / "none"), "no zoo in")
+
+
+def test_zoo_add_takes_a_graph_and_what_is_said_of_it(
+    run: Run, small_zoo: Zoo, tmp_path: Path
+) -> None:
+    shutil.copytree(small_zoo.path, tmp_path / "zoo")
+    graph = onnx_file(tmp_path / "tiny.onnx")
+    said = ("--licence", "mit", "--origin", "stones", "--family", "rocks", "--mean", "120,110,100")
+    options = (graph, "--zoo", tmp_path / "zoo", *said)
+    assert_fails(run("zoo", "add", *options), "give --std")
+    answer = run("zoo", "add", *options, "--std", "60")
+    assert answer.code == 0
+    assert "features of tiny.onnx are its tensor pooled" in answer.err
+    (entry,) = Zoo.open(tmp_path / "zoo").entries(task="stones")
+    assert answer.out.startswith(f"{entry.id}: onnx:tiny at 32 px, MIT")
+    assert (entry.licence, entry.ref.input.std) == ("MIT", (60.0, 60.0, 60.0))
+    shown = run("zoo", "show", entry.id, "--zoo", tmp_path / "zoo", "--json").json
+    assert (shown["family"], shown["licence"]) == ("rocks", "MIT")
+    assert "stones" in run("zoo", "list", "--zoo", tmp_path / "zoo").out
+
+
+def test_zoo_add_refuses_what_does_not_go_together(run: Run, small_zoo: Zoo) -> None:
+    into = ("--zoo", small_zoo.path)
+    assert_fails(run("zoo", "add", "a", "b", "--weights", "w.pth", *into), "came with 2 networks")
+    assert_fails(run("zoo", "add", "a", "--mean", "1,2", *into), "one number or three")
+    assert_fails(run("zoo", "add", "nonsense", *into), "no network 'nonsense' is known")

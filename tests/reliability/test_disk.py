@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import torch
 
+from tans.build.adding import add_network
 from tans.build.engine import build_zoo
-from tans.build.published import add_published
 from tans.build.transfers import measure_transfers
 from tans.cli.views import write_predictions
 from tans.costs.latency import cached_time
@@ -427,7 +427,7 @@ def test_a_zoo_that_cannot_be_written(
     writers: dict[str, Callable[[Zoo], object]] = {
         "train": lambda zoo: train(zoo, MetaSettings(steps=10**9)),
         "transfers": lambda zoo: measure_transfers(zoo, small_tasks),
-        "add": lambda zoo: add_published(zoo, ["tf_efficientnet_lite1"], [32]),
+        "add": lambda zoo: add_network(zoo, "tf_efficientnet_lite1", sizes=[32]),
         "entries": lambda zoo: zoo.add_entries(small_zoo.entries()),
     }
     before = tree(small_zoo.path)

@@ -17,6 +17,7 @@ from tans.errors import InputError
 from tans.types import Constraints
 
 if TYPE_CHECKING:
+    from tans.networks.incoming.incoming import Stated
     from tans.tasks.findings import Overrides
     from tans.tasks.reading import Range
     from tans.tasks.task import Task
@@ -244,12 +245,13 @@ Closed = Annotated[
 ]
 CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="CSV file to write.")]
 EntryId = Annotated[str, typer.Argument(metavar="ID", help="As `tans zoo list` names it.")]
-PublishedNames = Annotated[
+AddedSources = Annotated[
     list[str],
     typer.Argument(
-        metavar="NAME...",
-        help="tf_efficientnet_lite0, tf_efficientnet_lite1, tf_efficientnet_lite2 or "
-        "mobilenetv2_100.",
+        metavar="SOURCE...",
+        help="timm:NAME or the bare name; torchvision:NAME; hf-hub:OWNER/NAME; a folder of that "
+        "layout; an .onnx file; or a folder that `tans finetune` wrote. tf_efficientnet_lite0, -1, "
+        "-2 and mobilenetv2_100 come from packages, and are referenced and not copied.",
     ),
 ]
 Sizes = Annotated[
@@ -258,9 +260,49 @@ Sizes = Annotated[
         "--size",
         min=1,
         metavar="PX",
-        help="Pixels a side of their images; those they were published with if not given. "
-        "Repeatable.",
+        help="Pixels a side of their images; those they were made for if not given. Repeatable.",
     ),
+]
+OwnWeights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Weights of timm:NAME or torchvision:NAME: safetensors, or a state_dict of torch.",
+    ),
+]
+GraphOutput = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        metavar="NAME",
+        help="Tensor of an ONNX graph that is its features; the last pooled one if not given.",
+    ),
+]
+Licence = Annotated[
+    str | None,
+    typer.Option(metavar="SPDX", help="Of the weights, where none stands with them."),
+]
+Origin = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What it was trained on: imagenet, or the name of a task, which is added if new.",
+    ),
+]
+TaskFamily = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Kind of image of that task; its name if not given."),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        metavar="R,G,B",
+        help="What is subtracted from pixels of 0 to 255, where that stands nowhere.",
+    ),
+]
+Std = Annotated[
+    str | None, typer.Option(metavar="R,G,B", help="What they are then divided by, likewise.")
 ]
 OwnZoo = Annotated[Path, typer.Option("--zoo", metavar="PATH", help="Zoo to add them to.")]
 SourceTask = Annotated[
@@ -468,6 +510,37 @@ class LimitOptions:
 
 
 @dataclass(frozen=True)
+class StatedOptions:
+    """What a user says of networks that are added."""
+
+    weights: OwnWeights = None
+    output: GraphOutput = None
+    licence: Licence = None
+    origin: Origin = None
+    family: TaskFamily = None
+    mean: Mean = None
+    std: Std = None
+
+    def stated(self, sources: Sequence[str]) -> Stated:
+        """In the form that adding takes.
+
+        Raises:
+            InputError: what one source can have alone came with several, or colours are not written
+                as they should be.
+        """
+        from tans.networks.incoming.incoming import Stated
+
+        if len(sources) > 1 and (self.weights or self.output):
+            raise InputError(
+                f"--weights or --output came with {len(sources)} networks; expected one with them"
+            )
+        mean, std = _colours("--mean", self.mean), _colours("--std", self.std)
+        return Stated(
+            self.weights, self.output, self.licence, self.origin, self.family, mean=mean, std=std
+        )
+
+
+@dataclass(frozen=True)
 class ChoiceOptions:
     """Which pairs a build measures."""
 
@@ -486,6 +559,24 @@ class CrewOptions:
     ray: Ray = None
     cpus_per_pair: CpusPerPair = None
     gpus_per_pair: GpusPerPair = None
+
+
+def _colours(option: str, text: str | None) -> tuple[float, float, float] | None:
+    """Three values, from ``R,G,B`` or one number for all.
+
+    Raises:
+        InputError: they are not written so.
+    """
+    if text is None:
+        return None
+    try:
+        values = [float(part) for part in text.split(",")]
+        red, green, blue = values * 3 if len(values) == 1 else values
+    except ValueError as error:
+        raise InputError(
+            f"{option} is {text!r}; expected one number or three, such as 123.675,116.28,103.53"
+        ) from error
+    return red, green, blue
 
 
 def read_ranges(texts: Sequence[str] | None) -> dict[str, Range]:

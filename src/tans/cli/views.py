@@ -554,7 +554,7 @@ def show_entries(zoo: Zoo, entries: Sequence[ZooEntry], title: str) -> None:
             f"{entry['flops'] / 1e6:.1f}",
             str(entry["resolution"]),
             console.percent(entry["accuracy"]),
-            entry["architecture"],
+            entry["architecture"].partition(" {")[0],  # facts as JSON are for `tans zoo show`
         )
         for entry in describe_entries(zoo, entries)
     ]

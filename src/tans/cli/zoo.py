@@ -11,6 +11,7 @@ import typer
 
 from tans.cli import console, views
 from tans.cli.options import (
+    AddedSources,
     BaseWeights,
     BuildPath,
     ChoiceOptions,
@@ -24,12 +25,12 @@ from tans.cli.options import (
     OwnZoo,
     Preset,
     PresetSeed,
-    PublishedNames,
     Seed,
     Sizes,
     SourceTask,
     SourceTasks,
     Space,
+    StatedOptions,
     Subnets,
     SupernetEpochs,
     TrainedOn,
@@ -41,6 +42,7 @@ from tans.cli.options import (
     grouped,
     read_task,
 )
+from tans.errors import visible
 
 app = typer.Typer(no_args_is_help=True, help="Look into a zoo, build one, or check one.")
 
@@ -129,14 +131,23 @@ def zoo_build(
 
 
 @app.command("add")
-def zoo_add(names: PublishedNames, zoo: OwnZoo, sizes: Sizes = None) -> None:
-    """Add ImageNet networks that packages carry; their weights are referenced, and not copied."""
-    from tans.build.published import add_published
+@grouped
+def zoo_add(
+    sources: AddedSources, zoo: OwnZoo, *, sizes: Sizes = None, stating: StatedOptions
+) -> None:
+    """Add networks of others: of timm, torchvision, a hub, a file of ONNX, or fine-tuned here."""
+    from tans.build.adding import add_network
     from tans.zoo.zoo import Zoo
 
-    opened = Zoo.open(zoo)
-    for entry in add_published(opened, names, sizes or ()):
-        console.say(f"{entry.id}: {entry.ref}, {entry.licence}")
+    opened, stated = Zoo.open(zoo), stating.stated(sources)
+    for source in sources:
+        added = add_network(opened, source, stated, sizes or ())
+        for note in added.notes:
+            console.warn(note)
+        for entry in added.entries:
+            name = visible(entry.ref.name.partition(" {")[0])
+            size = f"{entry.resolution} px"
+            console.say(f"{entry.id}: {entry.ref.family}:{name} at {size}, {entry.licence}")
 
 
 @app.command("copy")

@@ -27,6 +27,8 @@ def recalibrate(network: Network, images: Tensor) -> None:
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     network.eval()
+    if not norms:
+        return
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a cumulative average: one batch sets it

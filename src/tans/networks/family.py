@@ -1,11 +1,11 @@
 """Families of networks, by name: what each can say of its networks, and build.
 
-``elastic`` and ``timm`` come with tans; other distributions add theirs through entry points.
+Those of ``BUILT_IN`` come with tans; other distributions add theirs through entry points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import EntryPoint
@@ -23,11 +23,19 @@ from tans.plugins import plugins
 from tans.types import Costs, NetworkRef
 
 GROUP = "tans.families"
+UNFIT = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+"""What networks raise of images that are not of their size."""
 WORKLOAD = ("constant", "layers", "dense", "depthwise", "weights", "activations", "spilled")
 """What a device may charge for: per network, per layer, per million of each of the others."""
 BUILT_IN = {
     name: EntryPoint(name, f"tans.networks.families.{home}", GROUP)
-    for name, home in {"elastic": "elastic.family:ELASTIC", "timm": "timm:TIMM"}.items()
+    for name, home in {
+        "elastic": "elastic.family:ELASTIC",
+        "onnx": "onnx:ONNX",
+        "timm": "timm:TIMM",
+        "torchvision": "torchvision:TORCHVISION",
+        "transformers": "transformers:TRANSFORMERS",
+    }.items()
 }
 
 
@@ -104,6 +112,15 @@ class Elastic(Family, Protocol):
         ...
 
 
+@runtime_checkable
+class Whole(Family, Protocol):
+    """A family whose networks are nothing without their weights, which they cannot run without."""
+
+    def lend(self, ref: NetworkRef, read: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Say what gives the weights of a network, for when it is built to be timed."""
+        ...
+
+
 def get_family(name: str) -> Family:
     """The family of a name.
 
@@ -137,16 +154,27 @@ def describe(ref: NetworkRef) -> Description:
 
 
 def counted(family: Family, ref: NetworkRef) -> Description:
-    """A description from one forward pass on the meta device, which computes nothing."""
+    """A description from one forward pass on the meta device, which computes nothing.
+
+    Raises:
+        InputError: the family has no such network, or it takes no images of this size.
+    """
     with torch.device("meta"):
         network = family.build(ref, 1)
     params = sum(p.numel() for p in network.body.parameters() if p.requires_grad)
     size = ref.input.size
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network.eval().features(torch.empty(1, 3, size, size, device="meta"))
+    network.requires_grad_(False)  # or the counter asks for gradients that there are none of
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network.eval().features(torch.empty(1, 3, size, size, device="meta"))
+        widths = network.block_widths()
+    except UNFIT as error:
+        raise InputError(
+            f"{ref.name} takes no images of {size} pixels a side ({error}); choose the size that "
+            "it was made for"
+        ) from error
     # it counts two for a multiply-add
-    flops = counter.get_total_flops() // 2
-    return Description(network.width, params, flops, sum(network.block_widths()))
+    return Description(network.width, params, counter.get_total_flops() // 2, sum(widths))
 
 
 def head_width(ref: NetworkRef) -> int:

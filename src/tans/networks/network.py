@@ -7,6 +7,7 @@ Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning, I
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -126,6 +127,11 @@ class Network(nn.Module):
                 hook.remove()
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether its body has nothing that learns: its head alone does."""
+        return next(self.body.parameters(), None) is None
+
+    @property
     def is_deep(self) -> bool:
         """Whether the head reads what stages give besides the features."""
         return isinstance(self.classifier, DeepHead)
@@ -206,7 +212,10 @@ class Network(nn.Module):
         """
         head = {k.removeprefix(HEAD): v for k, v in weights.items() if k.startswith(HEAD)}
         body = {k: v for k, v in weights.items() if not k.startswith(HEAD)}
-        missing = list(self.body.load_state_dict(body, strict=strict).missing_keys)
+        state = OrderedDict(body)
+        # some modules ask which version of theirs made the tensors
+        state._metadata = self.body.state_dict()._metadata  # type: ignore[attr-defined]
+        missing = list(self.body.load_state_dict(state, strict=strict).missing_keys)
         lost = self.classifier.load_state_dict(head, strict=strict).missing_keys
         return [*missing, *(HEAD + name for name in lost)]
 

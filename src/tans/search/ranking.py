@@ -253,19 +253,23 @@ def _most_similar(candidates: _Candidates, count: int) -> _Candidates:
 
 
 def _worth_a_look(candidates: _Candidates, sources: Sources, count: int) -> list[ZooEntry]:
-    """The sources with the most similar networks, then the base and ImageNet where it fits."""
-    similar = np.argsort(-candidates.similarity, kind="stable")
-    tasks = dict.fromkeys(candidates.entries[row].task for row in similar)
-    nearest = [sources.largest[task] for task in tasks if task != IMAGENET][:count]
-    others = (*sources.whole[1:], *sources.published)
-    fitting = [entry for entry in others if entry in candidates.entries]
-    return [*nearest, sources.base, sources.whole[0], *fitting]
+    """The sources with the most similar networks, then the base and ImageNet where it fits.
+
+    Of ImageNet networks of other families, too, so many are looked at.
+    """
+    similar = [candidates.entries[row] for row in np.argsort(-candidates.similarity, kind="stable")]
+    kinds = {(e.task, e.weights): sources.stand_in(e) for e in similar if e.task != IMAGENET}
+    nearest = list(kinds.values())[:count]
+    sizes = [entry for entry in sources.whole[1:] if entry in candidates.entries]
+    published = {entry.id for entry in sources.published}
+    others = [entry for entry in similar if entry.id in published][:count]
+    return [*nearest, sources.base, sources.whole[0], *sizes, *others]
 
 
 def _best_stored(looks: Sequence[Look], sources: Sources) -> Look:
     """The best look at a source or the base, of those that the sizes of ImageNet's suit."""
     kind = sources.base.ref.family
-    others = (entry.id for entry in sources.largest.values() if entry.ref.family == kind)
+    others = (entry.id for entry in sources.kinds.values() if entry.ref.family == kind)
     known = {sources.base.id, *others}
     return max((each for each in looks if each.id in known), key=lambda each: each.accuracy)
 

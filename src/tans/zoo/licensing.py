@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tans.licences import LicenceChain, joined
+from tans.licences import UNSTATED, LicenceChain, joined
 from tans.types import ZooEntry
 from tans.zoo.zoo import IMAGENET, Zoo
 
@@ -44,5 +44,5 @@ class Licensing:
         return LicenceChain(
             network=entry.licence,
             base=self.base if sources and entry.ref.family == self.family else None,
-            data=joined(self.images[task] for task in sources) if sources else None,
+            data=joined(self.images.get(task, UNSTATED) for task in sources) if sources else None,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tans.errors import ZooError
 from tans.types import ZooEntry
@@ -22,6 +22,10 @@ class Sources:
     """The ImageNet network that the base was made of, an entry for each size, lowest first."""
     published: tuple[ZooEntry, ...] = ()
     """Other ImageNet networks, of any family."""
+    kinds: Mapping[tuple[str, str], ZooEntry] = field(default_factory=dict)
+    """The largest network of each weights of each source task, by name and hash: where several
+    networks were trained on one task, each but slices of the same weights has a probe of its own.
+    """
 
     @classmethod
     def of(cls, zoo: Zoo) -> Sources:
@@ -40,9 +44,14 @@ class Sources:
                 f"the zoo in {zoo.path} lacks the elastic base or the ImageNet network; expected "
                 f"both as entries of {IMAGENET!r}, as 'tans zoo build' makes them"
             )
-        largest = {e.task: e for e in entries if e.task != IMAGENET}
-        published = tuple(e for e in others if e.ref.family not in own)
-        return cls(largest, base[-1], tuple(reversed(whole)), published)
+        tuned = [e for e in entries if e.task != IMAGENET]
+        return cls(
+            largest={e.task: e for e in tuned},
+            base=base[-1],
+            whole=tuple(reversed(whole)),
+            published=tuple(e for e in others if e.ref.family not in own),
+            kinds={(e.task, e.weights): e for e in tuned},
+        )
 
     @property
     def always(self) -> tuple[ZooEntry, ...]:
@@ -54,5 +63,5 @@ class Sources:
         if asked_size(entry.id):
             return entry
         if entry.task != IMAGENET:
-            return self.largest[entry.task]
+            return self.kinds[entry.task, entry.weights]
         return self.base if entry.weights == self.base.weights else entry

@@ -12,6 +12,7 @@ from tans.zoo.weights import (
     check_finite,
     from_bytes,
     pack_difference,
+    pack_exact,
     pack_whole,
     shortened,
     to_bytes,
@@ -40,6 +41,14 @@ class States:
         """
         packed = pack_whole(state) if base is None else pack_difference(state, self.get(base))
         return self.files.put("weights", to_bytes(packed, base))
+
+    def add_exact(self, state: Weights) -> str:
+        """Store a state to the last bit; its hash.
+
+        Raises:
+            ZooError: a value is not finite.
+        """
+        return self.files.put("weights", to_bytes(pack_exact(state)))
 
     def get(self, digest: str, place: str | None = None) -> Weights:
         """The state of that hash, as float32; shared with later callers, so not to be changed.

@@ -1,4 +1,4 @@
-"""Weights small enough to ship: 4-bit differences from a shared base, or 16 bits whole.
+"""Weights small enough to ship: 4-bit differences from a shared base, or 16 bits whole; or exact.
 
 A difference is stored as steps of one scale per output channel, two steps a byte. No weight is
 off by more than half a step: the scale may let the largest weights saturate, but by less than that.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from tans.errors import InputError, ZooError
 from tans.networks.batchnorm import recalibrate
@@ -87,6 +87,16 @@ def pack_whole(state: Mapping[str, Tensor]) -> Weights:
     return {name: to_half(name, tensor) for name, tensor in state.items()}
 
 
+def pack_exact(state: Mapping[str, Tensor]) -> Weights:
+    """Store a network by itself, as it is; ``unpack_whole`` reads it.
+
+    Raises:
+        ZooError: a value is not finite.
+    """
+    check_finite(state)
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+
 def unpack_whole(packed: Mapping[str, Tensor]) -> Weights:
     """Inverse of ``pack_whole``: floating tensors as float32."""
     return {name: _widen(tensor) for name, tensor in packed.items()}
@@ -128,10 +138,10 @@ def assemble(state: Mapping[str, Tensor], ref: NetworkRef) -> Network:
         ZooError: the weights are not of this network.
     """
     family = get_family(ref.family)
-    classes = state[f"{HEAD}bias"].shape[:1].numel() if has_head(state) else 1
-    network = _unfilled(family, ref, classes, sum(t.numel() for t in state.values()))
+    network = _unfilled(family, ref, state)
     try:
-        missing = network.load_weights(family.select(state, ref), strict=False)
+        own = state if is_own(state, network) else family.select(state, ref)
+        missing = network.load_weights(own, strict=False)
     except (RuntimeError, InputError, LookupError, TypeError, ValueError) as error:
         reason = shortened(error)
         raise ZooError(f"the weights do not fit {ref.name}: {reason}; {RESTORE}") from error
@@ -144,14 +154,28 @@ def assemble(state: Mapping[str, Tensor], ref: NetworkRef) -> Network:
     return network.eval()
 
 
-def _unfilled(family: Family, ref: NetworkRef, classes: int, values: int) -> Network:
-    """A network whose weights are about to be replaced by so many values."""
+def is_own(state: Mapping[str, Tensor], network: Network) -> bool:
+    """Whether a state is that of a network as it is, and no larger one's that it is a slice of."""
+    shapes = {name: tensor.shape for name, tensor in network.weights().items()}
+    return shapes == {name: tensor.shape for name, tensor in state.items()}
+
+
+def _unfilled(family: Family, ref: NetworkRef, state: Mapping[str, Tensor]) -> Network:
+    """A network whose weights are about to be replaced by those of a state."""
+    classes = state[f"{HEAD}bias"].shape[:1].numel() if has_head(state) else 1
+    deep = f"{HEAD}scale" in state
     if not isinstance(family, Elastic):
-        if (body := family.describe(ref).body_params) > values:  # before memory is taken for them
+        values, body = sum(t.numel() for t in state.values()), family.describe(ref).body_params
+        if body > values:  # before memory is taken for them
             raise ZooError(f"{ref.name} has {body} parameters, its weights {values}; {RESTORE}")
-        return family.build(ref, classes)  # it may hold what no weights name
+        network = family.build(ref, classes)  # it may hold what no weights name
+        if deep:
+            network.replace_head(classes, deep=True)
+        return network
     with torch.device("meta"):  # no time for random weights
         network = family.build(ref, classes)
+        if deep:
+            network.replace_head(classes, deep=True)
     return network.to_empty(device="cpu")
 
 
@@ -165,7 +189,8 @@ def calibrated(
 
     Args:
         images: gives those that statistics are taken from, uint8 (n, 3, r, r), unless the weights
-            hold statistics of their own and the network is no slice of a larger one.
+            hold statistics of their own and the network is no slice of a larger one, or it has
+            no batch-norm at all.
         anew: take statistics from the images in any case.
 
     Raises:
@@ -173,7 +198,9 @@ def calibrated(
     """
     network, family = assemble(state, ref), get_family(ref.family)
     sliced = isinstance(family, Elastic) and not family.is_largest(ref)
-    if anew or sliced or not has_statistics(state):
+    sliced = sliced and not is_own(state, network)
+    normalises = any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    if normalises and (anew or sliced or not has_statistics(state)):
         recalibrate(network, images())
     return network
 

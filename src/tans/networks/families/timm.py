@@ -33,7 +33,7 @@ class TimmFamily:
         """
         shape = _shape(ref.name)
         _check_size(ref, shape.size)
-        return Network(ref, _body(ref.name), shape.width, classes, shape.stages)
+        return Network(ref, body_of(ref.name), shape.width, classes, shape.stages)
 
     def describe(self, ref: NetworkRef) -> Description:
         """What is known of a network, counted once without computing anything.
@@ -68,8 +68,12 @@ def _described(ref: NetworkRef) -> Description:
     return counted(TIMM, ref)
 
 
-def _timm() -> ModuleType:
-    """Not imported before it is needed: it takes seconds."""
+def timm_library() -> ModuleType:
+    """Not imported before it is needed: it takes seconds.
+
+    Raises:
+        MissingExtraError: timm is not installed.
+    """
     try:
         import timm
     except ImportError as error:
@@ -77,9 +81,14 @@ def _timm() -> ModuleType:
     return timm
 
 
-def _body(name: str) -> nn.Module:
-    """A network of timm that makes pooled features."""
-    timm = _timm()
+def body_of(name: str) -> nn.Module:
+    """A network of timm that makes pooled features, with random weights.
+
+    Raises:
+        InputError: timm has no such network.
+        MissingExtraError: timm is not installed.
+    """
+    timm = timm_library()
     if not timm.is_model(name):
         near = get_close_matches(name, timm.list_models()) or ["resnet18", "tf_efficientnet_lite0"]
         raise InputError(
@@ -96,7 +105,7 @@ def _body(name: str) -> nn.Module:
 def _shape(name: str) -> _Shape:
     """Seen in a forward pass on the meta device: what timm says of stages is not true of all."""
     with torch.device("meta"):
-        body = _body(name).eval()
+        body = body_of(name).eval()
     settings: Any = body.pretrained_cfg  # a dict that mypy takes for a module
     images = torch.empty(1, *settings["input_size"], device="meta")
     channels = {info["module"]: info["num_chs"] for info in getattr(body, "feature_info", ())}

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import tans
-from tans.build.published import add_published
+from tans.build.adding import add_network
 from tans.costs.limits import needs
-from tans.errors import InputError, ZooError
+from tans.errors import ZooError
 from tans.meta.calibrator import Calibrator
 from tans.meta.data import MetaData
 from tans.meta.evidence import COLUMNS
@@ -42,7 +42,8 @@ def zoo(measured_zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> Zoo:
     folder = tmp_path_factory.mktemp("published") / "zoo"
     shutil.copytree(measured_zoo.path, folder)
     zoo = Zoo.open(folder)
-    add_published(zoo, NAMES, [SIDE])
+    for name in NAMES:
+        add_network(zoo, name, sizes=[SIDE])
     # a rule that believes the probe, so that there is a second look
     rule = tuple(1.0 if column == "probe" else 0.0 for column in COLUMNS)
     Calibrator((0.0,) * len(COLUMNS), rule, bias=0.0, strength=1.0).save(zoo.retrieval)
@@ -127,13 +128,6 @@ def test_meta_training_masks_what_they_lack(zoo: Zoo) -> None:
     )
     retriever = meta_train(MetaData.from_zoo(zoo), settings)
     assert retriever.matrix.isfinite().all()
-
-
-def test_unknown_names_and_zoos_without_a_base_are_refused(zoo: Zoo, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no published network 'resnet18'; expected one of"):
-        add_published(zoo, ["resnet18"])
-    with pytest.raises(ZooError, match="has no base, beside which"):
-        add_published(Zoo.create(tmp_path / "empty"), NAMES)
 
 
 def test_other_weights_at_the_same_place_are_refused(zoo: Zoo) -> None:

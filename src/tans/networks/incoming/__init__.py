@@ -1,0 +1,1 @@
+"""Networks of others: each kind of source, read into what a zoo takes in."""
