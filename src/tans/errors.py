@@ -1,9 +1,10 @@
 """Every failure a user can meet.
 
     TansError
-    ├── InputError        what the user gave cannot be used; a ValueError too
+    ├── InputError        what the user gave cannot be used
     │   ├── TaskError     a dataset cannot become a task
-    │   └── LimitError    no network fits the limits
+    │   ├── LimitError    no network fits the limits
+    │   └── FitError      what an estimator was given cannot be used; a ValueError too
     ├── WeightsError      published weights are not installed, or are others than expected
     ├── ZooError          a zoo is missing, damaged, or of another schema
     ├── MissingExtraError an optional dependency is not installed
@@ -56,7 +57,7 @@ class TansError(Exception):
     """Base of every error that tans raises on purpose."""
 
 
-class InputError(TansError, ValueError):
+class InputError(TansError):
     """What the user gave cannot be used."""
 
 
@@ -66,6 +67,10 @@ class TaskError(InputError):
 
 class LimitError(InputError):
     """No network fits the limits."""
+
+
+class FitError(InputError, ValueError):
+    """What an estimator was given cannot be used; scikit-learn expects a ``ValueError`` then."""
 
 
 class WeightsError(TansError):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from tans.errors import InputError, MissingExtraError, TansWarning
+from tans.errors import FitError, InputError, LimitError, MissingExtraError, TansWarning
 from tans.export.classifier import Classifier, Item
 from tans.tasks.findings import Overrides, some
 from tans.tasks.splits import TEST, TRAIN
@@ -108,11 +109,15 @@ class TansClassifier(ClassifierMixin, BaseEstimator):
             y: their labels, (n,).
 
         Raises:
-            InputError: these are no images or labels, there are fewer than two classes, or a class
-                has fewer than two images; it is a ``ValueError``.
+            FitError: these are no images or labels, there are fewer than two classes, a class has
+                fewer than two images, or a parameter is out of range; it is a ``ValueError``.
             LimitError: no network of the zoo fits the limits.
             ZooError: the zoo is missing or damaged.
         """
+        with _as_value_error():
+            return self._fit(X, y)
+
+    def _fit(self, X: Any, y: Any) -> Self:
         seed = self._seed()
         limits = Constraints(self.max_params, self.max_flops, self.max_latency_ms, self.max_minutes)
         selection = Selection(limits=limits, look=self.look, combine=self.combine)
@@ -137,7 +142,7 @@ class TansClassifier(ClassifierMixin, BaseEstimator):
         """The likeliest label of each image, (n,).
 
         Raises:
-            InputError: an image cannot be read, or is not of the kind it was fitted to.
+            FitError: an image cannot be read, or is not of the kind it was fitted to.
             NotFittedError: ``fit`` comes first.
         """
         likeliest = self.predict_proba(X).argmax(1)
@@ -147,11 +152,12 @@ class TansClassifier(ClassifierMixin, BaseEstimator):
         """Probability of each class, (n, c), in the order of ``classes_``.
 
         Raises:
-            InputError: as for ``predict``.
+            FitError: as for ``predict``.
             NotFittedError: ``fit`` comes first.
         """
         check_is_fitted(self, "classifier_")
-        shares = self.classifier_.probabilities(self._images(X)).double()
+        with _as_value_error():
+            shares = self.classifier_.probabilities(self._images(X)).double()
         shares = shares[:, self._columns]  # (n, c)
         return (shares / shares.sum(1, keepdim=True)).numpy()
 
@@ -200,6 +206,17 @@ class TansClassifier(ClassifierMixin, BaseEstimator):
         else:
             table = validate_data(self, X, dtype=np.float32, reset=False)
         return list(_unrolled(table))
+
+
+@contextmanager
+def _as_value_error() -> Iterator[None]:
+    """Let errors of what was given be what scikit-learn expects; that of limits stays."""
+    try:
+        yield
+    except (LimitError, ValueError):
+        raise
+    except InputError as error:
+        raise FitError(str(error)) from error
 
 
 def _as_images(X: Any) -> list[Item] | None:
