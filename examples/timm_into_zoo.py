@@ -1,8 +1,8 @@
-"""Put a timm model of yours into a zoo, and see where it stands for your images.
+"""Put a timm model of yours into a zoo, search that, and fine-tune the model from there.
 
     python examples/timm_into_zoo.py NAME --weights FILE --licence SPDX --data FOLDER
 
-Without a name, a small network with random weights stands for yours: it will not be proposed.
+Without a name, a small network with random weights stands for yours.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import timm
 from safetensors.torch import save_file
 
 import tans
-from tans.workflow import copy_zoo
+from tans.meta.presets import get_preset
+from tans.workflow import copy_zoo, train
 
 GREEK = Path(__file__).parent / "greek"
 
@@ -25,6 +26,8 @@ def main() -> None:
     parser.add_argument("name", nargs="?", default="mobilenetv3_small_050", help="timm's name")
     parser.add_argument("--weights", type=Path, help="its state dict, a safetensors file")
     parser.add_argument("--licence", default="Apache-2.0", help="of the weights")
+    parser.add_argument("--origin", default="imagenet", help="task that it was trained on")
+    parser.add_argument("--size", type=int, default=64, help="pixels a side of its images")
     parser.add_argument("--data", type=Path, default=GREEK, help="images by class")
     parser.add_argument("--zoo", type=Path, default=Path("runs/timm_zoo"), help="folder to write")
     asked = parser.parse_args()
@@ -32,16 +35,22 @@ def main() -> None:
     zoo = copy_zoo(tans.Zoo.open(), asked.zoo, diverse=2)  # two source tasks of the shipped zoo
     with tempfile.TemporaryDirectory() as place:
         weights = asked.weights or random_weights(asked.name, Path(place))
-        stated = tans.Stated(weights=weights, licence=asked.licence, size=64)
+        stated = tans.Stated(
+            weights=weights, licence=asked.licence, origin=asked.origin, size=asked.size
+        )
         added = tans.add_network(zoo, f"timm:{asked.name}", stated)
     for note in added.notes:
         print(note)
     (entry,) = added.entries
     print(f"{entry.id}: {entry.ref}, {entry.body_params / 1e6:.1f} M parameters, {entry.licence}")
 
+    train(zoo, get_preset("default"))  # the shared space of datasets and networks
     task = tans.Task.from_folder(asked.data)
-    for look in tans.search(task, zoo, max_flops=60e6).looks:
-        print(f"{look.id} at {look.resolution} px: {look.accuracy:.1%} on frozen features")
+    matches = tans.search(task, zoo, max_params=2e6, top=1000)
+    rank = [match.id for match in matches].index(entry.id) + 1
+    print(f"{entry.id} is number {rank} of {len(matches)} for {task.name}")
+    tuned = tans.finetune_entry(task, zoo, entry, tans.Recipe(epochs=2))
+    print(f"fine-tuned for 2 epochs: {tuned.test_accuracy:.1%} of the test images are told right")
 
 
 def random_weights(name: str, folder: Path) -> Path:

@@ -22,6 +22,7 @@ from tans.tasks.decoding import decode
 from tans.types import InputSpec, NetworkRef
 from tests.export.conftest import Tuned
 from tests.networks.plain import PLAIN, plain_ref, with_statistics
+from tests.networks.registry import ALL
 
 pytestmark = pytest.mark.usefixtures("plain_family")
 
@@ -74,6 +75,13 @@ def test_a_network_of_any_family(deep: bool) -> None:
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_network_of_each_family(ref: NetworkRef, deep: bool) -> None:
     assert_same(build(ref, 5), deep)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ref", ALL, ids=lambda ref: f"{ref.family}-{ref.name.partition(' ')[0]}")
+def test_every_network_that_comes_in_can_go_out(ref: NetworkRef) -> None:
+    torch.manual_seed(0)
+    assert_same(build(ref, 5), deep=False)
 
 
 def test_a_file_takes_pixels_and_says_what_they_are(exported: Path) -> None:
