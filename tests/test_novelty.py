@@ -130,5 +130,5 @@ def test_numbers_of_a_file_are_checked() -> None:
         {"means": [math.inf, 0.0]},
         {"images": -1},
     ):
-        with pytest.raises(ValidationError):
+        with pytest.raises((ValidationError, InputError)):
             adapter.validate_python({**fields, **wrong})

@@ -20,6 +20,7 @@ from tans import cli
 from tans.cli import console, views
 from tans.errors import InputError, in_markdown, visible
 from tans.export.classifier import Prediction
+from tans.licences import LicenceChain
 from tans.report import write_check, write_report
 from tans.report.markup import join, tag
 from tans.tasks.task import Task, TaskCard
@@ -208,7 +209,9 @@ def test_reports(trials: Trials, tmp_path: Path) -> None:
             task = Task(**{**vars(plain), "card": card})
             run = run_of(name, (name, "other"), np.array([[5, 5], [3, 7]]), source=name)
             result = make_result(task=name)
-            matches = tuple(replace(match, id=name, licence=name) for match in result)
+            matches = tuple(
+                replace(match, id=name, licences=LicenceChain(name, name, name)) for match in result
+            )
             write_report(
                 tmp_path / "r.html", task, FakeZoo(), replace(result, matches=matches), [run]
             )
@@ -221,7 +224,7 @@ def test_results_in_a_terminal(trials: Trials, capsys: Capture) -> None:
     """A name as that of a network, source, licence, class and run in a result"""
     for name in NAMES:
         with trials.trial(repr(name[:40])):
-            match = replace(MATCH, id=name, task=name, licence=name)
+            match = replace(MATCH, id=name, task=name, licences=LicenceChain(name, name, name))
             result = replace(make_result(), matches=(match,), looks=LOOKS)
             views.show_matches(result, name)
             run = run_of(name, (name, "other"), np.array([[5, 5], [3, 7]]), source=name)
