@@ -44,6 +44,7 @@ from tans_bench.studies import (
     resolution,
     slices,
     storage,
+    thin,
 )
 
 MODULES = (
@@ -63,6 +64,7 @@ MODULES = (
         curves,
         novelty,
         pairs,
+        thin,
     ),
     *(paper_preset, reading, building, growth, pairs_per_minute, ray_speedup),
 )
