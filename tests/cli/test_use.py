@@ -18,6 +18,7 @@ from tans.cli import console
 from tans.costs import limits
 from tans.costs.pace import Pace
 from tans.licences import allows_commercial
+from tans.zoo.licensing import Licensing
 from tans.zoo.zoo import Zoo
 from tests.cli.conftest import Run, assert_fails
 from tests.small_zoo import drawn_task
@@ -125,13 +126,25 @@ def test_search_table(run: Run, dataset: Path) -> None:
     assert f"Next: tans finetune {dataset} --network " in answer.out
 
 
-def test_only_what_may_be_used_commercially(run: Run, dataset: Path) -> None:
-    found = run("search", dataset, "--commercial", "--top", 10_000, "--look", 0, "--json").json
-    assert found["forbidden"] > 0
+def test_only_what_may_be_used_commercially(
+    run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
+) -> None:
+    shutil.copytree(small_zoo.path, tmp_path / "zoo")
+    zoo = Zoo.open(tmp_path / "zoo")
+    zoo.add_entries([replace(e, licence="CC-BY-NC-4.0") for e in zoo.entries(task="red")])
+    asked = ("search", dataset, "--zoo", zoo.path, "--look", 0, "--commercial")
+    found = run(*asked, "--top", 10_000, "--json").json
+    assert found["forbidden"] == len(zoo.entries(task="red"))
     told = [match["licences"].values() for match in found["matches"]]
     assert all(allows_commercial(each) for part in told for each in part if each is not None)
-    answer = run("search", dataset, "--commercial", "--look", 0)
+    answer = run(*asked)
     assert f"{found['forbidden']} networks are left out: a licence" in " ".join(answer.out.split())
+
+
+def test_every_network_that_ships_may_be_used_commercially() -> None:
+    zoo = Zoo.open()
+    licensing = Licensing.of(zoo)
+    assert all(licensing.chain(entry).commercial for entry in zoo.entries(vectors=False))
 
 
 def test_nothing_fits(run: Run, dataset: Path) -> None:
