@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
 
 from tans import plugins
+from tans.errors import MissingExtraError
+from tans.plugins import library
 
 ALONE = """
 from tans import plugins
@@ -36,3 +39,10 @@ def test_the_help_names_the_commands_of_the_bench() -> None:
 
 def test_the_bench_is_found_where_it_is_installed() -> None:
     assert {"bench", "tasks"} <= plugins.plugins("tans.commands").keys()
+
+
+def test_a_library_that_is_missing_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert library("json", "any") is json
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(MissingExtraError, match=r"timm is needed.*pip install 'tans\[timm\]'"):
+        library("timm.models", "timm")

@@ -50,7 +50,7 @@ class LicenceChain:
 
     def __str__(self) -> str:
         """All of them, as one expression where each is one."""
-        return " AND ".join(f"({each})" if " OR " in each else each for each in self.all)
+        return _all_of(self.all)
 
     @property
     def commercial(self) -> bool:
@@ -89,6 +89,10 @@ def joined(licences: Iterable[str]) -> str:
     parts = list(dict.fromkeys(licences))
     if UNSTATED in parts:
         return UNSTATED
+    return _all_of(parts)
+
+
+def _all_of(parts: Sequence[str]) -> str:
     if len(parts) == 1:
         return parts[0]
     return " AND ".join(f"({part})" if " OR " in part else part for part in parts)

@@ -8,16 +8,16 @@ Reference: https://huggingface.co/docs/timm/hf_hub.
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tans.errors import InputError, MissingExtraError
+from tans.errors import InputError
 from tans.export.classifier import Classifier
 from tans.networks.families.elastic.specification import FAMILY as ELASTIC
 from tans.networks.families.elastic.specification import LITE0
+from tans.networks.families.timm import timm_library
 from tans.networks.network import HEAD, Network, Weights, prepare, without_head
 from tans.types import InputSpec
 
@@ -39,17 +39,19 @@ def save_timm(classifier: Classifier, folder: Path, licence: str) -> None:
     network, classes = classifier.network.cpu(), len(classifier.classes)
     name = _name(network)
     settings = {**_settings(network.input), "license": licence}
-    model = _timm().create_model(name, num_classes=classes, pretrained_cfg_overlay=settings)
+    model = timm_library().create_model(name, num_classes=classes, pretrained_cfg_overlay=settings)
     model.load_state_dict(_named(network, model))
     config = {"label_names": list(classifier.classes)}
-    _timm().models.save_for_hf(model, str(folder), model_config=config, safe_serialization=True)
+    timm_library().models.save_for_hf(
+        model, str(folder), model_config=config, safe_serialization=True
+    )
 
 
 @torch.no_grad()
 def run_timm(folder: Path, images: Tensor, classifier: Classifier) -> Tensor:
     """Probabilities (n, classes) that timm gives for images, uint8 (n, 3, r, r), with the
     temperature, which it knows nothing of."""
-    model = _timm().create_model(f"local-dir:{folder}", pretrained=True).eval()
+    model = timm_library().create_model(f"local-dir:{folder}", pretrained=True).eval()
     scores = [model(prepare(part, classifier.network.input)) for part in images.split(64)]
     return (torch.cat(scores) / classifier.temperature).softmax(1)
 
@@ -103,11 +105,3 @@ def _settings(input: InputSpec) -> dict[str, Any]:
         "mean": tuple(value / 255 for value in input.mean),
         "std": tuple(value / 255 for value in input.std),
     }
-
-
-def _timm() -> ModuleType:
-    try:
-        import timm
-    except ImportError as error:
-        raise MissingExtraError("timm", "timm") from error
-    return timm

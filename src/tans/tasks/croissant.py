@@ -12,8 +12,9 @@ from typing import Any
 
 from PIL import Image
 
-from tans.errors import InputError, MissingExtraError, TaskError
+from tans.errors import InputError, TaskError
 from tans.licences import UNSTATED, normalised
+from tans.plugins import library
 from tans.tasks.content import Content, Readable
 from tans.tasks.datasets import as_png
 from tans.tasks.findings import some
@@ -39,10 +40,7 @@ def read_croissant(place: str, record_set: str | None = None) -> Found:
         TaskError: it cannot be read, or has no such set or fields.
         MissingExtraError: the library is not installed.
     """
-    try:
-        import mlcroissant
-    except ImportError as error:
-        raise MissingExtraError("mlcroissant", "croissant") from error
+    mlcroissant = library("mlcroissant", "croissant")
     logging.getLogger("absl").setLevel(logging.ERROR)  # it warns of what is merely recommended
     try:
         dataset = mlcroissant.Dataset(jsonld=place)

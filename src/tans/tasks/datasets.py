@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tans.errors import InputError, MissingExtraError, TaskError
+from tans.errors import InputError, TaskError
 from tans.licences import UNSTATED, joined, normalised
+from tans.plugins import library
 from tans.tasks.content import Content, Readable
 from tans.tasks.findings import some
 from tans.tasks.folder import Found, Record, legible
@@ -35,10 +36,7 @@ def read_huggingface(data: Any, image: str | None, label: str | None) -> Found:
         TaskError: it cannot be loaded, or has no such columns.
         MissingExtraError: the library is not installed.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingExtraError("datasets", "huggingface") from error
+    datasets = library("datasets", "huggingface")
     if isinstance(data, str | Path):
         data = _loaded(str(data))
     parts = data if isinstance(data, Mapping) else {"": data}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,36 @@ def last_layer(network: nn.Module, name: str) -> str:
             f"{name} has {len(found)} layers that give class scores; expected a classifier with one"
         )
     return found[0]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a classifier takes and gives."""
+
+    head: str
+    """Name of its last layer."""
+    width: int
+    """Of what that reads, pooled."""
+    stages: tuple[str, ...]
+    """Modules of the body that end a stage with maps (n, channels, height, width)."""
+
+    @classmethod
+    def seen(cls, network: nn.Module, name: str, size: int) -> Self:
+        """What a forward pass of a classifier on the meta device shows, whose head is taken off.
+
+        Args:
+            network: on that device, of ``UNUSUAL`` classes, in evaluation mode.
+            name: of it, as messages say it.
+            size: pixels a side of images.
+
+        Raises:
+            InputError: it has no last layer, or several.
+        """
+        head = last_layer(network, name)
+        body = Headless(network, head)
+        with torch.no_grad():
+            width = body(torch.empty(1, 3, size, size, device="meta")).shape[1]
+        return cls(head, width, stage_ends(body, size))
 
 
 @dataclass

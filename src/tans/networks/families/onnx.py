@@ -20,10 +20,11 @@ import torch.nn.functional as F
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from tans.errors import InputError, MissingExtraError
+from tans.errors import InputError
 from tans.networks.families.named import read, written
 from tans.networks.family import Description
 from tans.networks.network import Network, Weights
+from tans.plugins import library
 from tans.types import Digest, Name, NetworkRef
 
 GRAPH = "_extra_state"
@@ -205,8 +206,4 @@ def _session(content: bytes) -> Any:
 
 def _runtime() -> ModuleType:
     """Not imported before it is needed."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "onnx") from error
-    return onnxruntime
+    return library("onnxruntime", "onnx")

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tans.errors import InputError, MissingExtraError
+from tans.errors import InputError
 from tans.networks.family import Description, counted
 from tans.networks.network import Network, Weights
+from tans.plugins import library
 from tans.types import NetworkRef
 
 
@@ -74,11 +75,7 @@ def timm_library() -> ModuleType:
     Raises:
         MissingExtraError: timm is not installed.
     """
-    try:
-        import timm
-    except ImportError as error:
-        raise MissingExtraError("timm", "timm") from error
-    return timm
+    return library("timm", "timm")
 
 
 def body_of(name: str) -> nn.Module:

@@ -6,7 +6,6 @@ Reference: TorchVision maintainers, https://github.com/pytorch/vision.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from types import ModuleType
@@ -14,10 +13,11 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from tans.errors import InputError, MissingExtraError
-from tans.networks.families.headless import UNUSUAL, Headless, last_layer, stage_ends
+from tans.errors import InputError
+from tans.networks.families.headless import UNUSUAL, Headless, Shape
 from tans.networks.family import Description, counted
 from tans.networks.network import Network, Weights
+from tans.plugins import library
 from tans.types import NetworkRef
 
 USUAL = 224
@@ -66,18 +66,6 @@ class TorchvisionFamily:
 TORCHVISION = TorchvisionFamily()
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a classifier takes and gives."""
-
-    head: str
-    """Name of its last layer."""
-    width: int
-    """Of what that reads, pooled."""
-    stages: tuple[str, ...]
-    """Modules of the body that end a stage with maps (n, channels, height, width)."""
-
-
 @lru_cache(maxsize=4096)
 def _described(ref: NetworkRef) -> Description:
     return counted(TORCHVISION, ref)
@@ -93,11 +81,7 @@ def shape_of(name: str) -> Shape:
     """
     with torch.device("meta"):
         network = classifier(name, UNUSUAL).eval()
-        head = last_layer(network, name)
-        body = Headless(network, head)
-        with torch.no_grad():
-            width = body(torch.empty(1, 3, USUAL, USUAL)).shape[1]
-    return Shape(head, width, stage_ends(body, USUAL))
+        return Shape.seen(network, name, USUAL)
 
 
 def classifier(name: str, classes: int) -> nn.Module:
@@ -127,8 +111,4 @@ def torchvision_models() -> ModuleType:
     Raises:
         MissingExtraError: torchvision is not installed.
     """
-    try:
-        from torchvision import models
-    except ImportError as error:
-        raise MissingExtraError("torchvision", "torchvision") from error
-    return models
+    return library("torchvision.models", "torchvision")

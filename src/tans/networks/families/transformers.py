@@ -7,7 +7,6 @@ Natural Language Processing, EMNLP 2020, https://github.com/huggingface/transfor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -15,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tans.errors import InputError, MissingExtraError
-from tans.networks.families.headless import UNUSUAL, Headless, last_layer, stage_ends
+from tans.errors import InputError
+from tans.networks.families.headless import UNUSUAL, Headless, Shape
 from tans.networks.families.named import read, written
 from tans.networks.family import Description, counted
 from tans.networks.network import Network, Weights
+from tans.plugins import library
 from tans.types import NetworkRef
 
 FOREIGN = frozenset({"timm_wrapper"})
@@ -66,18 +66,6 @@ class TransformersFamily:
 TRANSFORMERS = TransformersFamily()
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a classifier takes and gives."""
-
-    head: str
-    """Name of its last layer."""
-    width: int
-    """Of what that reads, pooled."""
-    stages: tuple[str, ...]
-    """Modules of the body that end a stage with maps (n, channels, height, width)."""
-
-
 @lru_cache(maxsize=4096)
 def _described(ref: NetworkRef) -> Description:
     return counted(TRANSFORMERS, ref)
@@ -96,12 +84,8 @@ def shape_of(name: str, size: int) -> Shape:
     """
     with torch.device("meta"):
         network = classifier(name, UNUSUAL).eval()
-        head = last_layer(network, name)
-        body = Headless(network, head)
         try:
-            with torch.no_grad():
-                width = body(torch.empty(1, 3, size, size)).shape[1]
-            return Shape(head, width, stage_ends(body, size))
+            return Shape.seen(network, name, size)
         except FAILURES as error:
             raise InputError(
                 f"{name} takes no images of {size} pixels a side: {error}; choose the size that it "
@@ -193,8 +177,4 @@ def _own_fields(kind: str) -> Mapping[str, Any]:
 
 def transformers_library() -> ModuleType:
     """Not imported before it is needed: it takes seconds."""
-    try:
-        import transformers
-    except ImportError as error:
-        raise MissingExtraError("transformers", "transformers") from error
-    return transformers
+    return library("transformers", "transformers")

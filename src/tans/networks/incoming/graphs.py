@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tans.errors import InputError, MissingExtraError
+from tans.errors import InputError
+from tans.plugins import library
 
 FLOAT = 1
 """Type of an element, float32, as ONNX numbers it."""
@@ -106,10 +107,7 @@ def run(content: bytes, name: str, images: np.ndarray, what: str) -> dict[str, n
         InputError: ONNX Runtime cannot run it.
         MissingExtraError: ONNX Runtime is not installed.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "onnx") from error
+    onnxruntime = library("onnxruntime", "onnx")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -269,8 +267,4 @@ def onnx_library() -> ModuleType:
     Raises:
         MissingExtraError: onnx is not installed.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingExtraError("onnx", "onnx") from error
-    return onnx
+    return library("onnx", "onnx")
