@@ -1,4 +1,4 @@
-"""What a user does, start to end, on a small zoo."""
+"""Fine-tuning, start to end, on a small zoo."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from PIL import Image
 
 import tans
 from tans import workflow
-from tans.build.crew import Here
-from tans.build.plan.construct import Budget
 from tans.costs import limits
 from tans.costs.pace import Pace
 from tans.errors import InputError, LimitError, ZooError
@@ -23,27 +21,15 @@ from tans.networks.family import describe
 from tans.report.runs import Run
 from tans.search import look
 from tans.search.combine import LISTED, best_starts, share_of_one
-from tans.search.curve import learning_curve
 from tans.tasks.findings import Findings
 from tans.tasks.reading import Reading
 from tans.tasks.task import Task
 from tans.training import Epoch, Recipe, finetune
 from tans.types import Constraints, ZooEntry
-from tans.workflow import BuildSettings, FinetuneStep, Selection, expected_curve, search_within
+from tans.workflow import FinetuneStep, Selection, finetuning, search_within
 from tans.zoo.zoo import Zoo
-from tests.small_zoo import SMALL, drawn_task
 
 ONE = Recipe(epochs=1, batch_size=16)
-
-
-@pytest.fixture(scope="module")
-def task() -> Task:
-    return drawn_task("green", "three", seed=3)
-
-
-@pytest.fixture(scope="module")
-def red(small_zoo: Zoo) -> ZooEntry:
-    return next(entry for entry in small_zoo.entries() if entry.task == "red")
 
 
 def stop_at(label: str) -> Any:
@@ -54,77 +40,6 @@ def stop_at(label: str) -> Any:
             raise KeyboardInterrupt
 
     return listen
-
-
-# Choosing
-
-
-def test_a_network_is_named_by_id_or_by_what_it_learnt(small_zoo: Zoo, red: ZooEntry) -> None:
-    named = Selection(red.id, ("imagenet", "blue")).named(small_zoo)
-    assert list(named) == [red.id, "ImageNet", "blue"]
-    own, whole, blue = named.values()
-    assert own.id == red.id
-    assert (whole.task, whole.resolution) == ("imagenet", small_zoo.resolution)
-    assert whole.weights != small_zoo.base
-    of_blue = [entry.body_params for entry in small_zoo.entries() if entry.task == "blue"]
-    assert (blue.task, blue.body_params) == ("blue", max(of_blue))
-
-
-def test_a_named_network_has_to_allow_commercial_use_where_that_is_asked_for(
-    small_zoo: Zoo, red: ZooEntry, tmp_path: Path
-) -> None:
-    assert red.id in Selection(red.id, commercial=True).named(small_zoo)  # CC0 and Apache
-    shutil.copytree(small_zoo.path, tmp_path / "zoo")
-    zoo = Zoo.open(tmp_path / "zoo")
-    zoo.add_entry(replace(red, licence="CC-BY-NC-4.0"))
-    with pytest.raises(InputError, match="CC-BY-NC-4.0.*commercial use was asked for"):
-        Selection(red.id, commercial=True).named(zoo)
-    assert red.id in Selection(red.id).named(zoo)
-
-
-def test_without_names_nothing_is_named(small_zoo: Zoo) -> None:
-    assert Selection().named(small_zoo) == {}
-
-
-def test_an_unknown_name_is_refused_with_the_nearest(
-    small_zoo: Zoo, task: Task, red: ZooEntry
-) -> None:
-    for wrong in (Selection(f"{red.id}0"), Selection(beside=(f"{red.id}0",))):
-        with pytest.raises(ZooError, match=red.id):
-            tans.finetune_best(task, small_zoo, wrong)
-
-
-def test_limits_that_a_named_network_does_not_heed_are_told(red: ZooEntry) -> None:
-    limits = Constraints(max_params=1.0)
-    (warning,) = Selection(red.id, limits=limits).warnings()
-    assert "limits are for the search" in warning
-    assert Selection(red.id).warnings() == Selection(limits=limits).warnings() == []
-
-
-def test_without_a_zoo_it_is_told_why_nothing_is_expected(tmp_path: Path, task: Task) -> None:
-    curve = expected_curve(task, tmp_path / "nowhere")
-    assert curve.untold is not None
-    assert "nowhere" in curve.untold
-
-
-def test_what_more_images_bring_is_told_of_the_zoo_that_is_named(
-    small_zoo: Zoo, task: Task
-) -> None:
-    curve = expected_curve(task, small_zoo.path)
-    assert curve == learning_curve(task, small_zoo)
-    assert len(curve.accuracies) == 3
-
-
-def test_limits_travel_as_one(small_zoo: Zoo, task: Task) -> None:
-    found = workflow.search_within(task, small_zoo, Constraints(max_params=2e6), top=3)
-    again = tans.search(task, small_zoo, max_params=2e6, top=3)
-    assert found.matches == again.matches
-    assert len(found) == 3
-    with pytest.raises(LimitError, match="max_params 1000"):
-        workflow.search_within(task, small_zoo, Constraints(max_params=1000))
-
-
-# Fine-tuning
 
 
 def test_the_best_match_is_tuned_and_others_beside_it(
@@ -390,7 +305,7 @@ def test_what_cannot_be_combined_is_told(
         Selection(unlabelled="more")
     (said,) = Selection(red.id, combine="distil").warnings()
     assert "what is combined comes from the search" in said
-    monkeypatch.setattr(workflow, "best_starts", lambda found, *_: [small_zoo.entry(found[0].id)])
+    monkeypatch.setattr(finetuning, "best_starts", lambda found, *_: [small_zoo.entry(found[0].id)])
     result = tans.finetune_best(task, small_zoo, Selection(combine="distil"), ONE)
     assert [run.label for run in result.runs] == ["Best match"]
     (said,) = result.warnings
@@ -406,7 +321,7 @@ def test_several_networks_share_the_minutes(
         asked.append(recipe.epochs)
         return finetune(*given, recipe=ONE, **more)
 
-    monkeypatch.setattr(workflow, "finetune", short)
+    monkeypatch.setattr(finetuning, "finetune", short)
     monkeypatch.setattr(limits, "cached_pace", lambda ref: Pace(ref.name, 0.0, 1e-8, 0.3, 0.1))
     found = search_within(task, small_zoo, Constraints(max_minutes=1e6), top=LISTED)
     starts = best_starts(found, small_zoo)
@@ -440,106 +355,3 @@ def test_an_interrupt_that_nobody_is_asked_about_goes_on(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         tans.finetune_best(task, small_zoo, Selection(red.id), ONE, on_step=stop_at(red.id))
-
-
-def test_a_folder_in_use_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
-    workflow.check_folder(tmp_path / "new")
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="not empty"):
-        workflow.check_folder(tmp_path)
-    workflow.check_folder(tmp_path, force=True)
-    with pytest.raises(InputError, match="is a file"):
-        workflow.check_folder(tmp_path / "notes.txt", force=True)
-    with pytest.raises(InputError, match="cannot be written"):
-        workflow.check_folder(tmp_path / "notes.txt" / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-
-
-# Zoos
-
-
-def test_tasks_are_read_from_folders_of_datasets(tmp_path: Path, task: Task) -> None:
-    task.save(tmp_path / "all" / "one")
-    replace(task, name="second").save(tmp_path / "all" / "two")
-    (tmp_path / "empty").mkdir()
-    names = [task.name for task in workflow.read_tasks([str(tmp_path / "all")])]
-    assert names == ["green", "second"]
-    (alone,) = workflow.read_tasks([str(tmp_path / "all" / "one")])
-    assert alone.name == "green"
-    read = workflow.read_tasks([str(tmp_path / "all")], lambda path: replace(task, name=path.name))
-    assert [task.name for task in read] == ["one", "two"]
-    with pytest.raises(InputError, match="holds no dataset"):
-        list(workflow.read_tasks([str(tmp_path / "empty")]))
-
-
-def test_pairs_are_chosen_by_a_strategy_and_its_limits() -> None:
-    assert workflow.choose_pairs() is None
-    choice = workflow.choose_pairs("pareto", 9, minutes=2.0, cost="flops")
-    assert choice is not None
-    assert (choice.strategy, choice.budget, choice.cost) == ("pareto", Budget(9, 2.0), "flops")
-    everything = workflow.choose_pairs(on_cluster=True)
-    assert everything is not None
-    assert everything.strategy == "grid"
-    for wrong in ({"pairs": 5}, {"minutes": 1.0}, {"least_growth": 0.1}, {"cost": "flops"}):
-        with pytest.raises(InputError, match="without --strategy"):
-            workflow.choose_pairs(**wrong)  # type: ignore[arg-type]
-
-
-def test_a_crew_is_here_unless_there_is_an_address() -> None:
-    with workflow.gather_crew(workers=3) as crew:
-        assert isinstance(crew, Here)
-        assert crew.workers == 3
-    with pytest.raises(InputError, match="without --ray"):
-        workflow.gather_crew(cpus_per_pair=2)
-    with pytest.raises(InputError, match="both given"):
-        workflow.gather_crew(workers=2, ray="local")
-
-
-def test_a_base_is_shared_where_one_is_shipped(tmp_path: Path) -> None:
-    settings = BuildSettings()
-    shared = workflow.find_base(tmp_path, settings)
-    assert shared is not None
-    assert shared.base == Zoo.open().base
-    assert workflow.find_base(tmp_path, settings, new=True) is None
-    published = replace(settings, space="ofa-mbv3", base_weights="there")
-    assert workflow.find_base(tmp_path, published) is None
-    with pytest.raises(InputError, match="both given"):
-        workflow.find_base(tmp_path, published, new=True)
-    with pytest.raises(InputError, match="is shipped; expected --base-weights"):
-        workflow.find_base(tmp_path / "new", replace(published, base_weights=None))
-
-
-@pytest.mark.parametrize("strategy", [None, "random"])
-def test_a_zoo_is_built_and_what_is_done_is_told(
-    small_zoo: Zoo, task: Task, tmp_path: Path, strategy: str | None
-) -> None:
-    told: list[tuple[float, str]] = []
-    choice = workflow.choose_pairs(strategy, 2 if strategy else None, cost=strategy and "flops")
-    made = workflow.build(
-        tmp_path / "zoo",
-        [task],
-        SMALL,
-        Here(),
-        choice=choice,
-        base_from=small_zoo,
-        on_progress=lambda share, words: told.append((share, words)),
-    )
-    assert len(made.entries(task="green")) == (2 if strategy else SMALL.subnets)
-    shares = [share for share, _ in told]
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1)
-    assert told[0][1] == "green: train 1/1"
-    assert ("mean hypervolume" in told[-1][1]) == bool(strategy)
-
-
-def test_some_or_all_tasks_of_a_zoo_are_copied(small_zoo: Zoo, tmp_path: Path) -> None:
-    def copied(name: str, **which: Any) -> list[str]:
-        made = workflow.copy_zoo(small_zoo, tmp_path / name, **which)
-        return [stored.name for stored in made.tasks()]
-
-    assert copied("all") == ["blue", "imagenet", "red"]
-    assert copied("one", tasks=["red"]) == ["imagenet", "red"]
-    assert len(copied("diverse", diverse=1)) == 2
-    with pytest.raises(InputError, match="both given"):
-        copied("both", tasks=["red"], diverse=1)
-    assert not (tmp_path / "both").exists()

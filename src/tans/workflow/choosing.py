@@ -1,0 +1,138 @@
+"""Which networks to take for a task: named, or searched for within limits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tans.errors import InputError, ZooError
+from tans.search import SearchResult, search
+from tans.search.curve import Curve, learning_curve
+from tans.tasks.task import Task
+from tans.types import Constraints, ZooEntry
+from tans.zoo.licensing import Licensing
+from tans.zoo.sources import Sources
+from tans.zoo.zoo import IMAGENET, Zoo
+
+COMBINATIONS = {
+    "one": "the best match alone",
+    "distil": "the best match, taught by itself and others that are fine-tuned before",
+}
+"""What comes of the networks that a search finds."""
+TOP = 10
+"""Matches of a search that are told."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which networks to fine-tune: the best match within limits, or one that is named."""
+
+    network: str | None = None
+    """Id of an entry, ``ID@SIZE`` for it in another size, or the name of a source task for its
+    largest network; None searches."""
+    beside: tuple[str, ...] = ()
+    """Others for comparison, named likewise; ``imagenet`` is the network as published."""
+    limits: Constraints = field(default_factory=Constraints)
+    """Of the search."""
+    look: int = 5
+    """Sources beside ImageNet that get the second look of the search."""
+    commercial: bool = False
+    """Only networks that may be used commercially, by all licences of what they came from."""
+    combine: str = "one"
+    """One of ``COMBINATIONS``."""
+    unlabelled: str | Path | None = None
+    """Folder of images of the same kind without labels, which a distillation learns from too."""
+
+    def __post_init__(self) -> None:
+        if self.combine not in COMBINATIONS:
+            known = ", ".join(COMBINATIONS)
+            raise InputError(f"combine is {self.combine!r}; expected one of {known}")
+        if self.unlabelled is not None and self.combine == "one":
+            raise InputError(
+                f"unlabelled images in {self.unlabelled} were given to one network alone, which "
+                "learns from labels; expected --combine distil with them"
+            )
+
+    def named(self, zoo: Zoo) -> dict[str, ZooEntry]:
+        """The networks that are named, under what a report calls each, in order.
+
+        Raises:
+            ZooError: the zoo holds no such network.
+            InputError: only networks are asked for that may be used commercially, and the one that
+                is to be fine-tuned is none.
+        """
+        names = [self.network, *self.beside] if self.network else self.beside
+        found = {_label(name): find_network(zoo, name) for name in names}
+        if self.network and self.commercial:
+            chain = Licensing.of(zoo).chain(found[_label(self.network)])
+            if not chain.commercial:
+                raise InputError(
+                    f"{self.network} came from what is under {chain}, and commercial use was asked "
+                    "for, which not all of that allows; name another network, or leave "
+                    "--commercial out"
+                )
+        return found
+
+    def refuse_any(self, start: Path, zoo: Path | None) -> None:
+        """Refuse a selection where training goes on from a fine-tuned network.
+
+        Raises:
+            InputError: anything is selected, or a zoo is given.
+        """
+        if self != Selection() or zoo is not None:
+            raise InputError(
+                f"training goes on from the network in {start}, and none is searched for; leave "
+                "out --network, --beside, limits, --commercial, --look, --combine, --unlabelled "
+                "and --zoo, or --from"
+            )
+
+    def warnings(self) -> list[str]:
+        """What is asked for and has no effect, a sentence each."""
+        named, told = "and none is run for a network that is named", []
+        if self.network and self.limits != Constraints():
+            told.append(f"limits are for the search, {named}")
+        if self.network and self.combine != "one":
+            told.append(f"what is combined comes from the search, {named}")
+        return told
+
+
+def find_network(zoo: Zoo, name: str) -> ZooEntry:
+    """The entry of that id, or the network that stands for the source task of that name.
+
+    Raises:
+        ZooError: there is none; the message names the nearest.
+    """
+    if name not in {task.name for task in zoo.tasks()}:
+        return zoo.entry(name)
+    sources = Sources.of(zoo)
+    return sources.whole[0] if name == IMAGENET else sources.largest[name]
+
+
+def expected_curve(task: Task, zoo: str | Path | None = None) -> Curve:
+    """What more images of a task would bring, or why that cannot be told: no failure.
+
+    Args:
+        zoo: whose base makes the features; the shipped one when None.
+    """
+    try:
+        return learning_curve(task, Zoo.open(zoo))
+    except ZooError as error:
+        return Curve(untold=str(error))
+
+
+def search_within(
+    task: Task,
+    zoo: Zoo,
+    limits: Constraints,
+    *,
+    commercial: bool = False,
+    top: int = TOP,
+    look: int = 5,
+) -> SearchResult:
+    """As ``tans.search.search``, which says more, with all limits in one object."""
+    return search(task, zoo, **asdict(limits), commercial=commercial, top=top, look=look)
+
+
+def _label(name: str) -> str:
+    """What a report calls a network that was asked for by id or by source task."""
+    return "ImageNet" if name == IMAGENET else name
