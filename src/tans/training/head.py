@@ -1,0 +1,142 @@
+"""A head that is fitted to frozen features, and what a probe says of them.
+
+References:
+    Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution,
+    ICLR 2022.
+    Evci et al., Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning,
+    ICML 2022.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tans.networks.batchnorm import folded, recalibrate
+from tans.networks.features import image_features
+from tans.networks.network import DeepHead, Network, prepare
+from tans.networks.probe import linear_head, probe_accuracy, standards
+from tans.tasks.task import Task
+from tans.training.loop import augment
+from tans.training.prediction import EVALUATION_BATCH
+from tans.training.recipe import HEAD_IMAGES, NORM_IMAGES
+
+HEAD_LENGTH = 30.0
+"""Mean squared length of what a deep head multiplies by its weights."""
+UNEVEN = 1.5
+"""Classes are weighed where the largest has more than this many times the images of the smallest;
+below, weights would hardly change what is learnt."""
+
+
+def class_weights(labels: Tensor, classes: int) -> Tensor | None:
+    """How much an image of each class counts, float (classes,); None where classes are even.
+
+    By the inverse root of the class's images, so that the mean weight of an image is 1. The whole
+    inverse gives a few images of a rare class so much weight that small tasks learn less well.
+
+    Args:
+        labels: int64 (n,), below ``classes``; a class without images gets a weight all the same.
+    """
+    counts = torch.bincount(labels, minlength=classes).float()  # (classes,)
+    present = counts[counts > 0]
+    if present.max() <= UNEVEN * present.min():
+        return None
+    weights = counts.clamp(min=1).rsqrt()
+    return weights * (len(labels) / (weights @ counts))
+
+
+def fit_head(
+    network: Network,
+    images: Tensor,
+    labels: Tensor,
+    seed: int = 0,
+    class_weights: Tensor | None = None,
+    augmented: float = 0.0,
+) -> float:
+    """Fit batch-norm statistics and the head to a task, in place; all other weights stay.
+
+    Returns:
+        The mean cross-entropy of an image that it was fitted to.
+
+    Args:
+        images: uint8 (n, 3, r, r).
+        labels: int64 (n,).
+        class_weights: float (classes,), how much an image of each class counts; else all alike.
+        augmented: strength of the changes to images that a deep head's features will be trained
+            under, by which they are scaled: those that hardly vary without them would blow up.
+    """
+    rows = _shuffled(len(images), seed)[:HEAD_IMAGES]
+    features, labels = adapted_features(network, images[rows]), labels[rows]  # (n, head's width)
+    head = network.classifier
+    blocks = head.blocks if isinstance(head, DeepHead) else None
+    weight, bias = linear_head(features, labels, head.out_features, class_weights, blocks)
+    loss = F.cross_entropy(F.linear(features, weight, bias), labels, class_weights).item()
+    with torch.no_grad():
+        if isinstance(head, DeepHead):
+            if augmented:
+                features = _augmented_features(network, images[rows], augmented, seed)
+            mean, deviation = standards(features, blocks)
+            # as long for any width, so that one learning rate does for all
+            scale = math.sqrt(HEAD_LENGTH / head.in_features) / deviation
+            head.mean.copy_(mean)
+            head.scale.copy_(scale)
+            head.weight.copy_(weight / scale)
+            head.bias.copy_(bias + weight @ mean)
+        else:
+            head.weight.copy_(weight)
+            head.bias.copy_(bias)
+    return loss
+
+
+def probe(network: Network, task: Task, limit: int | None = None, seed: int = 0) -> float:
+    """Accuracy of a linear classifier on a network's frozen features, cross-validated, in [0, 1].
+
+    It is where a fine-tune begins, so batch-norm statistics are those of the task.
+
+    Args:
+        network: its batch-norm statistics are replaced.
+        limit: at most this many of the training images, which alone are looked at.
+    """
+    images, labels, folds = task.folds(network.input.size, limit, seed)
+    head = network.classifier
+    blocks = head.blocks if isinstance(head, DeepHead) else None
+    return probe_accuracy(adapted_features(network, images, seed), labels, folds, blocks)
+
+
+def adapted_features(network: Network, images: Tensor, seed: int = 0) -> Tensor:
+    """What the head reads of images, (n, its width), under batch-norm statistics of these images.
+
+    The first training step normalises by its own batch: what the statistics of other images let
+    see is lost there.
+
+    Args:
+        network: its batch-norm statistics are replaced.
+        images: uint8 (n, 3, r, r).
+    """
+    adapt(network, images, seed)
+    return image_features(network, images, of_head=True)
+
+
+@torch.no_grad()
+def _augmented_features(network: Network, images: Tensor, strength: float, seed: int) -> Tensor:
+    """What the head reads of images, (n, its width), each changed at random as in training."""
+    generator = torch.Generator().manual_seed(seed)
+    network = folded(network).to(memory_format=torch.channels_last)
+    found = [
+        network.head_features(augment(prepare(part, network.input), False, generator, strength))
+        for part in images.to(network.classifier.weight.device).split(EVALUATION_BATCH)
+    ]
+    return torch.cat(found).cpu()
+
+
+def adapt(network: Network, images: Tensor, seed: int) -> None:
+    """Take batch-norm statistics from some of the images, uint8 (n, 3, r, r)."""
+    recalibrate(network, images[_shuffled(len(images), seed)[:NORM_IMAGES]])
+
+
+def _shuffled(n: int, seed: int) -> Tensor:
+    """Rows (n,) in random order."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))

@@ -1,0 +1,211 @@
+"""The only optimiser loop over images, and where a stopped run goes on.
+
+Reference: Pascanu et al., On the Difficulty of Training Recurrent Neural Networks, ICML 2013.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import pickle
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tans.files import replacing
+from tans.networks.network import prepare
+from tans.training.recipe import Recipe
+from tans.types import InputSpec
+
+MOST_NEAR = 2**31
+"""Bytes of images that are put on the accelerator at once, at most."""
+SAVE_EVERY_S = 10.0
+"""Seconds between two checkpoints, at least: an epoch over few images takes less than saving it."""
+EpochListener = Callable[[int, float], None]
+Loss = Callable[[Tensor, Tensor, int], Tensor]
+"""Of float images (b, 3, r, r), labels (b,), and the number of the step."""
+Schedule = torch.optim.lr_scheduler.CosineAnnealingLR
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A module, how its weights are changed, and where a stopped run goes on."""
+
+    module: nn.Module
+    input: InputSpec
+    """What images it takes."""
+    optimiser: torch.optim.Optimizer
+    recipe: Recipe
+    checkpoint: Path | None = None
+    """Written after the first epoch, the last, and now and then between; whoever keeps the result
+    deletes it. One of another training, or that cannot be read, counts as none."""
+
+    def minimise(
+        self,
+        loss: Loss,
+        images: Tensor,
+        labels: Tensor,
+        after_epoch: EpochListener | None = None,
+        after_step: Callable[[], None] | None = None,
+    ) -> None:
+        """Minimise a loss of (images, labels, step) over epochs with one cosine decay.
+
+        Args:
+            loss: of float images (b, 3, r, r), labels (b,), and the number of the step.
+            images: uint8 (n, 3, r, r), held in memory.
+            labels: int64 (n,).
+        """
+        recipe = self.recipe
+        generator = torch.Generator().manual_seed(recipe.seed)
+        # batches of nearly equal size, as a small rest would upset batch-norm
+        per_epoch, epochs = recipe.steps(len(images)), recipe.passes(len(images))
+        images = near(images)
+        labels = labels.to(images.device)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimiser, T_max=epochs * per_epoch
+        )
+        kept = Checkpoint(self.checkpoint, self._of(images, labels))
+        for epoch in range(self._resume(kept.load(), schedule, generator) + 1, epochs + 1):
+            self.module.train()
+            mean = torch.zeros((), device=device())
+            order = torch.randperm(len(images), generator=generator).to(images.device)
+            for count, rows in enumerate(order.tensor_split(per_epoch), 1):
+                x = prepare(images[rows].to(device()), self.input)
+                if recipe.augment:
+                    x = augment(x, recipe.flip, generator, recipe.augment)
+                x, y = x.to(memory_format=torch.channels_last), labels[rows].to(device())
+                with torch.autocast(
+                    device().type, torch.bfloat16, enabled=torch.cuda.is_available()
+                ):
+                    value = loss(x, y, (epoch - 1) * per_epoch + count)
+                self.optimiser.zero_grad()
+                value.backward()
+                if recipe.clip is not None:
+                    nn.utils.clip_grad_norm_(self.module.parameters(), recipe.clip)
+                self.optimiser.step()
+                schedule.step()
+                if after_step:
+                    after_step()
+                mean += (value.detach() - mean) / count
+            kept.save(partial(self._state, epoch, schedule, generator), last=epoch == epochs)
+            if after_epoch:
+                after_epoch(epoch, mean.item())
+
+    def _of(self, images: Tensor, labels: Tensor) -> str:
+        if self.checkpoint is None:
+            return ""
+        weights = self.module.state_dict().values()
+        return digest_of(repr((self.recipe, self.input)), [images, labels, *weights])
+
+    def _state(self, epoch: int, schedule: Schedule, generator: torch.Generator) -> dict[str, Any]:
+        return {
+            "epoch": epoch,
+            "module": self.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": schedule.state_dict(),
+            "generator": generator.get_state(),
+        }
+
+    def _resume(
+        self, state: dict[str, Any] | None, schedule: Schedule, generator: torch.Generator
+    ) -> int:
+        """Last finished epoch, its state put back."""
+        if state is None:
+            return 0
+        self.module.load_state_dict(state["module"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        generator.set_state(state["generator"])
+        return int(state["epoch"])
+
+
+@dataclass
+class Checkpoint:
+    """Where a stopped training goes on: a file that is written now and then."""
+
+    path: Path | None
+    """Nothing is written where None."""
+    of: str
+    """Tells trainings apart; what another one wrote counts as nothing."""
+    saved: float = -math.inf
+    """When it was last written, by the monotonic clock."""
+
+    def save(self, state: Callable[[], dict[str, Any]], last: bool = False) -> None:
+        """Write a state, unless one was written a moment ago and this is not the last."""
+        if self.path is None or not (last or time.monotonic() - self.saved > SAVE_EVERY_S):
+            return
+        with replacing(self.path) as fresh:
+            torch.save({"of": self.of, **state()}, fresh)
+        self.saved = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """What was written last; None where nothing was, or it cannot be read."""
+        if self.path is None:
+            return None
+        try:
+            state = torch.load(self.path, weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+            return None
+        return state if state.get("of") == self.of else None
+
+
+def digest_of(described: str, tensors: Iterable[Tensor]) -> str:
+    """Tells trainings apart, by how and what is trained, and on what."""
+    digest = hashlib.sha256(described.encode())
+    for tensor in tensors:
+        digest.update(repr(tensor.shape).encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def sgd(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """The paper's optimiser."""
+    return torch.optim.SGD(
+        module.parameters(),
+        recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def augment(x: Tensor, flip: bool, generator: torch.Generator, strength: float = 1.0) -> Tensor:
+    """Shift, scale, rotate and re-contrast each image a little, float (n, 3, r, r).
+
+    Small images lose their content to crops, so nothing leaves the frame by more than a tenth.
+
+    Args:
+        strength: of all changes but the mirroring.
+    """
+    n = len(x)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(n, generator=generator) * (high - low) + low
+
+    turn, zoom, shift, light = (strength * most for most in (0.17, 0.15, 0.1, 0.2))
+    angle, scale = uniform(-turn, turn), uniform(1 - zoom, 1 + zoom)  # radians, zoom out to in
+    mirror = uniform(-1, 1).sign() if flip else torch.ones(n)
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    across, down = uniform(-shift, shift), uniform(-shift, shift)
+    theta = torch.stack([cos * mirror, -sin, across, sin * mirror, cos, down], 1).view(n, 2, 3)
+    grid = F.affine_grid(theta.to(x.device), list(x.shape), align_corners=False)  # (n, r, r, 2)
+    x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    changes = torch.stack([uniform(1 - light, 1 + light), uniform(-shift, shift)]).to(x.device)
+    contrast, brightness = changes[..., None, None, None]  # (n, 1, 1, 1) each
+    return x * contrast + brightness
+
+
+def near(images: Tensor) -> Tensor:
+    """Images where they are trained on, if they take little room there."""
+    return images.to(device()) if images.nbytes <= MOST_NEAR else images
+
+
+def device() -> torch.device:
+    """The accelerator where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,56 @@
+from collections import Counter
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tans.errors import InputError
+from tans.networks.network import Network
+from tans.training import (
+    PASSES,
+    STEPS,
+    Recipe,
+    finetune,
+)
+from tests.training.bars import bars
+
+
+def test_epochs_fit_the_images() -> None:
+    few, some, many = (Recipe().passes(images) for images in (50, 300, 20_000))
+    assert few * Recipe().steps(50) == STEPS
+    assert abs(some * Recipe().steps(300) - STEPS) <= Recipe().steps(300) / 2
+    assert many == PASSES
+    assert Recipe(epochs=3).passes(300) == 3
+
+
+@pytest.mark.parametrize("average", [True, False])
+def test_what_a_fine_tune_sees_is_what_is_counted(
+    network: Network, monkeypatch: pytest.MonkeyPatch, average: bool
+) -> None:
+    task, recipe = bars(40), Recipe(epochs=3, batch_size=8, average=average)
+    counts = torch.bincount(task.splits, minlength=3).tolist()
+    counted = Counter[bool]()  # by whether it is trained on
+
+    def count(module: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
+        if inputs[0].device.type != "meta":  # where widths are counted
+            counted[module.training] += len(inputs[0])
+
+    for place in (
+        "tans.training.head",
+        "tans.training.prediction",
+        "tans.networks.features",
+    ):
+        monkeypatch.setattr(f"{place}.folded", lambda network: network.eval())  # it drops hooks
+    network.body.stem.register_forward_hook(count)  # copies take it along
+    finetune(network, task, 32, recipe)
+    trained, seen = recipe.seen(*counts)
+    assert counted[True] == trained
+    assert counted[False] == seen + counts[1]  # once more for the temperature
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"batch_size": 1}, {"learning_rate": 0.0}, {"clip": 0.0}]
+)
+def test_a_senseless_recipe_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="expected at least"):
+        Recipe(**wrong)  # type: ignore[arg-type]
