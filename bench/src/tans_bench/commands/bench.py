@@ -10,6 +10,7 @@ import typer
 
 from tans.cli import console
 from tans.cli.options import Json, Workers, ZooPath
+from tans_bench.commands import release
 
 if TYPE_CHECKING:
     from tans.build.crew import BuildProgress
@@ -26,6 +27,7 @@ Preset = Annotated[
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Compare methods by experiments that go on.")
+app.add_typer(release.app, name="release")
 
 
 @app.command("run")
