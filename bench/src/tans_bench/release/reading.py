@@ -8,6 +8,7 @@ imported: in the place of each stands an object that does nothing but hold what 
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ def _named_in(path: Path) -> list[str]:
 def _loaded(path: Path, allowed: tuple[Any, ...]) -> Any:
     try:
         check_file(path)
-        with safe_globals(list(allowed)):
+        with safe_globals(list(allowed)), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of pickle protocols
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}; give another file") from error
