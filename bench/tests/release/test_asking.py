@@ -67,7 +67,7 @@ def test_limits_count_the_head_for_the_querys_classes(zoo: Zoo, query: Query) ->
         ask(zoo, query, max_flops=1)
 
 
-def test_what_cannot_be_asked_is_told(zoo: Zoo, query: Query, release: Path) -> None:
+def test_what_cannot_be_asked_is_told(zoo: Zoo, query: Query) -> None:
     with pytest.raises(InputError, match="top is 0"):
         ask(zoo, query, top=0)
     with pytest.raises(InputError, match="has no networks of these 1 datasets"):

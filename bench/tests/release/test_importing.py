@@ -96,7 +96,7 @@ def test_all_networks_are_there_with_what_is_known_of_them(
     assert imported.zoo.matrix("functional").shape == (imported.networks, 1536)
 
 
-def test_query_features_are_those_to_train_on(imported: Imported, release: Path) -> None:
+def test_query_features_are_those_to_train_on(imported: Imported) -> None:
     data = MetaData.from_zoo(imported.zoo)
     assert data.features.shape == (30 * len(DATASETS), 512)
     content = queries()
