@@ -24,7 +24,7 @@ from tans.errors import InputError, visible
 from tans.networks.families.elastic.specification import OFA_MBV3_WIDE
 from tans.types import Architecture, Layer
 from tans.zoo.zoo import IMAGENET
-from tans_bench.release.reading import read_saved
+from tans_bench.saved import read_saved
 
 NETWORKS, QUERIES = "p_mod_zoo.pt", ("p_m_train.pt", "meta_train.pt")
 """Files of the release; the queries have another name in its code."""

@@ -37,7 +37,7 @@ from tans_bench.release.contents import (
     read_networks,
     read_queries,
 )
-from tans_bench.release.reading import read_state
+from tans_bench.saved import read_state
 
 SIZE = 224
 """Pixels a side that networks are costed for, as Once-for-All's are trained; another is asked for

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tans.errors import InputError
-from tans_bench.release.reading import read_saved, read_state
+from tans_bench.saved import read_saved, read_state
 
 NUMBERS = st.integers(-(2**40), 2**40) | st.floats(allow_nan=False) | st.booleans()
 ARRAYS = st.sampled_from([np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_]).flatmap(
