@@ -128,6 +128,47 @@ def test_what_cannot_be_is_told_with_its_file_field_and_row(tmp_path: Path, wron
     assert expected in str(told.value)
 
 
+JUNK = st.sampled_from(
+    [
+        *(None, "", "a", b"a", -1, 0, 1, 10**30, 0.5, float("nan"), float("inf"), True),
+        *([], [1], {}, {"a": 1}, [[1, 2], [3]], [3] * 45, [7] * 40 + [2] * 5, {1, 2}, ("a",)),
+        *(np.zeros(3), np.zeros((2, 1536)), np.float32(0.5), torch.zeros(0), torch.zeros(1536)),
+        *(torch.ones(45), torch.zeros(2, 2), torch.tensor(True), torch.zeros(3).to_sparse()),
+    ]
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_junk_in_any_place_is_read_or_one_error_that_names_the_file(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    content: dict[Any, Any] = networks(DATASETS[:2], 2)
+    asked: dict[Any, Any] = queries(DATASETS[:2], 20)
+    junk = data.draw(JUNK)
+    field = data.draw(st.sampled_from(sorted(content)))
+    if data.draw(st.booleans()):
+        content[field] = junk
+    else:
+        content[field][data.draw(st.integers(0, 3))] = junk
+    place = data.draw(st.sampled_from([TRAIN, TEST, "clss", "nclss", None]))
+    if place is None:
+        asked[data.draw(st.sampled_from(["", "a", 1, DATASETS[0]]))] = junk
+    elif data.draw(st.booleans()) or place not in asked[DATASETS[0]]:
+        asked[DATASETS[0]][place] = junk
+    else:
+        asked[DATASETS[0]][place][0] = junk
+    for read, name, held in (
+        (read_networks, "p_mod_zoo.pt", content),
+        (read_queries, "p_m_train.pt", asked),
+    ):
+        path = saved(tmp_path / name, held)
+        try:
+            read(path)
+        except InputError as error:
+            assert str(error).startswith(str(path)), error  # noqa: PT017 - others are failures
+
+
 def test_the_same_topology_behind_other_numbers_for_no_layer_is_the_same_network(
     tmp_path: Path,
 ) -> None:
