@@ -178,7 +178,7 @@ def test_datasets_without_networks_are_left_out_and_told(tmp_path: Path) -> None
     release = write_release(tmp_path / "release")
     torch.save(queries((*DATASETS, "clouds")), release / "p_m_train.pt")
     made = import_release(release, tmp_path / "zoo")
-    assert "clouds has queries and no networks, and are left out" in made.notes[-1]
+    assert "clouds has queries and no networks: left out" in made.notes[-1]
     assert {task.name for task in made.zoo.tasks()} == set(DATASETS)
 
 

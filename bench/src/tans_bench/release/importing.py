@@ -138,9 +138,7 @@ def _compare(names: Sequence[str], queries: Mapping[str, object]) -> list[str]:
             f"{' or '.join(QUERIES)}; expected queries of every dataset: give files of one release"
         )
     idle = [name for name in queries if name not in names]
-    return (
-        [f"{_some(idle)} {_have(idle)} queries and no networks, and are left out"] if idle else []
-    )
+    return [f"{_some(idle)} {_have(idle)} queries and no networks: left out"] if idle else []
 
 
 def _supernet_files(
