@@ -6,12 +6,12 @@ that the predictor finds best.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
-from tans.costs.limits import fits
+from tans.costs.limits import Array, fits
 from tans.errors import InputError, ZooError
 from tans.meta.metrics import Retrieval, retrieval
 from tans.meta.retriever import Retriever
@@ -48,12 +48,7 @@ def ask(
         raise InputError(f"top is {top}; expected at least 1")
     limits = Constraints(max_params, max_flops)
     retriever, entries = _learnt(zoo)
-    classes = len(query.classes)
-    widths = np.array([head_width(entry.ref) for entry in entries])
-    costs = {
-        "max_params": np.array([e.body_params for e in entries]) + (widths + 1.0) * classes,
-        "max_flops": np.array([e.body_flops for e in entries]) + widths * float(classes),
-    }
+    costs = _costs(entries, len(query.classes))
     within = np.flatnonzero(fits(costs, limits))
     embedding = retriever.encode_query(query.features, query.labels)  # (d,)
     similarity = retriever.matrix @ embedding  # (n,)
@@ -64,20 +59,20 @@ def ask(
     licensing = Licensing.of(zoo, entries)
     return tuple(
         Match(
-            id=entries[row].id,
-            task=entries[row].task,
+            id=entry.id,
+            task=entry.task,
             params=int(costs["max_params"][row]),
             flops=int(costs["max_flops"][row]),
-            resolution=entries[row].resolution,
+            resolution=entry.resolution,
             latency_ms=None,
             minutes=None,
             predicted_accuracy=float(predicted[row]),
             low=None,
             high=None,
             similarity=float(similarity[row]),
-            licences=licensing.chain(entries[row]),
+            licences=licensing.chain(entry),
         )
-        for row in best.tolist()
+        for row, entry in ((row, entries[row]) for row in best.tolist())
     )
 
 
@@ -116,3 +111,12 @@ def _learnt(zoo: Zoo) -> tuple[Retriever, list[ZooEntry]]:
             "'tans train --preset paper'"
         )
     return retriever, entries
+
+
+def _costs(entries: Sequence[ZooEntry], classes: int) -> dict[str, Array]:
+    """Per limit, what each network needs with a head, (n,)."""
+    widths = np.array([head_width(entry.ref) for entry in entries])
+    return {
+        "max_params": np.array([e.body_params for e in entries]) + (widths + 1.0) * classes,
+        "max_flops": np.array([e.body_flops for e in entries]) + widths * float(classes),
+    }

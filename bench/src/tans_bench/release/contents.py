@@ -77,40 +77,25 @@ def read_networks(path: Path) -> ReleasedNetworks:
         InputError: it cannot be read, a field is missing or of another length, or a value is none
             that can be; the message names file, field and row.
     """
-    content = _named(path, read_saved(path))
-    fields = {
-        name: _rows(path, name, content.get(name))
-        for name in ("dataset", "acc", "topol", "f_emb", "n_params")
-    }
-    lengths = {name: len(rows) for name, rows in fields.items()}
-    if len(set(lengths.values())) > 1 or not lengths["dataset"]:
-        told = ", ".join(f"{name} {count}" for name, count in lengths.items())
-        raise InputError(f"{path}: lists of {told} items; expected as many of each, at least one")
+    fields = _fields(path)
     accuracy = _numbers(path, "acc", fields["acc"], most=100.0)
-    architectures = tuple(
-        _architecture(path, row, _vector(path, "topol", row, item, 2 * SLOTS + STAGES))
-        for row, item in enumerate(fields["topol"])
-    )
+    topologies = _vectors(path, "topol", fields["topol"], 2 * SLOTS + STAGES)
+    architectures = tuple(_architecture(path, *numbered) for numbered in enumerate(topologies))
     datasets = _datasets(path, fields["dataset"])
     _refuse_repeated(path, datasets, architectures)
     params = _numbers(path, "n_params", fields["n_params"], least=1.0)
     in_percent = bool((accuracy > 1).any())
+    taken = (
+        f"{path.name}: accuracies from {accuracy.min():g} to {accuracy.max():g} are taken as "
+        f"{'per cent' if in_percent else 'shares of 1'}"
+    )
     return ReleasedNetworks(
         datasets,
         architectures,
-        (accuracy / 100 if in_percent else accuracy).float(),
-        torch.stack(
-            [
-                _vector(path, "f_emb", row, item, SPACE.features).float()
-                for row, item in enumerate(fields["f_emb"])
-            ]
-        ),
-        params,
-        (
-            f"{path.name}: accuracies from {accuracy.min():g} to {accuracy.max():g} are taken as "
-            f"{'per cent' if in_percent else 'shares of 1'}",
-            *_other_sizes(path, architectures, params),
-        ),
+        accuracy=(accuracy / 100 if in_percent else accuracy).float(),
+        functional=_vectors(path, "f_emb", fields["f_emb"], SPACE.features).float(),
+        params=params,
+        notes=(taken, *_other_sizes(path, architectures, params)),
     )
 
 
@@ -155,6 +140,19 @@ def _named(path: Path, found: Any, field: str | None = None) -> Mapping[Any, Any
     return found
 
 
+def _fields(path: Path) -> dict[str, Sequence[Any]]:
+    """Lists of equal length, by name."""
+    content = _named(path, read_saved(path))
+    found = {
+        name: _rows(path, name, content.get(name))
+        for name in ("dataset", "acc", "topol", "f_emb", "n_params")
+    }
+    if len(set(map(len, found.values()))) > 1 or not found["dataset"]:
+        told = ", ".join(f"{name} {len(rows)}" for name, rows in found.items())
+        raise InputError(f"{path}: lists of {told} items; expected as many of each, at least one")
+    return found
+
+
 def _rows(path: Path, field: str, found: Any) -> Sequence[Any]:
     if isinstance(found, Tensor | np.ndarray) and found.ndim:
         return list(found)
@@ -180,7 +178,7 @@ def _numbers(
     path: Path, field: str, rows: Sequence[Any], least: float = 0.0, most: float = float("inf")
 ) -> Tensor:
     """Numbers (n,) of a field, float64."""
-    values = torch.cat([_vector(path, field, row, item, 1) for row, item in enumerate(rows)])
+    values = _vectors(path, field, rows, 1).flatten()
     wrong = ((values < least) | (values > most)).nonzero().flatten().tolist()
     if wrong:
         raise _odd(
@@ -190,6 +188,11 @@ def _numbers(
             f"{least:g} to {most:g}" if most < float("inf") else f"{least:g} or more",
         )
     return values
+
+
+def _vectors(path: Path, field: str, rows: Sequence[Any], width: int) -> Tensor:
+    """So many finite numbers of each row, float64 (n, width)."""
+    return torch.stack([_vector(path, field, row, item, width) for row, item in enumerate(rows)])
 
 
 def _vector(path: Path, field: str, row: int, item: Any, width: int) -> Tensor:

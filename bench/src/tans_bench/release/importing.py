@@ -100,8 +100,7 @@ def import_release(
         with replacing(target) as fresh:
             zoo = Zoo.create(fresh)
             if base is not None:
-                stored = zoo.add_exact_weights(without_head(base.weights))
-                zoo.set_base(stored, base.ref)
+                zoo.set_base(zoo.add_exact_weights(without_head(base.weights)), base.ref)
             for done, name in enumerate(names, 1):
                 _add(zoo, name, networks, queries[name][TRAIN], files.get(name))
                 if on_progress is not None:
@@ -109,7 +108,7 @@ def import_release(
             zoo.compact()
     except OSError as error:
         raise InputError(
-            f"{target} cannot be written: {error}; give a folder on a disk with room"
+            f"{target} cannot be written: {error}; make room, or choose another"
         ) from error
     loadable = sum(name in files for name in networks.datasets)
     return Imported(Zoo.open(target), len(networks.datasets), loadable, tuple(notes))
