@@ -16,6 +16,8 @@ from tans.licences import LicenceChain
 
 LARGEST_INPUT = 2048
 """Pixels a side of a network's input, at most: beyond it no memory holds what a layer makes."""
+MISSING = "missing:"
+"""Begins the place of weights that are nowhere here; what they are stands behind it."""
 SCALES = (1e-3, 1e6)
 """Least and largest deviation that values are divided by."""
 
@@ -153,7 +155,8 @@ class ZooEntry:
     """
     ref: NetworkRef
     weights: Digest
-    """SHA-256 of the weights file that holds it (shared by the subnets of one supernet)."""
+    """SHA-256 of the weights file that holds it (shared by the subnets of one supernet); of their
+    place where they are missing."""
     origins: Annotated[tuple[Name, ...], Field(min_length=1)]
     """Source tasks that the weights were trained on, the one that it speaks for first."""
     licence: str
@@ -176,8 +179,14 @@ class ZooEntry:
     functional: Vector | None = None
     """Features for the fixed Gaussian noise (the paper's functional embedding); None where the
     width is another than the zoo's base has."""
-    place: Annotated[str, Field(pattern="^package:[^/]+/.")] | None = None
-    """Where weights lie that are referenced and not stored, such as ``package:NAME/PATH``."""
+    place: Annotated[str, Field(pattern="^(package:[^/]+/|missing:).")] | None = None
+    """Where weights lie that are referenced and not stored, such as ``package:NAME/PATH``; or, as
+    ``missing:WHAT``, what to give of weights that did not come with what else is known of it."""
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it can be loaded; a network without is listed, found, ranked and costed."""
+        return self.place is None or not self.place.startswith(MISSING)
 
     @property
     def body_costs(self) -> Costs:

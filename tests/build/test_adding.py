@@ -198,6 +198,15 @@ def test_a_zoo_without_a_base_is_refused(tmp_path: Path) -> None:
         add_network(Zoo.create(tmp_path / "empty"), TIMM)
 
 
+def test_a_base_that_is_not_elastic_is_refused(zoo: Zoo, tmp_path: Path) -> None:
+    """Its features are of another width than those that the networks of its zoo have."""
+    stated = replace(STATED, weights=timm_file(tmp_path / "w.safetensors"))
+    (stored,) = add_network(zoo, TIMM, stated).entries
+    zoo.set_base(stored.weights, stored.ref)
+    with pytest.raises(ZooError, match="or none that is elastic"):
+        add_network(zoo, TIMM, stated)
+
+
 # what was fine-tuned here
 
 

@@ -14,7 +14,7 @@ from tans import cli
 from tans.build import base, engine
 from tans.build.engine import build_zoo
 from tans.build.settings import BuildSettings
-from tans.errors import InputError
+from tans.errors import InputError, ZooError
 from tans.networks.families.elastic.specification import OFA_MBV3, ref_of
 from tans.tasks.task import Task, TaskCard
 from tans.zoo.verify import verify_zoo
@@ -57,6 +57,26 @@ def zoo(tmp_path_factory: pytest.TempPathFactory, task: Task, settings: BuildSet
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(base, "BASE_SUBNETS", 3)
         return build_zoo(tmp_path_factory.mktemp("zoos") / "ofa", [task], settings)
+
+
+def test_imported_networks_get_no_base_beside_them(
+    tmp_path: Path, task: Task, settings: BuildSettings
+) -> None:
+    zoo = Zoo.create(tmp_path / "imported")
+    card = {"source": "", "version": "", "licence": "MIT", "made": "", "family": "a", "notes": ""}
+    zoo.add_task(
+        "a",
+        classes=("a",),
+        card=card,
+        thumbnails=None,
+        features=None,
+        weights=None,
+        train_images=0,
+        cost_s=0.0,
+    )
+    with pytest.raises(ZooError, match="holds networks that were imported"):
+        base.ensure_base(zoo, [task], settings, None, None)
+    assert Zoo.open(zoo.path).base is None
 
 
 @pytest.mark.long

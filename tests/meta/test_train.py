@@ -181,6 +181,13 @@ def test_ranking_puts_the_sources_in_the_measured_order(
     assert order(0.0) < 0.85
 
 
+def test_a_part_that_no_network_has_is_told() -> None:
+    data = make_data()
+    parts = {**data.parts, "similarities": torch.zeros(len(data.entries), 0)}
+    with pytest.raises(InputError, match="no network here has similarities.*--preset paper"):
+        meta_train(replace(data, parts=parts), replace(QUICK, parts=("similarities",)))
+
+
 def test_too_few_tasks_are_told() -> None:
     with pytest.raises(InputError, match="1 tasks have both"):
         meta_train(make_data(tasks=1, families=1), QUICK)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from tans.zoo.verify import verify_zoo
@@ -40,6 +42,18 @@ def test_weights_without_a_head_are_sound(tiny: Tiny) -> None:
     tiny.zoo.add_entry(make_entry(tiny.zoo.add_weights(body, base=None), LARGEST))
     (problem,) = verify_zoo(tiny.zoo).problems
     assert "stem.conv.weight" in problem
+
+
+def test_a_network_whose_weights_are_missing_is_checked_but_for_them(tiny: Tiny) -> None:
+    stored = replace(make_entry("0" * 64, SMALLEST, seed=3), place="missing:cutlery.pt")
+    tiny.zoo.add_entry(stored)
+    report = verify_zoo(tiny.zoo)
+    assert report.ok
+    assert (report.networks, report.missing) == (2, 1)
+    tiny.zoo.add_entry(replace(stored, width=7))
+    report = verify_zoo(tiny.zoo)
+    assert "it says width 7" in report.problems[0]
+    assert (report.networks, report.missing) == (2, 1)
 
 
 def test_scores_that_are_not_finite_are_a_problem(tiny: Tiny) -> None:

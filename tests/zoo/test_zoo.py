@@ -34,6 +34,7 @@ from tests.zoo.conftest import (
     SPACE,
     Tiny,
     make_entry,
+    nearby,
     random_state,
     some_entries,
 )
@@ -408,6 +409,55 @@ def test_a_vector_that_no_network_has_is_a_matrix_without_columns(tiny: Tiny) ->
     zoo.add_entries([replace(e, topology=None, weights=weights) for e in tiny.entries])
     assert zoo.matrix("topology").shape == (2, 0)
     assert zoo.entries()[0].topology is None
+
+
+def test_a_network_whose_weights_are_missing_is_all_but_loaded(tiny: Tiny) -> None:
+    tiny.zoo.add_task(
+        "forks",
+        classes=CLASSES,
+        card=CARD,
+        thumbnails=None,
+        features=(tiny.features, tiny.labels),
+        weights=None,
+        train_images=0,
+        cost_s=0.0,
+    )
+    place = "missing:forks.pt, and import it again"
+    stored = replace(make_entry("0" * 64, SMALLEST, "forks"), place=place)
+    tiny.zoo.add_entry(stored)
+    zoo = Zoo.open(tiny.zoo.path)
+    assert zoo.entry(stored.id) == stored
+    assert (stored.has_weights, tiny.entries[0].has_weights) == (False, True)
+    assert zoo.task("forks").weights is None
+    for load in (lambda: zoo.load(stored.id, classes=2), lambda: zoo.has_head(stored)):
+        with pytest.raises(ZooError, match="were not given.*give forks.pt, and import it again"):
+            load()
+    with pytest.raises(ZooError, match="weights of task 'forks' were not given"):
+        _ = zoo.task("forks").supernet
+    for wrong in ("missing:", "missing", "elsewhere:forks.pt"):
+        with pytest.raises(ZooError, match="place"):
+            tiny.zoo.add_entry(replace(stored, place=wrong))
+
+
+def test_a_slice_of_a_task_without_thumbnails_has_the_statistics_of_the_whole(tiny: Tiny) -> None:
+    state = random_state(3)
+    weights = tiny.zoo.add_exact_weights(state)
+    tiny.zoo.add_task(
+        "unseen",
+        classes=CLASSES,
+        card=CARD,
+        thumbnails=None,
+        features=None,
+        weights=weights,
+        train_images=0,
+        cost_s=0.0,
+    )
+    network = tiny.zoo.load_network(SMALLEST, weights, "unseen")
+    mean = network.body.state_dict()["stem.norm.running_mean"]
+    assert torch.equal(mean, state["stem.norm.running_mean"])
+    lacking = tiny.zoo.add_weights(nearby(random_state(0), 5), base=tiny.base)
+    with pytest.raises(ZooError, match="no thumbnails"):
+        tiny.zoo.load_network(SMALLEST, lacking, "unseen")
 
 
 def test_vectors_of_different_lengths_are_no_matrix(tiny: Tiny, foreign: ZooEntry) -> None:

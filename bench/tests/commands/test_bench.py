@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+import torch
+from bench.tests.methods.metad2a.test_learning import TINY
+from bench.tests.methods.metad2a.test_published import published, sampled
+from bench.tests.sources.test_cifar import write_cifar
+
+from tans.zoo.zoo import Zoo
+from tans_bench.methods.metad2a import learning
 from tests.cli.conftest import Run
 
 
@@ -38,3 +46,24 @@ def test_bench_with_wrong_names(run: Run, tmp_path: Path) -> None:
         assert answer.code == 1
         assert expected in answer.err
         assert "Traceback" not in answer.err
+
+
+def test_cells_of_the_benchmark_are_ranked(
+    run: Run, tmp_path: Path, small_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(learning, "SMALL_CELLS", TINY)
+    torch.save(published(sampled(12)), tmp_path / "cells.pth")
+    given = [
+        part
+        for name in ("cifar10", "cifar100")
+        for part in ("--cifar", write_cifar(tmp_path / name, name))
+    ]
+    zoo = ("--zoo", small_zoo.path)
+    found = run("bench", "cells", tmp_path / "cells.pth", *given, *zoo, "--json").json
+    assert found["cells"] == 24
+    assert set(found["spearman"]) == {"cifar10", "cifar100"}
+    assert "MetaD2A" in run("bench", "cells", tmp_path / "cells.pth", *given, *zoo).out
+    refused = run("bench", "cells", tmp_path / "cells.pth", *given[:2], *zoo)
+    assert refused.code == 1
+    assert "give CIFAR-10 and CIFAR-100" in refused.err

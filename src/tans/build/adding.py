@@ -9,7 +9,7 @@ from pathlib import Path
 from tans.build.measure import embedded
 from tans.build.tuned import from_tuned, is_tuned
 from tans.errors import ZooError
-from tans.networks.family import describe
+from tans.networks.family import Elastic, describe, get_family
 from tans.networks.incoming.incoming import Incoming, Stated
 from tans.networks.incoming.reading import read_network
 from tans.networks.network import HEAD
@@ -53,12 +53,12 @@ def add_network(
             is not known of it, such as its licence; the message says what to give.
         WeightsError: a package that carries it is not installed or damaged.
         MissingExtraError: a library is not installed that it takes.
-        ZooError: the zoo cannot be written, or has no base, and so no task of ImageNet's networks.
+        ZooError: the zoo cannot be written, or has no elastic base.
     """
-    if zoo.base is None:
+    if zoo.base is None or not isinstance(get_family(zoo.base_ref.family), Elastic):
         raise ZooError(
-            f"the zoo in {zoo.path} has no base, beside which networks of others stand; build it "
-            "with 'tans zoo build', or copy one with 'tans zoo copy'"
+            f"the zoo in {zoo.path} has no base, beside which networks of others stand, or none "
+            "that is elastic; build it with 'tans zoo build', or copy one with 'tans zoo copy'"
         )
     zoo.check_writable()
     stated = stated or Stated()

@@ -62,10 +62,16 @@ def ensure_base(
         given: a zoo to share the base of, or a published one; None distils one.
 
     Raises:
-        ZooError: the base is of another space or resolution than the settings ask for.
+        ZooError: the base is of another space or resolution than the settings ask for, or there is
+            none and the zoo holds networks that were imported.
     """
     with turn(zoo.path, IMAGENET, on_progress):
         zoo = Zoo.open(zoo.path)  # as another build may have left it
+        if zoo.base is None and any(task.name != IMAGENET for task in zoo.tasks()):
+            raise ZooError(
+                f"the zoo in {zoo.path} holds networks that were imported, whose embeddings are of "
+                "another base; choose another folder"
+            )
         if zoo.base is None:
             if isinstance(given, Zoo):
                 zoo.copy_base(given)

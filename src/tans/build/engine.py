@@ -128,7 +128,7 @@ def _candidates(zoo: Zoo, tasks: Sequence[Task], settings: BuildSettings) -> lis
     """Each task's subnets; all of them, one task after another, are the strategy ``grid``."""
     found = []
     for task in tasks:
-        weights = zoo.task(task.name).weights
+        weights = zoo.task(task.name).supernet
         for ref in subnets_of(task.name, settings):
             id = entry_id(task.name, weights, ref)
             found.append(Candidate(id, task, weights, ref, describe(ref).costs(0)))

@@ -77,6 +77,8 @@ def zoo_show(id: EntryId, zoo: ZooPath = None, as_json: Json = False) -> None:
     card = {name: value for name, value in task.card.items() if name != "licence"}
     described |= {"val_accuracy": entry.val_accuracy, "classes": list(task.classes), **card}
     described |= {"base_licence": chain.base, "data_licence": chain.data}
+    if not entry.has_weights:
+        described["weights"] = entry.place
     if as_json:
         console.emit(described)
         return
@@ -209,6 +211,8 @@ def zoo_verify(zoo: ZooPath = None, as_json: Json = False) -> None:
             f"{len(report.problems)} problems, {len(report.unused)} unused files, "
             f"{len(report.unsealed)} files without a seal"
         )
+        if report.missing:
+            console.say(f"{report.missing} networks have no weights here: they were not given")
     if not report.ok:
         raise typer.Exit(1)
 

@@ -76,10 +76,14 @@ class Trials:
             recipe: of the fine-tunes; the default one when None. Those by an older version of it
                 say nothing of this one.
         """
-        sources, tasks = Sources.of(zoo), {task.name: task for task in zoo.tasks()}
+        tasks = {task.name: task for task in zoo.tasks()}
         entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
         stored = [t for t in zoo.transfers() if t.recipe >= ALIKE]
         transfers = [t for t in stored if t.target in tasks and t.source in entries]
+        if not transfers:  # imported networks, too, which have no base beside them
+            none = torch.empty(0, dtype=torch.float64)
+            return cls(none.new_empty(0, len(COLUMNS)), none, (), (), none)
+        sources = Sources.of(zoo)
         probes = _by_setting([t for t in transfers if t.epochs == PROBE])
         rows, kept = [], []
         for transfer in tuned(transfers, recipe):

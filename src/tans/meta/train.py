@@ -77,11 +77,17 @@ def meta_train(
         on_step: called after every step.
 
     Raises:
-        InputError: fewer than two tasks have both images and networks.
+        InputError: fewer than two tasks have both images and networks, or no network has a part
+            that the encoder is to read.
     """
     if len(data.queried) < 2:
         raise InputError(
             f"{len(data.queried)} tasks have both images and networks; contrasting needs at least 2"
+        )
+    if lacking := [name for name in settings.parts if not data.parts[name].shape[1]]:
+        raise InputError(
+            f"no network here has {' or '.join(lacking)}, which the encoder is to read; train with "
+            "a preset that reads what there is, such as --preset paper"
         )
     members = []
     for place in range(settings.members):

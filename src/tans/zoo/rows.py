@@ -69,11 +69,24 @@ class ZooTask:
     """SHA-256 of the contact sheet; None where there are no images."""
     features: Digest | None
     """SHA-256 of the query features; None where there are no images."""
-    weights: Digest
-    """SHA-256 of the supernet's weights."""
+    weights: Digest | None
+    """SHA-256 of the supernet's weights; None where they are missing."""
     train_images: NonNegativeInt
     cost_s: Seconds
     """Seconds that training took."""
+
+    @property
+    def supernet(self) -> str:
+        """SHA-256 of the supernet's weights.
+
+        Raises:
+            ZooError: they are missing.
+        """
+        if self.weights is None:
+            raise ZooError(
+                f"the weights of task {self.name!r} were not given; import it again with them"
+            )
+        return self.weights
 
     @property
     def files(self) -> dict[str, str]:

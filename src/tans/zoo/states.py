@@ -7,6 +7,7 @@ from functools import lru_cache
 from tans.errors import InputError, WeightsError, ZooError
 from tans.networks.network import Weights
 from tans.networks.published import published_at, read_published
+from tans.types import MISSING
 from tans.zoo.blobs import Files, damaged
 from tans.zoo.weights import (
     check_finite,
@@ -83,6 +84,11 @@ class States:
 
 
 def _read_placed(place: str, digest: str) -> Weights:
+    if place.startswith(MISSING):
+        raise ZooError(
+            "the weights of this network were not given, so it can be found and costed alone; "
+            f"give {place.removeprefix(MISSING)}"
+        )
     try:
         published = published_at(place)
         if published.sha256 != digest:

@@ -42,6 +42,8 @@ class VerifyReport:
     """Files that nothing names: harmless, left by writers that were killed."""
     unsealed: tuple[str, ...] = ()
     """Files that nothing says the content of, so that damage would not be seen."""
+    missing: int = 0
+    """Entries whose weights were not given, so that there is no network to run."""
 
     @property
     def ok(self) -> bool:
@@ -80,6 +82,7 @@ def verify_zoo(
         if on_progress is not None:
             on_progress(done, len(checks))
     failed = sum(problem.startswith("entry ") for problem in problems)
+    missing = sum(not entry.has_weights for entry in entries)
     named = {zoo.base, *(entry.weights for entry in entries)}
     named.update(digest for task in tasks for digest in task.files.values())
     unused = [key for key in files if name_of(key)[1] not in named]
@@ -90,10 +93,11 @@ def verify_zoo(
     unused += [key for key in zoo.blobs.list() if key not in known and not key.startswith(seals)]
     return VerifyReport(
         files=len(files) + len(compared),
-        networks=len(entries) - failed,
+        networks=len(entries) - missing - failed,
         problems=tuple(dict.fromkeys(problems)),
         unused=tuple(unused),
         unsealed=tuple(key for key in sorted(known - sealed.keys()) if _wants_seal(zoo, key)),
+        missing=missing,
     )
 
 
@@ -162,10 +166,15 @@ def _checks(
     checks += [(f"task {task.name}", partial(_check_task, zoo, task)) for task in tasks]
     # the subnets of one supernet one after another, so that it is unpacked once
     checks += [
-        (f"entry {entry.id}", partial(_check_entry, zoo, entry, classes))
+        (f"{_label(entry)} {entry.id}", partial(_check_entry, zoo, entry, classes))
         for entry in sorted(entries, key=lambda entry: entry.weights)
     ]
     return checks
+
+
+def _label(entry: ZooEntry) -> str:
+    """How the problem of an entry is called, by whether there is a network to run."""
+    return "entry" if entry.has_weights else "row"
 
 
 def _check_task(zoo: Zoo, task: ZooTask) -> None:
@@ -186,6 +195,8 @@ def _check_entry(zoo: Zoo, entry: ZooEntry, classes: Mapping[str, int]) -> None:
             f"it says width {entry.width} and {entry.body_costs}, its network has {known.width} "
             f"and {known.costs(0)}; build its task again"
         )
+    if not entry.has_weights:
+        return
     grey = torch.full((1, 3, entry.resolution, entry.resolution), 127, dtype=torch.uint8)
     network = zoo.load_entry(entry)
     scores = network(prepare(grey, network.input))  # (1, outputs)

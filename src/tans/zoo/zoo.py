@@ -171,7 +171,7 @@ class Zoo:
             ZooError: this zoo has no base.
         """
         if self.manifest.base is None:
-            raise ZooError(f"the zoo in {self.path} has no base; build it with 'tans zoo build'")
+            raise self._baseless()
         return self.manifest.base.ref
 
     @property
@@ -351,8 +351,8 @@ class Zoo:
 
         Weights that were stored without a head get one of a single output, which means nothing.
         Its batch-norm statistics are those of the task's thumbnails, unless the weights hold
-        statistics of their own and the network is no slice of a larger one. Those of the shared
-        base hold for its own resolution alone.
+        statistics of their own and the network is no slice of a larger one, or the task has no
+        thumbnails. Those of the shared base hold for its own resolution alone.
 
         Args:
             weights: SHA-256 of stored weights.
@@ -363,8 +363,11 @@ class Zoo:
             ZooError: there are no such weights or thumbnails, or they are damaged.
         """
         foreign = weights == self.base and ref.input.size != self.resolution
+        state = self._states.get(weights, place)
+        if has_statistics(state) and not foreign and self.task(task).sheet is None:
+            return assemble(state, ref)
         return calibrated(
-            self._states.get(weights, place),
+            state,
             ref,
             lambda: previews.resize(self.thumbnails(task), ref.input.size),
             anew=foreign,
@@ -386,7 +389,7 @@ class Zoo:
         """
         digest = hash or self.base
         if digest is None:
-            raise ZooError(f"the zoo in {self.path} has no base; build it with 'tans zoo build'")
+            raise self._baseless()
         return {name: tensor.clone() for name, tensor in self._states.get(digest).items()}
 
     # Writing
@@ -467,7 +470,7 @@ class Zoo:
         card: Mapping[str, str],
         thumbnails: Tensor | None,
         features: tuple[Tensor, Tensor] | None,
-        weights: str,
+        weights: str | None,
         train_images: int,
         cost_s: float,
     ) -> ZooTask:
@@ -477,7 +480,7 @@ class Zoo:
             card: provenance, as ``ZooTask.card``.
             thumbnails: uint8 (64, 3, 64, 64).
             features: query features (n, d), kept in 8 bits, and labels (n,).
-            weights: SHA-256 of stored weights.
+            weights: SHA-256 of stored weights; None where they are missing.
             cost_s: seconds that training took.
 
         Raises:
@@ -485,7 +488,8 @@ class Zoo:
         """
         pictures = None if thumbnails is None else previews.sheet_to_bytes(thumbnails)
         numbers = None if features is None else previews.features_to_bytes(*features)
-        self.files.require("weights", weights)
+        if weights is not None:
+            self.files.require("weights", weights)
         task = ZooTask(
             name=name,
             classes=tuple(classes),
@@ -533,6 +537,12 @@ class Zoo:
         self.seals.seal([KEY])
         self._tables.compact()
         self.blobs.sweep()
+
+    def _baseless(self) -> ZooError:
+        return ZooError(
+            f"the zoo in {self.path} has no base, whose features describe images; build it with "
+            "'tans zoo build', or where it was imported, import it again with --query-weights"
+        )
 
     def _stored(self, id: str) -> ZooEntry | None:
         """The row of that id, if there is one."""

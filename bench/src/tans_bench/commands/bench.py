@@ -10,6 +10,7 @@ import typer
 
 from tans.cli import console
 from tans.cli.options import Json, Workers, ZooPath
+from tans_bench.commands import release
 
 if TYPE_CHECKING:
     from tans.build.crew import BuildProgress
@@ -26,6 +27,7 @@ Preset = Annotated[
 ]
 
 app = typer.Typer(no_args_is_help=True, help="Compare methods by experiments that go on.")
+app.add_typer(release.app, name="release")
 
 
 @app.command("run")
@@ -122,6 +124,40 @@ def bench_import(
     console.say(f"{len(rows)} results of services in {results / 'imported'}")
     console.say("A row shows beside ImageNet's 50 epochs: run those first on a task without them")
     console.say(f"Next: tans bench report --results {shlex.quote(str(results))}")
+
+
+@app.command("cells")
+def bench_cells(
+    benchmark: Annotated[
+        Path, typer.Argument(metavar="FILE", help="NAS-Bench-201-v1_1-*.pth, or JSON.")
+    ],
+    cifar: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="DIR", help="CIFAR-10 or CIFAR-100, binary version; give it once for each."
+        ),
+    ],
+    cells: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Cells of each, drawn at random, at most.")
+    ] = 500,
+    zoo: ZooPath = None,
+    as_json: Json = False,
+) -> None:
+    """Judge MetaD2A by NAS-Bench-201: it orders each dataset's cells, learnt on the others."""
+    from tans.zoo.zoo import Zoo
+    from tans_bench.methods.metad2a.learning import SMALL_CELLS
+    from tans_bench.methods.metad2a.published import benchmark_pairs, ranks, read_benchmark
+    from tans_bench.sources.cifar import read_cifar
+
+    tasks = [read_cifar(folder) for folder in cifar]
+    pairs = benchmark_pairs(read_benchmark(benchmark), tasks, Zoo.open(zoo), cells)
+    found = ranks(pairs, SMALL_CELLS)
+    if as_json:
+        console.emit({"cells": len(pairs.measured), "spearman": found})
+        return
+    columns = ("dataset", ">MetaD2A", ">size", ">validation")
+    rows = [(name, *(f"{value:.2f}" for value in each.values())) for name, each in found.items()]
+    console.show_table("Rank correlation with test accuracy", columns, rows)
 
 
 @app.command("methods")

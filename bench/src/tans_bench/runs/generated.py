@@ -162,7 +162,7 @@ class Against:
             GENERATED: learnt.graphs.architectures(types[: self.count]),
             CHOSEN: learnt.graphs.architectures(types[order[: self.count]]),
         }
-        weights = bench.zoo.task(self.task).weights
+        weights = bench.zoo.task(self.task).supernet
         meter = Meter.of(bench.zoo, bench.tasks(self.task, IMAGES), weights)
         twins = _Twins.of(bench.zoo, self.task)
         return {

@@ -111,7 +111,7 @@ def _pairs(zoo: Zoo, tasks: dict[str, Task], count: int) -> Iterator[tuple[Task,
 def _alone(zoo: Zoo, task: Task, ref: NetworkRef) -> Measurement:
     """As a pair was measured before anything was shared."""
     held_out = [task.split(name, zoo.resolution) for name in ("val", "test")]
-    network = zoo.load_network(ref, zoo.task(task.name).weights, task.name)
+    network = zoo.load_network(ref, zoo.task(task.name).supernet, task.name)
     val_accuracy, test_accuracy = (accuracy(network, *split) for split in held_out)
     return (
         val_accuracy,

@@ -191,7 +191,7 @@ def _steps(zoo: Zoo, tasks: Sequence[Task], candidates: Sequence[Candidate]) -> 
     for task in tasks:
         stored = zoo.task(task.name)
         began = time.perf_counter()
-        meter = Meter.of(Zoo.open(zoo.path), task, stored.weights)  # with an empty cache
+        meter = Meter.of(Zoo.open(zoo.path), task, stored.supernet)  # with an empty cache
         seconds.append(time.perf_counter() - began)
         names = [("weights", stored.weights), ("sheets", stored.sheet)]
         read.append(sum(len(zoo.files.get(folder, digest)) for folder, digest in names if digest))
