@@ -6,14 +6,12 @@ import itertools
 import json
 import pickle
 import shutil
-from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
 
 import fsspec
 import pytest
 import torch
-from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,20 +22,10 @@ from tans.zoo.sharing import push_zoo
 from tans.zoo.verify import verify_zoo
 from tans.zoo.zoo import Zoo
 from tests.zoo.conftest import CARD, CLASSES, Tiny, make_entry, some_entries
-from tests.zoo.stores import Faulty, emptied, keys, read, write
+from tests.zoo.stores import Faulty, keys, read, write
 
 ADDRESS = "memory://shelf/zoo"
-
-
-@pytest.fixture(autouse=True)
-def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Empty stores in memory, and an empty cache."""
-    monkeypatch.setenv("TANS_CACHE", str(tmp_path / "cache"))
-    fsspec.register_implementation("faulty", Faulty, clobber=True)
-    Faulty.calls, Faulty.fails_at = 0, None
-    Faulty.asked.clear()
-    with emptied(MemoryFileSystem), emptied(Faulty):
-        yield
+pytestmark = pytest.mark.usefixtures("stores")
 
 
 @pytest.fixture

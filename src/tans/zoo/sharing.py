@@ -138,10 +138,14 @@ def _copied(index: Index, sent: int) -> Copied:
 
 def _in_order(index: Index) -> list[str]:
     """Keys, such that whoever reads meanwhile finds no row without its files."""
-    return sorted(
-        index.files,
-        key=lambda key: (not is_content(key), key.endswith(".manifest"), key == KEY, key),
-    )
+    return sorted(index.files, key=lambda key: (_rank(key), key))
+
+
+def _rank(key: str) -> int:
+    """Content, then tables and seals, then what names these, and what makes it a zoo."""
+    if is_content(key):
+        return 0
+    return 3 if key == KEY else 2 if key.endswith((".manifest", ".json")) else 1
 
 
 def _index_at(store: Store, force: bool) -> Index | None:
