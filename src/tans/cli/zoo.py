@@ -221,6 +221,7 @@ def zoo_transfers(
     from tans.workflow import read_tasks
 
     opened = views.open_zoo(zoo)
+    opened.check_writable()  # before images are read
     with console.progress("transfers") as advance:
         measure_transfers(
             opened,

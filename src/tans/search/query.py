@@ -33,9 +33,9 @@ from tans.zoo.zoo import QUERY_IMAGES, Zoo
 
 SUFFIXES = (".json", ".safetensors")
 """Of files that hold a query."""
-MOST_BYTES = 2**20
+MOST_BYTES = 2**24
 """Of such a file."""
-MOST_CLASSES = 10_000
+MOST_CLASSES = 100_000
 TOLERANCE = 1e-3
 """By which the length of an embedding may differ from 1."""
 

@@ -112,8 +112,8 @@ class Store:
                 found = files.find(root, detail=True)
             except FileNotFoundError:
                 return {}
-            inside = {name[len(root) :].strip("/"): each for name, each in found.items()}
-            return {key: int(each["size"] or 0) for key, each in inside.items() if key}
+            inside = {name.removeprefix(f"{root}/"): each for name, each in found.items()}
+            return {key: int(each["size"] or 0) for key, each in inside.items()}
 
         return self._asked(find)
 
@@ -129,16 +129,14 @@ class Store:
         """
         return self._asked(lambda files, root: self._copy(files, root, key, path, size))
 
-    def write(self, key: str, content: bytes | Path) -> None:
+    def write(self, key: str, content: bytes) -> None:
         """Store content over what is there."""
 
         def put(files: Any, root: str) -> None:
             name = f"{root}/{key}"
-            files.makedirs(name.rpartition("/")[0], exist_ok=True)
-            if isinstance(content, bytes):
-                files.pipe_file(name, content)
-            else:
-                files.put_file(str(content), name)
+            if not files.async_impl:  # those that are have no folders, but might make a bucket
+                files.makedirs(name.rpartition("/")[0], exist_ok=True)
+            files.pipe_file(name, content)
 
         self._asked(put)
 

@@ -73,19 +73,18 @@ def push_zoo(
     zoo.base_state()  # refuses a zoo without a base, before anything is sent
     store = _store_at(address)
     try:
-        before = _index_at(store, force)
-        if not force:
-            _refuse_loss(store, before, zoo)
-        index = Index(files=_parts(zoo))
-        sent = 0
-        if index != before:
-            sent = _send(store, index, zoo, on_progress)
-            if _index_at(store, force) != before:
-                raise ZooError(
-                    f"another push to {store} ended first; pull what is there now, merge both with "
-                    "'tans zoo merge' and push the result"
-                )
-            store.write(INDEX, index.to_bytes())
+        before, index = _index_at(store, force), Index(files=_parts(zoo))
+        if index == before:
+            return _copied(index, 0)
+        if before is not None and not force:
+            _refuse_loss(store, zoo)
+        sent = _send(store, index, zoo, on_progress)
+        if _index_at(store, force) != before:
+            raise ZooError(
+                f"another push to {store} ended first; pull what is there now, merge both with "
+                "'tans zoo merge' and push the result"
+            )
+        store.write(INDEX, index.to_bytes())
     except OSError as error:
         raise unreached(store, error) from error
     return _copied(index, sent)
@@ -179,14 +178,12 @@ def _index_at(store: Store, force: bool) -> Index | None:
     return found
 
 
-def _refuse_loss(store: Store, before: Index | None, zoo: Zoo) -> None:
+def _refuse_loss(store: Store, zoo: Zoo) -> None:
     """Refuse to replace networks that a zoo lacks.
 
     Raises:
         ZooError: there are some.
     """
-    if before is None:
-        return
     own = {entry.id for entry in zoo.entries(vectors=False)}
     there = {entry.id for entry in Zoo.open(store.address).entries(vectors=False)}
     if lost := sorted(there - own):
