@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -285,3 +287,31 @@ def test_a_task_without_images_is_shared(tiny: Tiny) -> None:
     )
     push_zoo(tiny.zoo, ADDRESS)
     assert torch.equal(Zoo.open(ADDRESS).features("words")[0], torch.zeros(0, 1280))
+
+
+PUSH = """
+import sys
+from tans.zoo.sharing import push_zoo
+from tans.zoo.zoo import Zoo
+push_zoo(Zoo.open(sys.argv[1]), sys.argv[2], on_progress=lambda *_: print(flush=True))
+"""
+
+
+@pytest.mark.long
+def test_a_push_that_is_killed_leaves_the_old_and_goes_on(tiny: Tiny, tmp_path: Path) -> None:
+    address = f"file://{tmp_path}/store/zoo"
+    push_zoo(tiny.zoo, address)
+    old = ids(address)
+    for killed_at in (1, 3, 5):
+        new = grown(tiny, 1, seed=40 + killed_at)
+        command = [sys.executable, "-c", PUSH, str(tiny.zoo.path), address]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            for _ in range(killed_at):
+                process.stdout.readline()
+            process.kill()
+        assert ids(address) == old
+        assert verify_zoo(Zoo.open(address)).ok
+    push_zoo(Zoo.open(tiny.zoo.path), address)
+    assert ids(address) == new
+    assert verify_zoo(Zoo.open(address)).ok

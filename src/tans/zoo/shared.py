@@ -21,6 +21,7 @@ from __future__ import annotations
 import builtins
 import hashlib
 import re
+import secrets
 import shutil
 import time
 import warnings
@@ -30,6 +31,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, NoReturn, Self, TypeVar
 from urllib.parse import urlsplit
 
+from fsspec import AbstractFileSystem
 from pydantic import NonNegativeInt, model_validator
 
 from tans.errors import InputError, TansError, TansWarning, ZooError
@@ -130,13 +132,19 @@ class Store:
         return self._asked(lambda files, root: self._copy(files, root, key, path, size))
 
     def write(self, key: str, content: bytes) -> None:
-        """Store content over what is there."""
+        """Store content whole or not at all, over what is there."""
 
         def put(files: Any, root: str) -> None:
             name = f"{root}/{key}"
             if not files.async_impl:  # those that are have no folders, but might make a bucket
                 files.makedirs(name.rpartition("/")[0], exist_ok=True)
-            files.pipe_file(name, content)
+            if type(files).mv is AbstractFileSystem.mv:  # it cannot rename, and writes whole
+                files.pipe_file(name, content)
+                return
+            files.makedirs(f"{root}/{OBJECTS}", exist_ok=True)
+            fresh = f"{root}/{OBJECTS}/{secrets.token_hex(8)}.tmp"
+            files.pipe_file(fresh, content)
+            files.mv(fresh, name)
 
         self._asked(put)
 
