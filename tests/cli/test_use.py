@@ -457,4 +457,6 @@ def test_a_query_is_sent_instead_of_the_images(
     printed = run("embed", dataset, "--zoo", small_zoo.path)
     assert printed.json == json.loads((tmp_path / "query.json").read_text())
     assert_fails(run("search", tmp_path / "query.json"), "embedded by retriever")
+    for command in (("finetune", "-o", tmp_path / "out"), ("embed",)):
+        assert_fails(run(*command, tmp_path / "query.json"), "holds no images")
     assert_fails(run("embed", dataset, "-o", tmp_path / "query.txt"), "expected .json")

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("stores")
 
 
 @pytest.fixture
-def pushed(tiny: Tiny) -> Tiny:
+def pushed(tiny: Tiny, stores: None) -> Tiny:  # noqa: ARG001 - which are empty before
     push_zoo(tiny.zoo, ADDRESS)
     return tiny
 
@@ -262,6 +262,21 @@ def test_what_cannot_be_reached_or_read_is_refused(
     Faulty.fails_at = 0  # rights that were taken away are no missing connection
     with pytest.raises(ZooError, match="cannot be reached .Forbidden"):
         Zoo.open("faulty://zoo")
+
+
+def test_what_is_no_address_is_refused() -> None:
+    with pytest.raises(InputError, match="is no address"):
+        Zoo.open("s3://[bucket/zoo")
+
+
+@pytest.mark.usefixtures("pushed")
+def test_a_cache_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ZooError, match="cannot keep what is read of .*TANS_CACHE"):
+        Zoo.open(ADDRESS)
 
 
 @pytest.mark.parametrize("address", ["memory://nothing", "nowhere://x"])

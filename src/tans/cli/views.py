@@ -55,8 +55,14 @@ LICENCE_WIDTH = 20
 
 def read_data(path: str | Path, overrides: Overrides) -> Task:
     """The task at a path, and the short form of a check of it."""
+    from tans.search.query import is_query
     from tans.tasks.task import Task
 
+    if is_query(path):
+        raise InputError(
+            f"{path} is a query, which holds no images; expected a dataset: 'tans search' alone "
+            "takes a query"
+        )
     task = Task.from_path(path, overrides=overrides)
     tell_data(task)
     return task

@@ -45,6 +45,7 @@ from tans.zoo.seals import FOLDER, is_unfinished, parsed
 
 INDEX = "index.json"
 OBJECTS = "objects"
+RETRIEVAL = "retrieval/"
 CHUNK = 2**20
 """Bytes that are read at once."""
 ATTEMPTS = 4
@@ -59,7 +60,7 @@ STATE = "tables and retrieval"
 
 _OF_STATE = re.compile(
     rf"{re.escape(KEY)}|(?:{'|'.join(KEYS)})\.lance/.+|(?:costs|ledger)\.jsonl|"
-    rf"(?:retrieval/)?{FOLDER}[^/]+|retrieval/[^/]+|construction\.(?:json|md)",
+    rf"(?:{RETRIEVAL})?{FOLDER}[^/]+|{RETRIEVAL}[^/]+|construction\.(?:json|md)",
     re.DOTALL,
 )
 """Keys of the files of a zoo that are not named by their content."""
@@ -92,9 +93,12 @@ class Store:
         """The store at an address, which is not reached yet.
 
         Raises:
-            InputError: it holds a password, which messages and files would show.
+            InputError: it is none, or holds a password, which messages and files would show.
         """
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+        except ValueError as error:
+            raise InputError(f"{address!r} is no address: {error}; correct it") from error
         if parts.password is not None or parts.query:
             raise InputError(
                 f"an address in {parts.scheme}:// came with a password or a query; expected none "
@@ -150,6 +154,7 @@ class Store:
 
     @staticmethod
     def _begin(files: Any, root: str, key: str, most: int) -> bytes:
+        files.invalidate_cache()  # another may have replaced it
         with files.open(f"{root}/{key}", "rb") as source:
             return source.read(most)
 
@@ -279,7 +284,7 @@ def _listed(store: Store) -> Index:
 def _sealed(store: Store, keys: Mapping[str, int]) -> dict[str, set[str]]:
     """By key, the hashes that its content may have."""
     found: dict[str, set[str]] = {}
-    for name in (key for key in keys if FOLDER in key):
+    for name in (key for key in keys if key.startswith((FOLDER, f"{RETRIEVAL}{FOLDER}"))):
         data = store.read(name)
         seals = parsed(data)
         if seals is None or hashlib.sha256(data).hexdigest() != PurePosixPath(name).stem:
@@ -430,7 +435,17 @@ def open_shared(address: str, on_fetch: OnFetch | None = None) -> tuple[Path, Pu
         MissingExtraError: an extra of tans brings what reaches such a store.
     """
     store = Store.at(address)
-    kept = cache_dir("zoos", hashlib.sha256(store.address.encode()).hexdigest()[:DIGITS])
+    try:
+        kept = cache_dir("zoos", hashlib.sha256(store.address.encode()).hexdigest()[:DIGITS])
+        return _opened(store, kept, on_fetch)
+    except OSError as error:
+        raise ZooError(
+            f"cannot keep what is read of {store}: {error}; make room in tans's cache, or set "
+            "TANS_CACHE to a folder that can be written"
+        ) from error
+
+
+def _opened(store: Store, kept: Path, on_fetch: OnFetch | None) -> tuple[Path, PulledBlobs]:
     index = newest_index(store, kept / INDEX)
     for attempt in range(ATTEMPTS):
         pulled = PulledBlobs(store, index, on_fetch)
