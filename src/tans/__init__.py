@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tans.meta.train import meta_train
     from tans.networks.incoming.incoming import Stated
     from tans.report import Run, write_check, write_report
-    from tans.search import Look, SearchResult, search
+    from tans.search import Look, Query, SearchResult, embed, search
     from tans.tasks.findings import Findings, Overrides
     from tans.tasks.task import Task, TaskCard
     from tans.training import FineTuned, Recipe, finetune
@@ -62,6 +62,7 @@ __all__ = [
     "ModelCard",
     "Overrides",
     "Prediction",
+    "Query",
     "Recipe",
     "Run",
     "SearchResult",
@@ -76,6 +77,7 @@ __all__ = [
     "__version__",
     "add_network",
     "build_zoo",
+    "embed",
     "export_network",
     "finetune",
     "finetune_best",
@@ -105,6 +107,7 @@ _HOMES = {
     "ModelCard": "tans.export.card",
     "Overrides": "tans.tasks.findings",
     "Prediction": "tans.export.classifier",
+    "Query": "tans.search",
     "Recipe": "tans.training",
     "Run": "tans.report",
     "SearchResult": "tans.search",
@@ -118,6 +121,7 @@ _HOMES = {
     "ZooEntry": "tans.types",
     "add_network": "tans.build.adding",
     "build_zoo": "tans.build.engine",
+    "embed": "tans.search",
     "export_network": "tans.export.formats",
     "finetune": "tans.training",
     "finetune_best": "tans.workflow",

@@ -115,7 +115,7 @@ def test_unknown_names(run: Run, tmp_path: Path) -> None:
 
 
 def test_interrupt_is_code_130(run: Run, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(_: Path) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Zoo, "open", interrupt)
@@ -127,7 +127,7 @@ def test_interrupt_is_code_130(run: Run, dataset: Path, monkeypatch: pytest.Monk
 def test_an_unwritable_place_is_an_error(
     run: Run, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: Path) -> None:
+    def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/there")
 
     monkeypatch.setattr(Zoo, "open", refuse)

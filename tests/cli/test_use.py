@@ -438,3 +438,25 @@ def test_a_dataset_elsewhere_is_named_by_its_address(run: Run, dataset: Path) ->
     assert there.code == 0
     assert there.json["data"]["classes"] == here.json["data"]["classes"]
     assert_fails(run("check", "nowhere://images"), "nowhere://images cannot be reached")
+
+
+def test_a_query_is_sent_instead_of_the_images(
+    run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
+) -> None:
+    for name in ("query.json", "query.safetensors"):
+        made = run("embed", dataset, "-o", tmp_path / name, "--zoo", small_zoo.path)
+        assert made.code == 0
+        assert f"tans search {tmp_path / name} --zoo {small_zoo.path}" in made.out
+        found = run("search", tmp_path / name, "--zoo", small_zoo.path, "--json").json
+        own = run("search", dataset, "--zoo", small_zoo.path, "--look", 0, "--json").json
+        assert found["matches"] == own["matches"]
+        assert (found["data"], found["looks"]) == (None, [])
+    shown = run("search", tmp_path / "query.json", "--zoo", small_zoo.path)
+    assert "without the images no network was looked at again" in shown.out
+    assert "tans finetune DATA --network" in shown.out
+    printed = run("embed", dataset, "--zoo", small_zoo.path)
+    assert printed.json == json.loads((tmp_path / "query.json").read_text())
+    assert_fails(run("search", tmp_path / "query.json"), "embedded by retriever")
+    for command in (("finetune", "-o", tmp_path / "out"), ("embed",)):
+        assert_fails(run(*command, tmp_path / "query.json"), "holds no images")
+    assert_fails(run("embed", dataset, "-o", tmp_path / "query.txt"), "expected .json")

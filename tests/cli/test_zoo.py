@@ -5,9 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
+from tans.search import embed
 from tans.zoo.zoo import Zoo
 from tests.cli.conftest import Run, assert_fails
 from tests.networks.incoming.sources import onnx_file
+from tests.small_zoo import drawn_task
 
 
 def test_zoo_copy(run: Run, small_zoo: Zoo, tmp_path: Path) -> None:
@@ -75,3 +79,37 @@ def test_zoo_add_refuses_what_does_not_go_together(run: Run, small_zoo: Zoo) -> 
     assert_fails(run("zoo", "add", "a", "b", "--weights", "w.pth", *into), "came with 2 networks")
     assert_fails(run("zoo", "add", "a", "--mean", "1,2", *into), "one number or three")
     assert_fails(run("zoo", "add", "nonsense", *into), "no network 'nonsense' is known")
+
+
+def test_a_zoo_is_pushed_searched_where_it_lies_and_pulled(
+    run: Run, small_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path / "cache"))
+    address = "memory://command/zoo"
+    pushed = run("zoo", "push", small_zoo.path, address)
+    assert (pushed.code, f"--zoo {address}" in pushed.out) == (0, True)
+    assert run("zoo", "push", small_zoo.path, address, "--json").json["sent"] == 0
+    listed = run("zoo", "list", "--zoo", address)
+    assert f"networks in {address}" in listed.out
+    assert f"Fetching tables and retrieval of {address}" in listed.err
+    assert run("zoo", "list", "--zoo", address).err == ""
+    query = tmp_path / "query.json"
+    embed(drawn_task("green", "three", seed=3), small_zoo).save(query)
+    found, own = (run("search", query, "--zoo", z, "--json") for z in (address, small_zoo.path))
+    assert found.json["matches"] == own.json["matches"]
+    assert not list((tmp_path / "cache" / "zoos" / "files").glob("weights/*"))
+    pulled = run("zoo", "pull", address, tmp_path / "here")
+    assert (pulled.code, "Next: tans search" in pulled.out) == (0, True)
+    merged = run("zoo", "merge", tmp_path / "here", address, "-o", tmp_path / "both")
+    assert (merged.code, "tans train --zoo" in merged.out) == (0, True)
+    for command in (
+        ("build", address, "--tasks", tmp_path),
+        ("add", "resnet18", "--zoo", address),
+        ("copy", address),
+        ("pull", address, address),
+        ("transfers", "--tasks", tmp_path, "--zoo", address),
+    ):
+        assert_fails(run("zoo", *command), "only read", "tans zoo pull", "push")
+    assert_fails(run("train", "--zoo", address), "only read here", "tans zoo pull")
+    assert_fails(run("zoo", "list", "--zoo", "memory://nothing"), "no zoo at memory://nothing")
+    assert_fails(run("zoo", "push", small_zoo.path, tmp_path), "is no address")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import fsspec
 import pytest
 import torch
+from fsspec.implementations.memory import MemoryFileSystem
 from torch import Tensor
 
 from tans.networks.families.elastic.specification import SPACES, ref_of
@@ -16,6 +19,7 @@ from tans.networks.family import build, describe
 from tans.networks.features import REFERENCES
 from tans.types import NetworkRef, ZooEntry
 from tans.zoo.zoo import Zoo, entry_id
+from tests.zoo.stores import Faulty, emptied
 
 SPACE = SPACES["lite0"]
 LARGEST, SMALLEST = (ref_of(a, 32) for a in (SPACE.largest, SPACE.smallest))
@@ -123,3 +127,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 def tiny(made: Tiny, tmp_path: Path) -> Tiny:
     shutil.copytree(made.zoo.path, tmp_path / "zoo")
     return replace(made, zoo=Zoo.open(tmp_path / "zoo"))
+
+
+@pytest.fixture
+def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Empty stores in memory, and an empty cache."""
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path / "cache"))
+    fsspec.register_implementation("faulty", Faulty, clobber=True)
+    Faulty.calls, Faulty.fails_at = 0, None
+    with emptied(MemoryFileSystem), emptied(Faulty):
+        yield

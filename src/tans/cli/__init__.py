@@ -1,7 +1,7 @@
 """The command line: a table of commands onto library functions.
 
-    tans ├── check, search, finetune, predict, export     use.py
-         ├── train, zoo list | show | build | verify      zoo.py
+    tans ├── check, search, embed, finetune, predict, export    use.py
+         ├── train, zoo list | show | build | verify | push     zoo.py
          └── tasks, bench                                 of tans-bench, where it is installed
 
 Heavy imports stand inside the commands, so that ``--help`` answers at once. Standard output holds
@@ -72,6 +72,7 @@ app = typer.Typer(
 )
 app.command()(use.check)
 app.command()(use.search)
+app.command()(use.embed)
 app.command()(use.finetune)
 app.command()(use.predict)
 app.command()(use.export)

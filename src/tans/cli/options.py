@@ -14,6 +14,7 @@ import typer
 
 from tans.cli.console import read_count, read_milliseconds, warn
 from tans.errors import InputError
+from tans.plugins import is_distant
 from tans.types import Constraints
 
 if TYPE_CHECKING:
@@ -23,18 +24,48 @@ if TYPE_CHECKING:
     from tans.tasks.task import Task
     from tans.training import Recipe
 
-Data = Annotated[
+
+def folder_here(text: str) -> Path:
+    """A folder of this machine, for what is written.
+
+    Raises:
+        InputError: it is an address.
+    """
+    if is_distant(text):
+        raise InputError(
+            f"{text} is an address, where a zoo is only read; expected a folder here: pull the zoo "
+            "with 'tans zoo pull', change the copy, and push it with 'tans zoo push'"
+        )
+    return Path(text)
+
+
+DATA = (
+    "Folder with one folder of images for each class, here or at an address such as "
+    "s3://bucket/images; a CSV of path and label; shards (.tar); a Croissant file (.json); or "
+    "a saved task."
+)
+Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA)]
+SearchData = Annotated[
     str,
-    typer.Argument(
-        metavar="DATA",
-        help="Folder with one folder of images for each class, here or at an address such as "
-        "s3://bucket/images; a CSV of path and label; shards (.tar); a Croissant file (.json); or "
-        "a saved task.",
-    ),
+    typer.Argument(metavar="DATA", help=f"{DATA} Or a query that `tans embed` wrote."),
 ]
 ZooPath = Annotated[
+    str | None,
+    typer.Option(
+        "--zoo",
+        metavar="PATH",
+        help="Zoo to use, in a folder or at an address such as s3://bucket/zoo; the shipped one "
+        "if not given.",
+    ),
+]
+QueryFile = Annotated[
     Path | None,
-    typer.Option("--zoo", metavar="PATH", help="Zoo to use; the shipped one if not given."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="File to write, .json or .safetensors; standard output if not given.",
+    ),
 ]
 MaxParams = Annotated[
     float | None,
@@ -304,7 +335,10 @@ Mean = Annotated[
 Std = Annotated[
     str | None, typer.Option(metavar="R,G,B", help="What they are then divided by, likewise.")
 ]
-OwnZoo = Annotated[Path, typer.Option("--zoo", metavar="PATH", help="Zoo to add them to.")]
+OwnZoo = Annotated[
+    Path,
+    typer.Option("--zoo", metavar="PATH", parser=folder_here, help="Zoo to add them to."),
+]
 SourceTask = Annotated[
     str | None, typer.Option(metavar="NAME", help="Only the networks of this source task.")
 ]
@@ -317,9 +351,44 @@ Diverse = Annotated[
     typer.Option(metavar="N", min=1, help="Copy this many source tasks, those that differ most."),
 ]
 CopyPath = Annotated[
-    Path, typer.Argument(metavar="DIR", help="New or empty folder, or a copy to go on with.")
+    Path,
+    typer.Argument(
+        metavar="DIR", parser=folder_here, help="New or empty folder, or a copy to go on with."
+    ),
 ]
-BuildPath = Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the zoo.")]
+BuildPath = Annotated[
+    Path, typer.Argument(metavar="PATH", parser=folder_here, help="Folder of the zoo.")
+]
+PushedZoo = Annotated[
+    Path, typer.Argument(metavar="ZOO", parser=folder_here, help="Folder of the zoo.")
+]
+Address = Annotated[
+    str,
+    typer.Argument(
+        metavar="ADDRESS",
+        help="Such as s3://bucket/zoo or hf://datasets/OWNER/NAME/zoo; any that fsspec reaches.",
+    ),
+]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Replace what is shared there, although it is damaged, or ZOO lacks networks of it.",
+    ),
+]
+MergedZoos = Annotated[
+    list[str], typer.Argument(metavar="ZOO...", help="Folders of zoos, or addresses.")
+]
+MergedPath = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        parser=folder_here,
+        help="New or empty folder, or a zoo that the others are added to.",
+    ),
+]
 TrainedOn = Annotated[
     list[str],
     typer.Option(

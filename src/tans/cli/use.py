@@ -33,7 +33,9 @@ from tans.cli.options import (
     NoCurve,
     Output,
     Page,
+    QueryFile,
     Ranges,
+    SearchData,
     Top,
     TopLabels,
     TrainingOptions,
@@ -85,7 +87,7 @@ def check(
 
 @grouped
 def search(
-    data: Data,
+    data: SearchData,
     *,
     limits: LimitOptions,
     commercial: Commercial = False,
@@ -96,23 +98,50 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Rank the stored networks for a dataset, within limits."""
+    from tans.search import Query
+    from tans.search.query import is_query
     from tans.workflow import search_within
-    from tans.zoo.zoo import Zoo
 
-    opened = Zoo.open(zoo)
-    task = views.read_data(data, said.overrides())
+    opened = views.open_zoo(zoo)
+    task = Query.load(data) if is_query(data) else views.read_data(data, said.overrides())
     result = search_within(
         task, opened, limits.constraints(), commercial=commercial, top=top, look=look
     )
     if as_json:
         console.emit(views.describe_search(result, task))
         return
-    views.show_matches(result, task.name)
-    where = f" --zoo {shlex.quote(str(zoo))}" if zoo else ""
+    views.show_matches(result, Path(data).name if isinstance(task, Query) else task.name)
+    if isinstance(task, Query):
+        console.say(
+            "The query alone ranks them: without the images no network was looked at again. A "
+            "search where the images lie is surer."
+        )
+    where = f" --zoo {shlex.quote(zoo)}" if zoo else ""
+    images = "DATA" if isinstance(task, Query) else shlex.quote(data)
     console.say(
-        f"Next: tans finetune {shlex.quote(str(data))} "
-        f"--network {shlex.quote(result[0].id)}{where} -o tuned"
+        f"Next: tans finetune {images} --network {shlex.quote(result[0].id)}{where} -o tuned"
     )
+
+
+@grouped
+def embed(data: Data, *, output: QueryFile = None, said: DataOptions, zoo: ZooPath = None) -> None:
+    """Make a query of a dataset that can be sent instead of its images; `tans search` takes it."""
+    from tans.search import embed
+    from tans.search.query import check_name
+
+    if output is not None:
+        check_name(output)
+    query = embed(views.read_data(data, said.overrides()), views.open_zoo(zoo))
+    if output is None:
+        console.emit({"schema": query.SCHEMA, **query.model_dump()})
+        return
+    query.save(output)
+    console.say(
+        f"Wrote {output}, {output.stat().st_size:,} bytes: {len(query.embedding)} numbers that sum "
+        "up the images, and how many there are of each class"
+    )
+    where = f" --zoo {shlex.quote(zoo)}" if zoo else ""
+    console.say(f"Next: tans search {shlex.quote(str(output))}{where}")
 
 
 @grouped
@@ -160,12 +189,11 @@ def finetune(
 
 
 def _tuned_best(
-    data: str, overrides: Overrides, selection: Selection, recipe: Recipe, zoo: Path | None
+    data: str, overrides: Overrides, selection: Selection, recipe: Recipe, zoo: str | None
 ) -> FinetuneResult:
     from tans.workflow import finetune_best
-    from tans.zoo.zoo import Zoo
 
-    opened = Zoo.open(zoo)
+    opened = views.open_zoo(zoo)
     selection.named(opened)  # a wrong name is told before images are read
     task = views.read_data(data, overrides)
     with views.finetune_bars() as on_step:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tans.novelty import Novelty
     from tans.report import Run
     from tans.scores import Scores
-    from tans.search import SearchResult
+    from tans.search import Query, SearchResult
     from tans.search.curve import Curve
     from tans.tasks.findings import Overrides
     from tans.tasks.task import Task
@@ -55,11 +55,33 @@ LICENCE_WIDTH = 20
 
 def read_data(path: str | Path, overrides: Overrides) -> Task:
     """The task at a path, and the short form of a check of it."""
+    from tans.search.query import is_query
     from tans.tasks.task import Task
 
+    if is_query(path):
+        raise InputError(
+            f"{path} is a query, which holds no images; expected a dataset: 'tans search' alone "
+            "takes a query"
+        )
     task = Task.from_path(path, overrides=overrides)
     tell_data(task)
     return task
+
+
+def open_zoo(zoo: str | None) -> Zoo:
+    """A zoo, which tells what it fetches where it lies at an address."""
+    from tans.zoo.zoo import Zoo
+
+    return Zoo.open(
+        zoo, lambda name, size: console.tell(f"Fetching {name} of {zoo}, {size / 1e6:.1f} MB")
+    )
+
+
+@contextmanager
+def copy_bar(label: str) -> Iterator[Callable[[int, int, str], None]]:
+    """The bar of what is copied to or from an address; yields what moves it."""
+    with console.progress(label, percent=True) as advance:
+        yield advance
 
 
 def tell_data(task: Task) -> None:
@@ -353,11 +375,12 @@ def describe_finetune(result: FinetuneResult, folder: Path) -> dict[str, Any]:
     }
 
 
-def describe_search(result: SearchResult, task: Task) -> dict[str, Any]:
-    """Matches as JSON has them, with what was understood of the data."""
+def describe_search(result: SearchResult, task: Task | Query) -> dict[str, Any]:
+    """Matches as JSON has them, with what was understood of the data; null of a query."""
+    from tans.search import Query
     from tans.tasks.check import summary
 
-    return {**asdict(result), "data": summary(task)}
+    return {**asdict(result), "data": None if isinstance(task, Query) else summary(task)}
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -611,4 +634,4 @@ def show_tasks(zoo: Zoo, entries: Sequence[ZooEntry]) -> None:
             )
         )
     columns = ("trained on", "family", ">classes", ">networks", ">best accuracy", "licence")
-    console.show_table(f"{len(entries)} networks in {zoo.path}", columns, rows)
+    console.show_table(f"{len(entries)} networks in {zoo.place}", columns, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from dataclasses import asdict, replace
 from functools import partial
@@ -12,6 +13,7 @@ import typer
 from tans.cli import console, views
 from tans.cli.options import (
     AddedSources,
+    Address,
     BaseWeights,
     BuildPath,
     ChoiceOptions,
@@ -21,10 +23,14 @@ from tans.cli.options import (
     Diverse,
     EntryId,
     Json,
+    MergedPath,
+    MergedZoos,
     NewBase,
     OwnZoo,
     Preset,
     PresetSeed,
+    PushedZoo,
+    Replace,
     Seed,
     Sizes,
     SourceTask,
@@ -50,9 +56,7 @@ app = typer.Typer(no_args_is_help=True, help="Look into a zoo, build one, or che
 @app.command("list")
 def zoo_list(task: SourceTask = None, zoo: ZooPath = None, as_json: Json = False) -> None:
     """List the source tasks of a zoo, or the networks of one; with --json, all networks."""
-    from tans.zoo.zoo import Zoo
-
-    opened = Zoo.open(zoo)
+    opened = views.open_zoo(zoo)
     entries = opened.entries(vectors=False, task=opened.task(task).name if task else None)
     opened.check_tasks(entries)
     if as_json:
@@ -67,9 +71,8 @@ def zoo_list(task: SourceTask = None, zoo: ZooPath = None, as_json: Json = False
 def zoo_show(id: EntryId, zoo: ZooPath = None, as_json: Json = False) -> None:
     """Show one network: costs, architecture, accuracy, and where its task comes from."""
     from tans.zoo.licensing import Licensing
-    from tans.zoo.zoo import Zoo
 
-    opened = Zoo.open(zoo)
+    opened = views.open_zoo(zoo)
     entry = opened.entry(id)
     task = opened.task(entry.task)
     (described,) = views.describe_entries(opened, [entry])
@@ -158,12 +161,51 @@ def zoo_copy(
 ) -> None:
     """Copy a zoo, or some of its source tasks; its ImageNet networks always come along."""
     from tans.workflow import copy_zoo
-    from tans.zoo.zoo import Zoo
 
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
-    made = copy_zoo(Zoo.open(zoo), path, names, diverse)
+    made = copy_zoo(views.open_zoo(zoo), path, names, diverse)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     views.say_zoo(made, f"in {size / 1e6:.1f} MB")
+
+
+@app.command("push")
+def zoo_push(
+    zoo: PushedZoo, address: Address, force: Replace = False, as_json: Json = False
+) -> None:
+    """Share a zoo at an address; what is there already is not sent again."""
+    from tans.zoo.sharing import push_zoo
+    from tans.zoo.zoo import Zoo
+
+    opened = Zoo.open(zoo)
+    with views.copy_bar(address) as show:
+        made = push_zoo(opened, address, force, show)
+    if as_json:
+        console.emit(asdict(made))
+        return
+    console.say(f"{address} holds {made.files} files of {_size(made.bytes)}; {made.sent} were sent")
+    console.say(f"Next: tans search DATA --zoo {shlex.quote(address)}")
+
+
+@app.command("pull")
+def zoo_pull(address: Address, path: CopyPath, as_json: Json = False) -> None:
+    """Copy a whole zoo from an address; what is there already is not fetched again."""
+    from tans.zoo.sharing import pull_zoo
+
+    with views.copy_bar(address) as show:
+        made = pull_zoo(address, path, show)
+    if as_json:
+        console.emit(asdict(made))
+        return
+    console.say(f"{path} holds {made.files} files of {_size(made.bytes)}; {made.sent} were fetched")
+    console.say(f"Next: tans search DATA --zoo {shlex.quote(str(path))}")
+
+
+@app.command("merge")
+def zoo_merge(zoos: MergedZoos, path: MergedPath) -> None:
+    """Bring zoos of the same base together in a new one, or add them to one of them."""
+    from tans.zoo.merge import merge_zoos
+
+    views.say_zoo(merge_zoos([views.open_zoo(zoo) for zoo in zoos], path), "in all")
 
 
 @app.command("transfers")
@@ -179,9 +221,9 @@ def zoo_transfers(
     from tans.build.transfers import TransferSettings, measure_transfers
     from tans.training import Recipe
     from tans.workflow import read_tasks
-    from tans.zoo.zoo import Zoo
 
-    opened = Zoo.open(zoo)
+    opened = views.open_zoo(zoo)
+    opened.check_writable()  # before images are read
     with console.progress("transfers") as advance:
         measure_transfers(
             opened,
@@ -197,10 +239,10 @@ def zoo_transfers(
 def zoo_verify(zoo: ZooPath = None, as_json: Json = False) -> None:
     """Check every hash of a zoo, and load and run every network; exit code 1 if any fails."""
     from tans.workflow import verify
-    from tans.zoo.zoo import Zoo
 
+    opened = views.open_zoo(zoo)
     with console.progress("verify") as advance:
-        report = verify(Zoo.open(zoo), lambda done, total: advance(done, total, ""))
+        report = verify(opened, lambda done, total: advance(done, total, ""))
     if as_json:
         console.emit({"ok": report.ok, **asdict(report)})
     else:
@@ -217,6 +259,10 @@ def zoo_verify(zoo: ZooPath = None, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"
+
+
 def train(
     zoo: ZooPath = None,
     preset: Preset = "default",
@@ -226,11 +272,10 @@ def train(
     """Meta-train the retrieval model of a zoo on its tasks and networks."""
     from tans import workflow
     from tans.meta.presets import get_preset
-    from tans.zoo.zoo import Zoo
 
     settings = get_preset(preset)
     settings = settings if seed is None else replace(settings, seed=seed)
-    opened = Zoo.open(zoo)
+    opened = views.open_zoo(zoo)
     steps = settings.steps * settings.members
     with console.progress(f"preset {preset}") as advance:
         trained = workflow.train(

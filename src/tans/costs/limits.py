@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tans.costs.latency import latencies
 from tans.costs.pace import cached_pace, paced
 from tans.errors import LimitError
 from tans.networks.family import describe, head_width
-from tans.tasks.splits import SPLITS
-from tans.tasks.task import Task
 from tans.training import Recipe
 from tans.types import Constraints, NetworkRef, ZooEntry
 
@@ -26,8 +24,20 @@ FEWEST_STEPS, MOST_STEPS = 50, 500
 """Changes of the weights in a fine-tune that minutes shorten, at least, and lengthen, at most."""
 
 
+class Counted(Protocol):
+    """What costs depend on: a task, or a query that was made of one."""
+
+    @property
+    def classes(self) -> Sequence[object]: ...
+
+    @property
+    def split_sizes(self) -> tuple[int, ...]:
+        """Images to train, to validate and to test."""
+        ...
+
+
 def costs_of(
-    entries: Sequence[ZooEntry], task: Task, limits: Constraints
+    entries: Sequence[ZooEntry], task: Counted, limits: Constraints
 ) -> tuple[dict[str, Array], float | None]:
     """Per limit, what each entry needs (N,), and the mean relative error of the latencies.
 
@@ -42,7 +52,7 @@ def costs_of(
     return costs, _add_times(costs, [entry.ref for entry in entries], task, limits)
 
 
-def needs(refs: Sequence[NetworkRef], task: Task, limits: Constraints) -> dict[str, Array]:
+def needs(refs: Sequence[NetworkRef], task: Counted, limits: Constraints) -> dict[str, Array]:
     """Per limit, what each network needs (N,), whether it is stored or not."""
     own = [describe(ref).costs(len(task.classes), DEFAULT.deep_head) for ref in refs]
     costs = {
@@ -54,7 +64,7 @@ def needs(refs: Sequence[NetworkRef], task: Task, limits: Constraints) -> dict[s
 
 
 def _add_times(
-    costs: dict[str, Array], refs: Sequence[NetworkRef], task: Task, limits: Constraints
+    costs: dict[str, Array], refs: Sequence[NetworkRef], task: Counted, limits: Constraints
 ) -> float | None:
     """Add what is limited of latency and minutes; the latencies' relative error."""
     error = None
@@ -65,9 +75,9 @@ def _add_times(
     return error
 
 
-def _minutes(refs: Sequence[NetworkRef], flops: Array, task: Task, recipe: Recipe) -> Array:
+def _minutes(refs: Sequence[NetworkRef], flops: Array, task: Counted, recipe: Recipe) -> Array:
     """Minutes (N,) of a fine-tune on this device, its validation and its test included."""
-    trained, looked_at = recipe.seen(*_counts(task))
+    trained, looked_at = recipe.seen(*task.split_sizes)
     paces: dict[str, list[int]] = {}
     for row, ref in enumerate(refs):
         paces.setdefault(paced(ref), []).append(row)
@@ -77,7 +87,9 @@ def _minutes(refs: Sequence[NetworkRef], flops: Array, task: Task, recipe: Recip
     return minutes
 
 
-def shortened(costs: dict[str, Array], refs: Sequence[NetworkRef], task: Task) -> dict[str, Array]:
+def shortened(
+    costs: dict[str, Array], refs: Sequence[NetworkRef], task: Counted
+) -> dict[str, Array]:
     """The same costs (N,) each, of a fine-tune of few steps where minutes are limited."""
     if "max_minutes" not in costs:
         return costs
@@ -85,18 +97,18 @@ def shortened(costs: dict[str, Array], refs: Sequence[NetworkRef], task: Task) -
     return {**costs, "max_minutes": _minutes(refs, costs["max_flops"], task, recipe)}
 
 
-def shortest(task: Task) -> int:
+def shortest(task: Counted) -> int:
     """Epochs of the shortest fine-tune that is worth it."""
-    train = _counts(task)[0]
+    train = task.split_sizes[0]
     return min(DEFAULT.passes(train), math.ceil(FEWEST_STEPS / DEFAULT.steps(train)))
 
 
-def epochs_within(minutes: float, ref: NetworkRef, task: Task) -> int:
+def epochs_within(minutes: float, ref: NetworkRef, task: Counted) -> int:
     """Epochs of a network's fine-tune that fit into so many minutes on this device.
 
     No more than ``MOST_STEPS`` ask for, or the default recipe; no fewer than ``shortest``.
     """
-    images = _counts(task)[0]
+    images = task.split_sizes[0]
     most = max(DEFAULT.passes(images), MOST_STEPS // DEFAULT.steps(images))
     least = shortest(task)
     for epochs in range(most, least, -1):
@@ -105,16 +117,11 @@ def epochs_within(minutes: float, ref: NetworkRef, task: Task) -> int:
     return least
 
 
-def minutes_of(epochs: int, ref: NetworkRef, task: Task) -> float:
+def minutes_of(epochs: int, ref: NetworkRef, task: Counted) -> float:
     """That a network's fine-tune of so many epochs takes on this device."""
     flops = describe(ref).costs(len(task.classes), DEFAULT.deep_head).flops
-    seen = replace(DEFAULT, epochs=epochs).seen(*_counts(task))
+    seen = replace(DEFAULT, epochs=epochs).seen(*task.split_sizes)
     return cached_pace(ref).minutes(flops, *seen)
-
-
-def _counts(task: Task) -> list[int]:
-    """Images of each split."""
-    return torch.bincount(task.splits, minlength=len(SPLITS)).tolist()
 
 
 def fits(

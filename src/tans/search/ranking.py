@@ -10,8 +10,9 @@ at in the larger sizes that the limits allow, as a network is stored in one size
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import overload
 
 import numpy as np
@@ -19,19 +20,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tans.costs.limits import DEFAULT, Array, allowed, costs_of, fits, shortened, shortest
+from tans.costs.limits import (
+    DEFAULT,
+    Array,
+    Counted,
+    allowed,
+    costs_of,
+    fits,
+    shortened,
+    shortest,
+)
 from tans.errors import InputError, LimitError
 from tans.meta.calibrator import Calibrator
 from tans.meta.evidence import evidence
 from tans.meta.retriever import Retriever
-from tans.networks.features import image_features
 from tans.search.look import IMAGES as LOOKED_AT
 from tans.search.look import Look, look_larger, second_look
+from tans.search.query import Query, check_fits, embed_by
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, VECTORS, Zoo, at_size
+from tans.zoo.zoo import IMAGENET, VECTORS, Zoo, at_size
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,7 @@ class _Candidates:
 
 
 def search(
-    task: Task,
+    task: Task | Query,
     zoo: Zoo,
     *,
     max_params: float | None = None,
@@ -137,6 +147,8 @@ def search(
     long as more pixels do not make its probe clearly worse; its matches have the id ``ID@SIZE``.
 
     Args:
+        task: or a query that was made of one; then the embeddings alone rank, as there are no
+            images to look at.
         max_params: parameters, with a head for the task's classes.
         max_flops: multiply-adds for one image, likewise.
         max_latency_ms: for one image on this device, calibrated on first use.
@@ -148,7 +160,8 @@ def search(
         look: sources beside ImageNet that get the second look; with 0 the embeddings alone rank.
 
     Raises:
-        InputError: a limit or ``top`` is not positive, or ``look`` is negative.
+        InputError: a limit or ``top`` is not positive, or ``look`` is negative; a query is of
+            another retriever.
         LimitError: no stored network fits, and the message names the nearest limit that one would;
             or none allows commercial use.
         ZooError: the zoo holds no retrieval model, or what is read of it is damaged.
@@ -161,14 +174,13 @@ def search(
     zoo.check_tasks(entries)
     licensing = Licensing.of(zoo, entries)
     free = _free(entries, licensing) if commercial else np.ones(len(entries), dtype=bool)
+    make_query = _embedding(task, zoo, retriever)
     models = _embeddings(retriever, zoo, entries)  # (N, d)
-    network = zoo.query_network()
     costs, error = costs_of(entries, task, limits)
     began = time.perf_counter()
-    images, labels = task.sample(QUERY_IMAGES, zoo.resolution)
-    query = retriever.encode_query(image_features(network, images), labels)  # (d,)
+    query = make_query().vector  # (d,)
     embedded = time.perf_counter()
-    usual = DEFAULT.passes(int((task.splits == 0).sum()))
+    usual = DEFAULT.passes(task.split_sizes[0])
     costs, within, epochs = _within(costs, entries, task, limits, free)
     stored = _Candidates(
         tuple(entries),
@@ -180,7 +192,7 @@ def search(
     found = _most_similar(everything, max(top, retriever.settings.top))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
-    if calibrator is not None and look:
+    if calibrator is not None and look and not isinstance(task, Query):
         sources = Sources.of(zoo)
         looks = second_look(task, zoo, _worth_a_look(everything, sources, look))
         start = _best_stored(looks, sources)
@@ -206,6 +218,14 @@ def search(
     )
 
 
+def _embedding(task: Task | Query, zoo: Zoo, retriever: Retriever) -> Callable[[], Query]:
+    """What makes the query, with all read that it needs but the images."""
+    if not isinstance(task, Query):
+        return partial(embed_by, retriever, zoo.query_network(), task, zoo)
+    check_fits(task, zoo, retriever)
+    return lambda: task
+
+
 def _free(entries: Sequence[ZooEntry], licensing: Licensing) -> NDArray[np.bool_]:
     """Mask of the networks that may be used commercially.
 
@@ -224,7 +244,7 @@ def _free(entries: Sequence[ZooEntry], licensing: Licensing) -> NDArray[np.bool_
 def _within(
     costs: dict[str, Array],
     entries: Sequence[ZooEntry],
-    task: Task,
+    task: Counted,
     limits: Constraints,
     free: NDArray[np.bool_],
 ) -> tuple[dict[str, Array], NDArray[np.bool_], int | None]:

@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from tans.errors import TaskError
+from tans.plugins import filesystem
 from tans.tasks.content import Content
 from tans.tasks.decoding import CAMERA_RAW, HEIF_SUFFIXES, NO_IMAGE, RAW, image_suffixes
 from tans.tasks.findings import Overrides
@@ -22,19 +21,15 @@ from tans.tasks.layout import Folder
 Status = Mapping[str, Any]
 
 
-def is_distant(place: str) -> bool:
-    """Whether a place is an address of another store, and no path."""
-    return "://" in place
-
-
 def find_distant(address: str, overrides: Overrides | None = None) -> Found:
     """The images of a folder of class folders in another store.
 
     Raises:
         TaskError: it cannot be reached, or as ``tans.tasks.folder.find_images``.
+        MissingExtraError: an extra of tans brings what reaches such a store.
     """
     try:
-        files, top = fsspec.core.url_to_fs(address)
+        files, top = filesystem(address)
         listed: dict[str, Status] = files.find(top, detail=True)
     except (ImportError, OSError, ValueError) as error:
         raise TaskError(f"{address} cannot be reached: {error}; correct the address") from error

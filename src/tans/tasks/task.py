@@ -17,11 +17,12 @@ from torch import Tensor
 from tans.errors import InputError, TaskError
 from tans.files import Fields, Manifest, check_file, read_file, replacing, write_file
 from tans.licences import UNSTATED
+from tans.plugins import is_distant
 from tans.tasks.copies import keep_together
 from tans.tasks.croissant import is_croissant, read_croissant
 from tans.tasks.datasets import read_huggingface, read_torchvision
 from tans.tasks.decoding import DAMAGED
-from tans.tasks.distant import find_distant, is_distant
+from tans.tasks.distant import find_distant
 from tans.tasks.findings import Findings, Overrides
 from tans.tasks.folder import TABLES, Found, Record, find_images, refuse_file
 from tans.tasks.images import THUMBNAIL, ArrayPixels
@@ -108,6 +109,11 @@ class Task:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def split_sizes(self) -> tuple[int, ...]:
+        """Images to train, to validate and to test."""
+        return tuple(torch.bincount(self.splits, minlength=len(SPLITS)).tolist())
 
     @classmethod
     def from_path(

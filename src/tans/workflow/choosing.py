@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tans.errors import InputError, ZooError
-from tans.search import SearchResult, search
+from tans.search import Query, SearchResult, search
 from tans.search.curve import Curve, learning_curve
 from tans.tasks.task import Task
 from tans.types import Constraints, ZooEntry
@@ -73,7 +73,7 @@ class Selection:
                 )
         return found
 
-    def refuse_any(self, start: Path, zoo: Path | None) -> None:
+    def refuse_any(self, start: Path, zoo: str | None) -> None:
         """Refuse a selection where training goes on from a fine-tuned network.
 
         Raises:
@@ -121,7 +121,7 @@ def expected_curve(task: Task, zoo: str | Path | None = None) -> Curve:
 
 
 def search_within(
-    task: Task,
+    task: Task | Query,
     zoo: Zoo,
     limits: Constraints,
     *,

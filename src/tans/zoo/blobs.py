@@ -67,6 +67,12 @@ class Blobs(Protocol):
         ...
 
 
+def is_key(key: str) -> bool:
+    """Whether a text is the key of some content, which stays below its store."""
+    parts = key.split("/")
+    return all(parts) and not {".", ".."} & set(parts) and not set("\\:\0") & set(key)
+
+
 class LocalBlobs:
     """``Blobs`` in a folder, a file for each key.
 
@@ -130,13 +136,12 @@ class LocalBlobs:
         Raises:
             ZooError: it is no key, or it leads out of the folder.
         """
-        parts = key.split("/")
-        if not all(parts) or {".", ".."} & set(parts) or set("\\:\0") & set(key):
+        if not is_key(key):
             raise ZooError(
                 f"{key!r} is no name of a file in {self.root}; expected names with / between "
                 f"them that stay below it; {RESTORE}"
             )
-        path = self.root.joinpath(*parts)
+        path = self.root.joinpath(*key.split("/"))
         real = os.path.realpath(path)
         if not real.startswith(self._real_root):
             raise ZooError(

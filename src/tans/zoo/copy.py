@@ -58,7 +58,7 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
     """
     kept = [zoo.task(name) for name in dict.fromkeys([IMAGENET, *tasks])]
     zoo.base_state()  # refuses a zoo without a base, before anything is written
-    calibrator = _calibrator(zoo)
+    calibrator = read_calibrator(zoo)
     _refuse_foreign(Path(path), zoo, kept)
     copy = Zoo.create(path)
     copy.copy_base(zoo)
@@ -66,19 +66,29 @@ def copy_tasks(zoo: Zoo, path: str | Path, tasks: Sequence[str]) -> Zoo:
         copy.copy_task(zoo, task.name)
     ids = {entry.id for entry in copy.entries(vectors=False)}
     copy.add_transfers([transfer for transfer in zoo.transfers() if transfer.source in ids])
-    if calibrator is not None:
-        Seals(LocalBlobs(copy.retrieval)).put(CALIBRATOR, calibrator)
+    put_calibrator(copy, calibrator)
     copy.compact()
     return copy
 
 
-def _calibrator(zoo: Zoo) -> bytes | None:
+def read_calibrator(zoo: Zoo) -> bytes | None:
+    """The file of what predicts accuracies in a zoo, if there is one.
+
+    Raises:
+        ZooError: it is damaged.
+    """
     seals = Seals(LocalBlobs(zoo.retrieval))
     return seals.get(CALIBRATOR) if seals.exists(CALIBRATOR) else None
 
 
+def put_calibrator(zoo: Zoo, data: bytes | None) -> None:
+    """Give a zoo that of another, if that has one."""
+    if data is not None:
+        Seals(LocalBlobs(zoo.retrieval)).put(CALIBRATOR, data)
+
+
 def _refuse_foreign(folder: Path, zoo: Zoo, kept: Sequence[ZooTask]) -> None:
-    if not folder.is_dir() or _is_begun(folder):
+    if not folder.is_dir() or is_begun(folder):
         return
     found = Zoo.open(folder) if (folder / KEY).exists() else None
     if (
@@ -92,7 +102,7 @@ def _refuse_foreign(folder: Path, zoo: Zoo, kept: Sequence[ZooTask]) -> None:
         )
 
 
-def _is_begun(folder: Path) -> bool:
+def is_begun(folder: Path) -> bool:
     """Whether a folder holds no more than a zoo's empty tables, which are made before all else."""
     names = {path.name for path in folder.iterdir() if not is_unfinished(path)}
     blobs = LocalBlobs(folder)

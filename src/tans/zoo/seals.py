@@ -136,7 +136,7 @@ class Seals:
     def files(self, table: str) -> list[str]:
         """Keys of those files of a table that are written once."""
         found = self._blobs.list(f"{table}.lance/")
-        return [key for key in found if not key.endswith(".json") and not _is_unfinished(key)]
+        return [key for key in found if not key.endswith(".json") and not is_unfinished(key)]
 
     def check(self, table: str, folders: Iterable[str] = CHECKED) -> None:
         """Refuse a table of which a file is damaged, or the newest manifest was lost.
@@ -181,9 +181,8 @@ class Seals:
             if self._blobs.exists(name):
                 raise
             return None
-        lines = [_LINE.fullmatch(line) for line in data.decode(errors="replace").splitlines()]
-        seals = frozenset((line[2], line[1]) for line in lines if line)
-        if PurePosixPath(name).stem != hashlib.sha256(data).hexdigest() or len(seals) != len(lines):
+        seals = parsed(data)
+        if seals is None or PurePosixPath(name).stem != hashlib.sha256(data).hexdigest():
             raise ZooError(
                 f"{self._blobs}/{name} is damaged (its content does not match its name); restore "
                 "it from a copy, or delete it: what it sealed is then read unchecked"
@@ -210,6 +209,19 @@ class Seals:
             if not self._blobs.exists(key):
                 return None  # another process deleted it
             raise ZooError(f"cannot read {self._blobs}/{key}: {error}; {RESTORE}") from error
+
+
+def parsed(data: bytes) -> frozenset[Seal] | None:
+    """The seals that a file of them holds; None where it is none."""
+    lines = [_LINE.fullmatch(line) for line in data.decode(errors="replace").splitlines()]
+    seals = frozenset((line[2], line[1]) for line in lines if line)
+    return seals if len(seals) == len(lines) else None
+
+
+def is_unfinished(key: str) -> bool:
+    """Whether LanceDB is writing a file, or died in it."""
+    name = PurePosixPath(key).name
+    return name.startswith(".") or "#" in name
 
 
 def check_hint(blobs: Blobs, table: str) -> None:
@@ -243,12 +255,6 @@ def version(key: str) -> int:
         return 0
     number = int(path.stem)
     return 2**64 - 1 - number if len(path.stem) == 20 else number  # LanceDB counts down
-
-
-def _is_unfinished(key: str) -> bool:
-    """Whether LanceDB is writing a file, or died in it."""
-    name = PurePosixPath(key).name
-    return name.startswith(".") or "#" in name
 
 
 @lru_cache(maxsize=2**16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -62,7 +63,7 @@ def verify_zoo(
         on_progress: called with the number of checks done and their total.
         parts: to check too, which this module knows nothing of.
     """
-    zoo = Zoo(zoo.path, zoo.manifest)  # so that the tables are read anew
+    zoo = copy(zoo)  # so that the tables are read anew
     problems: list[str] = []
     tasks = _attempt(problems, "tasks", zoo.tasks) or []
     entries = _attempt(problems, "entries", lambda: zoo.entries(vectors=False)) or []

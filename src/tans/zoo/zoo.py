@@ -35,6 +35,7 @@ from tans.errors import InputError, ZooError
 from tans.files import alone, try_folder
 from tans.networks.family import Whole, describe, get_family, resized
 from tans.networks.network import Network, Weights
+from tans.plugins import is_distant
 from tans.types import LARGEST_INPUT, NetworkRef, Transfer, ZooEntry
 from tans.zoo import previews, rows
 from tans.zoo.blobs import Files, LocalBlobs, damaged
@@ -42,6 +43,7 @@ from tans.zoo.logs import Log
 from tans.zoo.manifest import KEY, Base, ZooManifest, read_manifest
 from tans.zoo.rows import VECTORS, LedgerLine, StepCost, ZooTask
 from tans.zoo.seals import Seals
+from tans.zoo.shared import OnFetch, PulledBlobs, open_shared
 from tans.zoo.states import States
 from tans.zoo.tables import FAILURES, Tables
 from tans.zoo.weights import assemble, calibrated, has_head, has_statistics
@@ -107,26 +109,32 @@ class Zoo:
     Shows the rows that were there when a table was first read, and its own additions. Reading
     writes nothing. Several processes may add at once.
 
+    A zoo at an address is only read: its tables lie in a folder of tans's cache, and its weights,
+    sheets and features are fetched when they are first needed.
+
     Args:
         path: its folder.
         manifest: what holds for all of it.
+        pulled: what fetches the content of a zoo at an address.
 
     Beside its networks it has two logs: ``costs``, of each step of its building, and ``ledger``, of
     the pairs that a strategy chose.
     """
 
-    def __init__(self, path: Path, manifest: ZooManifest) -> None:
-        self.path, self.manifest = path, manifest
+    def __init__(
+        self, path: Path, manifest: ZooManifest, pulled: PulledBlobs | None = None
+    ) -> None:
+        self.path, self.manifest, self._pulled = path, manifest, pulled
         self.blobs = LocalBlobs(path)
-        self.files = Files(self.blobs)
+        self.files = Files(pulled or self.blobs)
         self.seals = Seals(self.blobs)
         self._tables = Tables(self.blobs, self.seals)
         self._states = States(self.files)
         self.costs = Log(self._tables, self.blobs, "costs", StepCost)
         self.ledger = Log(self._tables, self.blobs, "ledger", LedgerLine)
 
-    def __reduce__(self) -> tuple[type[Zoo], tuple[Path, ZooManifest]]:
-        return Zoo, (self.path, self.manifest)  # open tables do not travel
+    def __reduce__(self) -> tuple[type[Zoo], tuple[Path, ZooManifest, PulledBlobs | None]]:
+        return Zoo, (self.path, self.manifest, self._pulled)  # open tables do not travel
 
     @classmethod
     def create(cls, path: str | Path) -> Zoo:
@@ -147,16 +155,39 @@ class Zoo:
         return zoo
 
     @classmethod
-    def open(cls, path: str | Path | None = None) -> Zoo:
+    def open(cls, path: str | Path | None = None, on_fetch: OnFetch | None = None) -> Zoo:
         """Open a zoo; the shipped one when no path is given.
 
+        Where an address does not answer, what was last read from it is opened, with a
+        ``TansWarning``.
+
+        Args:
+            path: its folder, or an address that fsspec reaches, such as ``s3://bucket/zoo`` or
+                ``hf://datasets/owner/name/zoo``.
+            on_fetch: told what is fetched from an address, and its size in bytes.
+
         Raises:
-            ZooError: it is missing, damaged, or of another schema.
+            ZooError: it is missing, damaged, or of another schema, or cannot be reached.
+            InputError: an address holds a password.
+            MissingExtraError: an extra of tans brings what reaches such an address.
         """
+        if isinstance(path, str) and is_distant(path):
+            folder, pulled = open_shared(path, on_fetch)
+            return cls(folder, read_manifest(LocalBlobs(folder)), pulled)
         if path is None:
             folder = Path(str(resources.files("tans") / "assets" / "zoo"))
             return cls(folder, read_manifest(LocalBlobs(folder), remedy="reinstall tans"))
         return cls(Path(path), read_manifest(LocalBlobs(path)))
+
+    @property
+    def place(self) -> str:
+        """Its folder or address, as messages say it."""
+        return str(self.files.blobs)
+
+    @property
+    def address(self) -> str | None:
+        """Where it is shared; None for a zoo in a folder."""
+        return None if self._pulled is None else str(self._pulled)
 
     @property
     def base(self) -> str | None:
@@ -206,7 +237,7 @@ class Zoo:
         """
         tasks = {task.name: task for task in self.tasks()}
         if name not in tasks:
-            raise ZooError(f"no task {name!r} in {self.path}; {_nearest(name, tasks)}")
+            raise ZooError(f"no task {name!r} in {self.place}; {_nearest(name, tasks)}")
         return tasks[name]
 
     def entries(self, vectors: bool = True, task: str | None = None) -> list[ZooEntry]:
@@ -235,7 +266,7 @@ class Zoo:
         if at and (found := self._stored(own)):
             return at_size(found, _size_of(id, found))
         ids = self._tables.read("entries", ["id"])["id"].to_pylist()
-        raise ZooError(f"no entry {id!r} in {self.path}; {_nearest(id, ids)}")
+        raise ZooError(f"no entry {id!r} in {self.place}; {_nearest(id, ids)}")
 
     def matrix(self, column: str) -> np.ndarray:
         """One vector of all entries, float32 (n, d), contiguous, in the order of ``entries``.
@@ -271,7 +302,7 @@ class Zoo:
         """
         digest = self.task(task).sheet
         if digest is None:
-            raise ZooError(f"task {task!r} has no thumbnails: it was added to {self.path} without")
+            raise ZooError(f"task {task!r} has no thumbnails: it was added to {self.place} without")
         return self._content("sheets", digest, previews.sheet_from_bytes)
 
     def features(self, task: str) -> tuple[Tensor, Tensor]:
@@ -398,13 +429,14 @@ class Zoo:
         """Try to write into its folder before anyone waits, and leave it as it was.
 
         Raises:
-            ZooError: it cannot be written.
+            ZooError: it cannot be written, or lies at an address.
         """
+        self._refuse_shared()
         try:
             try_folder(self.retrieval)
         except OSError as error:
             raise ZooError(
-                f"the zoo in {self.path} cannot be written: {error}; make room or give rights, or "
+                f"the zoo in {self.place} cannot be written: {error}; make room or give rights, or "
                 "make a copy with 'tans zoo copy' and give that with --zoo"
             ) from error
 
@@ -454,12 +486,24 @@ class Zoo:
         Raises:
             ZooError: the other has no such task, or is damaged.
         """
-        task, entries = other.task(name), other.entries(task=name)
+        self.copy_rows(other, other.task(name), other.entries(task=name))
+
+    def copy_rows(self, other: Zoo, task: ZooTask | None, entries: Sequence[ZooEntry]) -> None:
+        """Take over a task of another zoo of the same base, and some entries, with their files.
+
+        Args:
+            task: None where it is here already.
+
+        Raises:
+            ZooError: the other lacks a file, or is damaged.
+        """
+        self._refuse_shared()
         for digest in {entry.weights for entry in entries if entry.place is None}:
             self.files.put("weights", other.files.get("weights", digest))
-        for folder, digest in task.files.items():
-            self.files.put(folder, other.files.get(folder, digest))
-        self._tables.merge("tasks", rows.from_tasks([task]))
+        if task is not None:
+            for folder, digest in task.files.items():
+                self.files.put(folder, other.files.get(folder, digest))
+            self._tables.merge("tasks", rows.from_tasks([task]))
         self.add_entries(entries)
 
     def add_task(
@@ -486,6 +530,7 @@ class Zoo:
         Raises:
             ZooError: the weights are not stored, or a tensor is of another shape or not finite.
         """
+        self._refuse_shared()
         pictures = None if thumbnails is None else previews.sheet_to_bytes(thumbnails)
         numbers = None if features is None else previews.features_to_bytes(*features)
         if weights is not None:
@@ -534,15 +579,20 @@ class Zoo:
         Raises:
             ZooError: a table is damaged; it is left as it is.
         """
+        self._refuse_shared()
         self.seals.seal([KEY])
         self._tables.compact()
         self.blobs.sweep()
 
     def _baseless(self) -> ZooError:
         return ZooError(
-            f"the zoo in {self.path} has no base, whose features describe images; build it with "
+            f"the zoo in {self.place} has no base, whose features describe images; build it with "
             "'tans zoo build', or where it was imported, import it again with --query-weights"
         )
+
+    def _refuse_shared(self) -> None:
+        if self._pulled is not None:
+            self._pulled.refuse_change()
 
     def _stored(self, id: str) -> ZooEntry | None:
         """The row of that id, if there is one."""
@@ -559,8 +609,8 @@ class Zoo:
                     for entry in (each for each in entries if each.ref.family == family):
                         lender.lend(entry.ref, partial(self._states.get, entry.weights, None))
 
-    def _where(self, table: str) -> Path:
-        return self.path / f"{table}.lance"
+    def _where(self, table: str) -> str:
+        return f"{self.place}/{table}.lance"
 
     def _content(self, kind: str, digest: str, read: Callable[[bytes], Content]) -> Content:
         data = self.files.get(kind, digest)
@@ -571,6 +621,7 @@ class Zoo:
 
     def _upgrade(self) -> None:
         """Give all that is stored the newest schema; first the manifest, which versions read."""
+        self._refuse_shared()
         if self._tables.is_old():
             self.seals.put(KEY, self.manifest.to_bytes())
             self._tables.upgrade()
