@@ -391,7 +391,7 @@ def test_no_network_is_tuned_where_it_cannot_be_written(
     def tuned(*_: object, **__: object) -> None:
         raise AssertionError("training began")
 
-    monkeypatch.setattr("tans.workflow.finetune", tuned)
+    monkeypatch.setattr("tans.workflow.finetuning.finetune", tuned)
     (tmp_path / "file").write_text("")
     where = ("-o", tmp_path / "file" / "out", "--zoo", small_zoo.path)
     assert_fails(run("finetune", dataset, *where), "cannot be written")
