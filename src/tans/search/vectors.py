@@ -155,14 +155,11 @@ class Vectors:
     def _scanned(
         self, query: Vector, count: int, within: NDArray[np.bool_] | None, left: int
     ) -> tuple[Rows, Vector]:
-        if (
-            within is None or left > len(self.matrix) / 4
-        ):  # to pick rows costs more than to multiply
-            products = self.matrix @ query  # (n,)
-            if within is not None:
-                products[~within] = -np.inf
-            return _best(None, products, min(count, left))
+        if within is None:
+            return _best(None, self.matrix @ query, count)
         rows = np.flatnonzero(within)
+        if left > len(self.matrix) / 4:  # to pick their vectors costs more than to multiply all
+            return _best(rows, (self.matrix @ query)[rows], count)
         return _best(rows, self.matrix[rows] @ query, count)
 
 
