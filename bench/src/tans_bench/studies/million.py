@@ -162,7 +162,7 @@ def _peers(matrix: Matrix, place: str) -> dict[str, Way]:
     table.create_index(metric="dot")
 
     def by_lance(query: Matrix, _: Mask | None, refined: int | None = None) -> NDArray[np.int64]:
-        asked: Any = table.search(query).select(["row"]).limit(COUNT)
+        asked: Any = table.search(query).select(["row", "_distance"]).limit(COUNT)
         asked = asked if refined is None else asked.refine_factor(refined)
         return asked.to_arrow()["row"].to_numpy()
 
