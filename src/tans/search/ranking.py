@@ -30,7 +30,7 @@ from tans.search.look import Look, look_larger, second_look
 from tans.search.vectors import Vectors
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
-from tans.zoo.columns import Columns
+from tans.zoo.columns import LICENCE, Columns
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, VECTORS, Zoo, at_size
@@ -239,7 +239,7 @@ def _free(columns: Columns, licensing: Licensing) -> NDArray[np.bool_]:
     Raises:
         LimitError: it would be empty.
     """
-    first, kind = columns.kinds("licence", "origins", "family")
+    first, kind = columns.kinds(*LICENCE)
     of_kind = [licensing.chain(entry).commercial for entry in columns.entries(first)]
     found = np.array(of_kind, dtype=bool)[kind]
     if not found.any():

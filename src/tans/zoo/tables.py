@@ -101,6 +101,11 @@ class Tables:
         except FAILURES as error:
             raise damaged(self.folder / f"{name}.lance", error) from error
 
+    def files(self, name: str) -> list[str]:
+        """Keys of the files that a table is made of now, which others take the places of when it
+        changes: none is ever written over."""
+        return self._seals.files(name)
+
     def merge(self, name: str, rows: pa.Table) -> None:
         """Add rows in one commit; those of the same key are replaced.
 

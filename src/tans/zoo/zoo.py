@@ -39,7 +39,7 @@ from tans.networks.network import Network, Weights
 from tans.types import LARGEST_INPUT, NetworkRef, Transfer, ZooEntry
 from tans.zoo import previews, rows
 from tans.zoo.blobs import Files, LocalBlobs, damaged
-from tans.zoo.columns import Columns
+from tans.zoo.columns import Columns, read_columns
 from tans.zoo.logs import Log
 from tans.zoo.manifest import KEY, Base, ZooManifest, read_manifest
 from tans.zoo.rows import VECTORS, LedgerLine, StepCost, ZooTask
@@ -229,8 +229,7 @@ class Zoo:
         Raises:
             ZooError: the table is missing or damaged.
         """
-        names = [n for n in rows.schemas()["entries"].names if n not in VECTORS]
-        return Columns(self._tables.read("entries", names), self._made)
+        return read_columns(self._tables, self._made)
 
     def entry(self, id: str) -> ZooEntry:
         """The entry of that id; ``ID@SIZE`` is entry ID for images of so many pixels a side.
