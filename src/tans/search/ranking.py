@@ -37,8 +37,10 @@ from tans.meta.retriever import Retriever
 from tans.search.look import IMAGES as LOOKED_AT
 from tans.search.look import Look, look_larger, second_look
 from tans.search.query import Query, check_fits, embed_by
+from tans.search.vectors import Vectors
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
+from tans.zoo.columns import LICENCE, Columns
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, VECTORS, Zoo, at_size
@@ -89,7 +91,7 @@ class SearchResult(Sequence[Match]):
 
 
 @dataclass(frozen=True, eq=False)
-class _Candidates:
+class Candidates:
     """Networks, with all that is known of them."""
 
     entries: tuple[ZooEntry, ...]
@@ -104,10 +106,10 @@ class _Candidates:
     score: Array | None = None
     """What they are ranked by where several may be predicted to reach 100 %, (n,)."""
 
-    def take(self, rows: Sequence[int] | NDArray[np.int_]) -> _Candidates:
+    def take(self, rows: Sequence[int] | NDArray[np.int_]) -> Candidates:
         """Some of them, in the order of the rows."""
         kept = np.asarray(rows, dtype=int)
-        return _Candidates(
+        return Candidates(
             tuple(self.entries[row] for row in kept),
             {name: values[kept] for name, values in self.costs.items()},
             self.similarity[kept],
@@ -117,9 +119,9 @@ class _Candidates:
             None if self.score is None else self.score[kept],
         )
 
-    def joined(self, others: _Candidates) -> _Candidates:
+    def joined(self, others: Candidates) -> Candidates:
         """These and others, while no accuracy is expected of either yet."""
-        return _Candidates(
+        return Candidates(
             (*self.entries, *others.entries),
             {name: np.append(values, others.costs[name]) for name, values in self.costs.items()},
             np.append(self.similarity, others.similarity),
@@ -170,42 +172,37 @@ def search(
         raise InputError(f"top is {top} and look {look}; expected at least 1 and at least 0")
     limits = Constraints(max_params, max_flops, max_latency_ms, max_minutes)
     retriever, calibrator = Retriever.load(zoo.retrieval), Calibrator.load(zoo.retrieval)
-    entries = zoo.entries(vectors=False)
-    zoo.check_tasks(entries)
-    licensing = Licensing.of(zoo, entries)
-    free = _free(entries, licensing) if commercial else np.ones(len(entries), dtype=bool)
+    columns, licensing = zoo.columns(), Licensing.of(zoo)
+    networks, kind = columns.networks
+    zoo.check_tasks(columns.entries(columns.kinds("task")[0]))
+    free = _free(columns, licensing) if commercial else np.ones(len(columns), dtype=bool)
     make_query = _embedding(task, zoo, retriever)
-    models = _embeddings(retriever, zoo, entries)  # (N, d)
-    costs, error = costs_of(entries, task, limits)
+    models = _embeddings(retriever, zoo, columns)  # (N, d)
+    costs, error = costs_of(networks, task, limits)
     began = time.perf_counter()
     query = make_query().vector  # (d,)
     embedded = time.perf_counter()
     usual = DEFAULT.passes(task.split_sizes[0])
-    costs, within, epochs = _within(costs, entries, task, limits, free)
-    stored = _Candidates(
-        tuple(entries),
-        costs,
-        (models @ query).numpy(),
-        retriever.predict(query, models).numpy(),
-    )
-    everything = stored.take(np.flatnonzero(within))
-    found = _most_similar(everything, max(top, retriever.settings.top))
+    costs, within, epochs = _within(costs, networks, kind, task, limits, free)
+    stored = _Stored(columns, costs, kind, Vectors(models.numpy()), query, retriever)
+    found = stored.take(stored.nearest(max(top, retriever.settings.top), within))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
     if calibrator is not None and look and not isinstance(task, Query):
         sources = Sources.of(zoo)
-        looks = second_look(task, zoo, _worth_a_look(everything, sources, look))
+        looks = second_look(task, zoo, _worth_a_look(stored, within, sources, look))
         start = _best_stored(looks, sources)
         larger = _larger(stored, start, sources, task, limits, epochs)
         again = look_larger(task, zoo, larger.entries, start.accuracy)
         looks = (*looks, *again)
-        everything = everything.joined(larger.take(range(len(again))))
-        found = _expected(everything, looks, sources, calibrator, task.groups_learnt(LOOKED_AT))
+        seen = stored.take(_looked_at(columns, within, sources, looks))
+        everything = seen.joined(larger.take(range(len(again))))
+        found = expected(everything, looks, sources, calibrator, task.groups_learnt(LOOKED_AT))
     looked = time.perf_counter()
     score = found.predicted if found.score is None else found.score
     best = found.take(np.argsort(-score, kind="stable")[:top])
     return SearchResult(
-        _matches(best, licensing),
+        matches_of(best, licensing),
         embedding_s=embedded - began,
         search_s=ranked - embedded,
         look_s=looked - ranked if looks else 0.0,
@@ -226,16 +223,48 @@ def _embedding(task: Task | Query, zoo: Zoo, retriever: Retriever) -> Callable[[
     return lambda: task
 
 
-def _free(entries: Sequence[ZooEntry], licensing: Licensing) -> NDArray[np.bool_]:
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """All networks of a zoo, by row, of which few become objects."""
+
+    columns: Columns
+    costs: dict[str, Array]
+    """Per limit, (k,), of each kind of network."""
+    kind: NDArray[np.int64]
+    """Of each row, (n,)."""
+    models: Vectors
+    """(n, d)."""
+    query: Tensor
+    """(d,)."""
+    retriever: Retriever
+
+    def nearest(self, count: int, within: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Rows of the most similar of those within a mask (n,), the most similar first."""
+        return self.models.nearest(self.query.numpy(), count, within)[0]
+
+    def take(self, rows: NDArray[np.int64]) -> Candidates:
+        """Those of some rows, with all that is known of them."""
+        models = torch.from_numpy(self.models.matrix[rows])  # (m, d)
+        return Candidates(
+            tuple(self.columns.entries(rows)),
+            {name: values[self.kind[rows]] for name, values in self.costs.items()},
+            (models @ self.query).numpy(),
+            self.retriever.predict(self.query, models).numpy(),
+        )
+
+
+def _free(columns: Columns, licensing: Licensing) -> NDArray[np.bool_]:
     """Mask of the networks that may be used commercially.
 
     Raises:
         LimitError: it would be empty.
     """
-    found = np.array([licensing.chain(entry).commercial for entry in entries], dtype=bool)
+    first, kind = columns.kinds(*LICENCE)
+    of_kind = [licensing.chain(entry).commercial for entry in columns.entries(first)]
+    found = np.array(of_kind, dtype=bool)[kind]
     if not found.any():
         raise LimitError(
-            f"none of {len(entries)} networks allows commercial use by all licences of what it "
+            f"none of {len(columns)} networks allows commercial use by all licences of what it "
             "came from; search without --commercial, or give another zoo"
         )
     return found
@@ -243,47 +272,81 @@ def _free(entries: Sequence[ZooEntry], licensing: Licensing) -> NDArray[np.bool_
 
 def _within(
     costs: dict[str, Array],
-    entries: Sequence[ZooEntry],
+    networks: Sequence[ZooEntry],
+    kind: NDArray[np.int64],
     task: Counted,
     limits: Constraints,
     free: NDArray[np.bool_],
 ) -> tuple[dict[str, Array], NDArray[np.bool_], int | None]:
-    """Costs, which entries fit, and epochs where nothing fits for as many as usual.
+    """Costs (k,), which rows fit (n,), and epochs where nothing fits for as many as usual.
 
     Args:
-        free: mask of those that are not left out.
+        costs: per limit, of each kind of network (k,).
+        kind: of each row, (n,).
+        free: mask (n,) of those that are not left out.
     """
+    some = np.zeros(len(networks), dtype=bool)
+    some[kind[free]] = True
     try:
-        return costs, fits(costs, limits, free), None
+        fitting, epochs = fits(costs, limits, some), None
     except LimitError:
-        costs = shortened(costs, [entry.ref for entry in entries], task)
-        return costs, fits(costs, limits, free), shortest(task)
+        costs = shortened(costs, [entry.ref for entry in networks], task)
+        fitting, epochs = fits(costs, limits, some), shortest(task)
+    return costs, fitting[kind] & free, epochs
 
 
-def _embeddings(retriever: Retriever, zoo: Zoo, entries: Sequence[ZooEntry]) -> Tensor:
+def _embeddings(retriever: Retriever, zoo: Zoo, columns: Columns) -> Tensor:
     """Model embeddings (N, d): those computed in advance, unless networks have joined since."""
-    if retriever.entries == tuple(entry.id for entry in entries):
+    if retriever.entries == columns.ids():
         return retriever.matrix
     parts = {name: torch.from_numpy(zoo.matrix(name)) for name in VECTORS}
     return retriever.encode_models(parts)
 
 
-def _most_similar(candidates: _Candidates, count: int) -> _Candidates:
-    return candidates.take(np.argsort(-candidates.similarity, kind="stable")[:count])
-
-
-def _worth_a_look(candidates: _Candidates, sources: Sources, count: int) -> list[ZooEntry]:
+def _worth_a_look(
+    stored: _Stored, within: NDArray[np.bool_], sources: Sources, count: int
+) -> list[ZooEntry]:
     """The sources with the most similar networks, then the base and ImageNet where it fits.
 
     Of ImageNet networks of other families, too, so many are looked at.
     """
-    similar = [candidates.entries[row] for row in np.argsort(-candidates.similarity, kind="stable")]
-    kinds = {(e.task, e.weights): sources.stand_in(e) for e in similar if e.task != IMAGENET}
-    nearest = list(kinds.values())[:count]
-    sizes = [entry for entry in sources.whole[1:] if entry in candidates.entries]
-    published = {entry.id for entry in sources.published}
-    others = [entry for entry in similar if entry.id in published][:count]
-    return [*nearest, sources.base, sources.whole[0], *sizes, *others]
+    published = stored.columns.equals("task", IMAGENET)
+    stand_ins, source = stored.columns.sources
+    nearest = _first_kinds(stored, within & ~published, source, count)
+    rows = stored.nearest(int(published.sum()), within & published)
+    of_imagenet = stored.columns.entries(rows)
+    fitting = {entry.id for entry in of_imagenet}
+    sizes = [entry for entry in sources.whole[1:] if entry.id in fitting]
+    others = [e for e in of_imagenet if e.id in {each.id for each in sources.published}][:count]
+    largest = stored.columns.entries(stand_ins[nearest])
+    return [*largest, sources.base, sources.whole[0], *sizes, *others]
+
+
+def _first_kinds(
+    stored: _Stored, within: NDArray[np.bool_], kind: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
+    """The kinds that the most similar rows are of, so many, the most similar first."""
+    left, asked = int(within.sum()), 64 * count
+    while True:
+        of_nearest = kind[stored.nearest(asked, within)]
+        _, first = np.unique(of_nearest, return_index=True)
+        if len(first) >= count or asked >= left:
+            return of_nearest[np.sort(first)[:count]]
+        asked *= 8
+
+
+def _looked_at(
+    columns: Columns, within: NDArray[np.bool_], sources: Sources, looks: Sequence[Look]
+) -> NDArray[np.int64]:
+    """Rows within a mask (n,) of the networks that a look speaks for."""
+    stand_ins, source = columns.sources
+    seen = {look.id for look in looks}
+    spoken_for = np.array([entry.id in seen for entry in columns.entries(stand_ins)])[source]
+    published = np.flatnonzero(columns.equals("task", IMAGENET))
+    spoken_for[published] = [
+        sources.stand_in(entry).id in seen for entry in columns.entries(published)
+    ]
+    return np.flatnonzero(spoken_for & within)
 
 
 def _best_stored(looks: Sequence[Look], sources: Sources) -> Look:
@@ -295,13 +358,13 @@ def _best_stored(looks: Sequence[Look], sources: Sources) -> Look:
 
 
 def _larger(
-    stored: _Candidates,
+    stored: _Stored,
     start: Look,
     sources: Sources,
     task: Task,
     limits: Constraints,
     epochs: int | None,
-) -> _Candidates:
+) -> Candidates:
     """A network in the larger sizes that ImageNet's is stored for and that fit, smallest first.
 
     What the embeddings say of it is what they say of it as it is stored.
@@ -309,30 +372,30 @@ def _larger(
     Args:
         epochs: that minutes are limited for, where those are fewer than usual.
     """
-    row = next(k for k, entry in enumerate(stored.entries) if entry.id == start.id)
+    known = stored.take(np.array([stored.columns.row(start.id)]))
     sizes = sorted({e.resolution for e in sources.whole if e.resolution > start.resolution})
-    entries = tuple(at_size(stored.entries[row], size) for size in sizes)
+    entries = tuple(at_size(known.entries[0], size) for size in sizes)
     costs, _ = costs_of(entries, task, limits)
     if epochs is not None:
         costs = shortened(costs, [entry.ref for entry in entries], task)
-    found = replace(stored.take([row] * len(entries)), entries=entries, costs=costs)
+    found = replace(known.take([0] * len(entries)), entries=entries, costs=costs)
     return found.take(np.flatnonzero(allowed(costs, limits)))
 
 
-def _expected(
-    candidates: _Candidates,
+def expected(
+    candidates: Candidates,
     looks: Sequence[Look],
     sources: Sources,
     calibrator: Calibrator,
     groups: int,
-) -> _Candidates:
+) -> Candidates:
     """The networks of the sources that were looked at, with the accuracies to be expected."""
     seen = {look.id: look.accuracy for look in looks}
     rows = [k for k, e in enumerate(candidates.entries) if sources.stand_in(e).id in seen]
     kept = candidates.take(rows)
     found = evidence(sources, kept.entries, seen)  # (n, columns)
     low, high = calibrator.interval(found, groups)
-    return _Candidates(
+    return Candidates(
         kept.entries,
         kept.costs,
         kept.similarity,
@@ -343,7 +406,7 @@ def _expected(
     )
 
 
-def _matches(best: _Candidates, licensing: Licensing) -> tuple[Match, ...]:
+def matches_of(best: Candidates, licensing: Licensing) -> tuple[Match, ...]:
     return tuple(
         Match(
             id=entry.id,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from tans.errors import ZooError
 from tans.types import ZooEntry
 from tans.zoo.zoo import IMAGENET, Zoo, asked_size
@@ -34,7 +36,9 @@ class Sources:
         Raises:
             ZooError: the zoo lacks the elastic base or the ImageNet network.
         """
-        entries = sorted(zoo.entries(vectors=False), key=lambda e: (e.body_params, -e.resolution))
+        columns = zoo.columns()
+        rows = np.union1d(columns.sources[0], np.flatnonzero(columns.equals("task", IMAGENET)))
+        entries = sorted(columns.entries(rows), key=lambda e: (e.body_params, -e.resolution))
         base = [e for e in entries if e.task == IMAGENET and e.weights == zoo.base]
         others = [e for e in entries if e.task == IMAGENET and e.weights != zoo.base]
         own = {e.ref.family for e in base}

@@ -10,7 +10,9 @@ from functools import cache, partial
 from typing import Any
 
 import lancedb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from tans.errors import ZooError
 from tans.files import UNFINISHED, alone
@@ -98,6 +100,11 @@ class Tables:
             return self._query(name, columns, where)
         except FAILURES as error:
             raise damaged(self.folder / f"{name}.lance", error) from error
+
+    def files(self, name: str) -> list[str]:
+        """Keys of the files that a table is made of now, which others take the places of when it
+        changes: none is ever written over."""
+        return self._seals.files(name)
 
     def merge(self, name: str, rows: pa.Table) -> None:
         """Add rows in one commit; those of the same key are replaced.
@@ -212,9 +219,15 @@ def distinct(name: str, rows: pa.Table) -> pa.Table:
     """
     if any(rows[key].null_count for key in KEYS[name]):
         raise ValueError(f"a row has no {' or '.join(KEYS[name])}")
-    columns = [rows[key].to_pylist() for key in KEYS[name]]
-    last = {key: index for index, key in enumerate(zip(*columns, strict=True))}
-    return rows.take(pa.array([last[key] for key in sorted(last)], pa.int64()))
+    keys = rows.select(KEYS[name])
+    order = pyarrow.compute.sort_indices(keys, [(key, "ascending") for key in KEYS[name]])
+    keys = keys.take(order)  # of equal ones the last stays the last
+    last = np.ones(len(keys), dtype=bool)
+    if len(keys) > 1:
+        here, there = keys.slice(0, len(keys) - 1), keys.slice(1)
+        same = [pyarrow.compute.equal(here[key], there[key]).to_numpy() for key in KEYS[name]]
+        last[:-1] = ~np.logical_and.reduce(same)
+    return rows.take(order.filter(pa.array(last)))
 
 
 def _optimise(table: Any, held: bool) -> None:

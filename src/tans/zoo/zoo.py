@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -39,6 +40,7 @@ from tans.plugins import is_distant
 from tans.types import LARGEST_INPUT, NetworkRef, Transfer, ZooEntry
 from tans.zoo import previews, rows
 from tans.zoo.blobs import Files, LocalBlobs, damaged
+from tans.zoo.columns import Columns, read_columns
 from tans.zoo.logs import Log
 from tans.zoo.manifest import KEY, Base, ZooManifest, read_manifest
 from tans.zoo.rows import VECTORS, LedgerLine, StepCost, ZooTask
@@ -250,9 +252,15 @@ class Zoo:
         """
         names = [n for n in rows.schemas()["entries"].names if vectors or n not in VECTORS]
         where = None if task is None else _equals("task", task)
-        found = rows.to_entries(self._tables.read("entries", names, where), self._where("entries"))
-        self._lend(found)
-        return found
+        return self._made(self._tables.read("entries", names, where))
+
+    def columns(self) -> Columns:
+        """All entries by column, in the order of ``entries``, of which none is made of them.
+
+        Raises:
+            ZooError: the table is missing or damaged.
+        """
+        return read_columns(self._tables, self._made)
 
     def entry(self, id: str) -> ZooEntry:
         """The entry of that id; ``ID@SIZE`` is entry ID for images of so many pixels a side.
@@ -596,10 +604,14 @@ class Zoo:
 
     def _stored(self, id: str) -> ZooEntry | None:
         """The row of that id, if there is one."""
-        stored = self._tables.read("entries", where=_equals("id", id))
+        found = self._made(self._tables.read("entries", where=_equals("id", id)))
+        return found[0] if found else None
+
+    def _made(self, stored: pa.Table) -> list[ZooEntry]:
+        """Rows as entries, whose families know where their weights lie."""
         found = rows.to_entries(stored, self._where("entries"))
         self._lend(found)
-        return found[0] if found else None
+        return found
 
     def _lend(self, entries: Sequence[ZooEntry]) -> None:
         """Say where weights lie of networks that cannot even be timed without theirs."""

@@ -34,6 +34,7 @@ from tans_bench.studies import (
     growth,
     heads,
     leave_one_family_out,
+    million,
     novelty,
     pairs,
     pairs_per_minute,
@@ -66,7 +67,7 @@ MODULES = (
         pairs,
         thin,
     ),
-    *(paper_preset, reading, building, growth, pairs_per_minute, ray_speedup),
+    *(paper_preset, reading, building, growth, pairs_per_minute, million, ray_speedup),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
