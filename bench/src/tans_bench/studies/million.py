@@ -182,7 +182,7 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
     del plan  # whatever is stored
     rows = [
         [line["kind"], f"{line['rows']:,}", f"{line['left']:.0%}", way, *_cells(found)]
-        for line in results.lines(RUNS)
+        for line in sorted(results.lines(RUNS), key=_order)
         for way, found in line["ways"].items()
     ]
     caption = (
@@ -192,6 +192,10 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
     )
     columns = ("vectors", "rows", "within limits", "way", "time", "recall@10")
     return [Table("million", caption, columns, rows)] if rows else []
+
+
+def _order(line: Result) -> tuple[int, int, float]:
+    return KINDS.index(line["kind"]), line["rows"], -line["left"]
 
 
 def _cells(found: Result) -> tuple[str, str]:
