@@ -176,8 +176,9 @@ class ZooEntry:
     functional: Vector | None = None
     """Features for the fixed Gaussian noise (the paper's functional embedding); None where the
     width is another than the zoo's base has."""
-    place: Annotated[str, Field(pattern="^package:[^/]+/.")] | None = None
-    """Where weights lie that are referenced and not stored, such as ``package:NAME/PATH``."""
+    place: Annotated[str, Field(pattern="^(package:[^/]+/|fetched:).")] | None = None
+    """Where weights lie that are referenced and not stored: ``package:NAME/PATH``, or
+    ``fetched:NAME`` for those of the catalogue that the cache keeps."""
 
     @property
     def body_costs(self) -> Costs:

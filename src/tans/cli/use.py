@@ -23,6 +23,7 @@ from tans.cli.options import (
     FalseAlarms,
     Force,
     Format,
+    FromCatalogue,
     GoOn,
     Images,
     Json,
@@ -91,19 +92,25 @@ def search(
     commercial: Commercial = False,
     look: Look = 5,
     top: Top = 10,
+    catalogue: FromCatalogue = False,
     said: DataOptions,
     zoo: ZooPath = None,
     as_json: Json = False,
 ) -> None:
     """Rank the stored networks for a dataset, within limits."""
-    from tans.workflow import search_within
+    from tans.workflow import Terms, search_beyond, search_within
     from tans.zoo.zoo import Zoo
 
     opened = Zoo.open(zoo)
     task = views.read_data(data, said.overrides())
-    result = search_within(
-        task, opened, limits.constraints(), commercial=commercial, top=top, look=look
-    )
+    if catalogue:
+        terms = Terms(limits.constraints(), commercial, top)
+        result = search_beyond(task, opened, terms, look=look, tell=console.tell)
+        console.warn_each(result.notes)
+    else:
+        result = search_within(
+            task, opened, limits.constraints(), commercial=commercial, top=top, look=look
+        )
     if as_json:
         console.emit(views.describe_search(result, task))
         return
@@ -113,6 +120,7 @@ def search(
         f"Next: tans finetune {shlex.quote(str(data))} "
         f"--network {shlex.quote(result[0].id)}{where} -o tuned"
     )
+    views.say_fetched(result[0], zoo)
 
 
 @grouped

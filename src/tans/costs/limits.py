@@ -77,6 +77,15 @@ def _minutes(refs: Sequence[NetworkRef], flops: Array, task: Task, recipe: Recip
     return minutes
 
 
+def minutes_at_pace(ref: NetworkRef, flops: Array, task: Task) -> Array:
+    """Minutes (N,) of a fine-tune of networks that train as fast as one, for their multiply-adds.
+
+    Args:
+        flops: under the user's head, (N,).
+    """
+    return _minutes([ref] * len(flops), flops, task, DEFAULT)
+
+
 def shortened(costs: dict[str, Array], refs: Sequence[NetworkRef], task: Task) -> dict[str, Array]:
     """The same costs (N,) each, of a fine-tune of few steps where minutes are limited."""
     if "max_minutes" not in costs:

@@ -26,7 +26,7 @@ from tans.meta.evidence import evidence
 from tans.meta.retriever import Retriever
 from tans.networks.features import image_features
 from tans.search.look import IMAGES as LOOKED_AT
-from tans.search.look import Look, look_larger, second_look
+from tans.search.look import Look, Tried, look_larger, second_look
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
 from tans.zoo.licensing import Licensing
@@ -59,6 +59,10 @@ class SearchResult(Sequence[Match]):
     forbidden: int = 0
     """Networks left out, since a licence of what they came from forbids commercial use, or none is
     known."""
+    tried: tuple[Tried, ...] = ()
+    """Networks of the catalogue that were fetched and looked at, in that order."""
+    notes: tuple[str, ...] = ()
+    """What is to be told of the catalogue, a sentence each."""
 
     def look_share(self, training_s: float) -> float:
         """What the second look takes of the whole, a training of so many seconds after it."""
@@ -79,7 +83,7 @@ class SearchResult(Sequence[Match]):
 
 
 @dataclass(frozen=True, eq=False)
-class _Candidates:
+class Candidates:
     """Networks, with all that is known of them."""
 
     entries: tuple[ZooEntry, ...]
@@ -94,10 +98,10 @@ class _Candidates:
     score: Array | None = None
     """What they are ranked by where several may be predicted to reach 100 %, (n,)."""
 
-    def take(self, rows: Sequence[int] | NDArray[np.int_]) -> _Candidates:
+    def take(self, rows: Sequence[int] | NDArray[np.int_]) -> Candidates:
         """Some of them, in the order of the rows."""
         kept = np.asarray(rows, dtype=int)
-        return _Candidates(
+        return Candidates(
             tuple(self.entries[row] for row in kept),
             {name: values[kept] for name, values in self.costs.items()},
             self.similarity[kept],
@@ -107,9 +111,9 @@ class _Candidates:
             None if self.score is None else self.score[kept],
         )
 
-    def joined(self, others: _Candidates) -> _Candidates:
+    def joined(self, others: Candidates) -> Candidates:
         """These and others, while no accuracy is expected of either yet."""
-        return _Candidates(
+        return Candidates(
             (*self.entries, *others.entries),
             {name: np.append(values, others.costs[name]) for name, values in self.costs.items()},
             np.append(self.similarity, others.similarity),
@@ -170,7 +174,7 @@ def search(
     embedded = time.perf_counter()
     usual = DEFAULT.passes(int((task.splits == 0).sum()))
     costs, within, epochs = _within(costs, entries, task, limits, free)
-    stored = _Candidates(
+    stored = Candidates(
         tuple(entries),
         costs,
         (models @ query).numpy(),
@@ -188,12 +192,12 @@ def search(
         again = look_larger(task, zoo, larger.entries, start.accuracy)
         looks = (*looks, *again)
         everything = everything.joined(larger.take(range(len(again))))
-        found = _expected(everything, looks, sources, calibrator, task.groups_learnt(LOOKED_AT))
+        found = expected(everything, looks, sources, calibrator, task.groups_learnt(LOOKED_AT))
     looked = time.perf_counter()
     score = found.predicted if found.score is None else found.score
     best = found.take(np.argsort(-score, kind="stable")[:top])
     return SearchResult(
-        _matches(best, licensing),
+        matches_of(best, licensing),
         embedding_s=embedded - began,
         search_s=ranked - embedded,
         look_s=looked - ranked if looks else 0.0,
@@ -248,11 +252,11 @@ def _embeddings(retriever: Retriever, zoo: Zoo, entries: Sequence[ZooEntry]) -> 
     return retriever.encode_models(parts)
 
 
-def _most_similar(candidates: _Candidates, count: int) -> _Candidates:
+def _most_similar(candidates: Candidates, count: int) -> Candidates:
     return candidates.take(np.argsort(-candidates.similarity, kind="stable")[:count])
 
 
-def _worth_a_look(candidates: _Candidates, sources: Sources, count: int) -> list[ZooEntry]:
+def _worth_a_look(candidates: Candidates, sources: Sources, count: int) -> list[ZooEntry]:
     """The sources with the most similar networks, then the base and ImageNet where it fits.
 
     Of ImageNet networks of other families, too, so many are looked at.
@@ -275,13 +279,13 @@ def _best_stored(looks: Sequence[Look], sources: Sources) -> Look:
 
 
 def _larger(
-    stored: _Candidates,
+    stored: Candidates,
     start: Look,
     sources: Sources,
     task: Task,
     limits: Constraints,
     epochs: int | None,
-) -> _Candidates:
+) -> Candidates:
     """A network in the larger sizes that ImageNet's is stored for and that fit, smallest first.
 
     What the embeddings say of it is what they say of it as it is stored.
@@ -299,20 +303,20 @@ def _larger(
     return found.take(np.flatnonzero(allowed(costs, limits)))
 
 
-def _expected(
-    candidates: _Candidates,
+def expected(
+    candidates: Candidates,
     looks: Sequence[Look],
     sources: Sources,
     calibrator: Calibrator,
     groups: int,
-) -> _Candidates:
+) -> Candidates:
     """The networks of the sources that were looked at, with the accuracies to be expected."""
     seen = {look.id: look.accuracy for look in looks}
     rows = [k for k, e in enumerate(candidates.entries) if sources.stand_in(e).id in seen]
     kept = candidates.take(rows)
     found = evidence(sources, kept.entries, seen)  # (n, columns)
     low, high = calibrator.interval(found, groups)
-    return _Candidates(
+    return Candidates(
         kept.entries,
         kept.costs,
         kept.similarity,
@@ -323,7 +327,7 @@ def _expected(
     )
 
 
-def _matches(best: _Candidates, licensing: Licensing) -> tuple[Match, ...]:
+def matches_of(best: Candidates, licensing: Licensing) -> tuple[Match, ...]:
     return tuple(
         Match(
             id=entry.id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tans.errors import InputError, WeightsError, ZooError
+from tans.networks.incoming.fetched import SCHEME, read_fetched
 from tans.networks.network import Weights
 from tans.networks.published import published_at, read_published
 from tans.zoo.blobs import Files, damaged
@@ -84,6 +85,8 @@ class States:
 
 def _read_placed(place: str, digest: str) -> Weights:
     try:
+        if place.startswith(SCHEME):
+            return read_fetched(place.removeprefix(SCHEME), digest)
         published = published_at(place)
         if published.sha256 != digest:
             raise ZooError(

@@ -112,7 +112,8 @@ class Zoo:
         manifest: what holds for all of it.
 
     Beside its networks it has two logs: ``costs``, of each step of its building, and ``ledger``, of
-    the pairs that a strategy chose.
+    the pairs that a strategy chose. And networks may stand beside it that were fetched and that it
+    does not store: ``fetched``, by id, which ``entry`` knows and ``entries`` does not.
     """
 
     def __init__(self, path: Path, manifest: ZooManifest) -> None:
@@ -122,6 +123,7 @@ class Zoo:
         self.seals = Seals(self.blobs)
         self._tables = Tables(self.blobs, self.seals)
         self._states = States(self.files)
+        self.fetched: dict[str, ZooEntry] = {}
         self.costs = Log(self._tables, self.blobs, "costs", StepCost)
         self.ledger = Log(self._tables, self.blobs, "ledger", LedgerLine)
 
@@ -535,7 +537,9 @@ class Zoo:
         self.blobs.sweep()
 
     def _stored(self, id: str) -> ZooEntry | None:
-        """The row of that id, if there is one."""
+        """The row of that id, if there is one, or the network that was fetched."""
+        if id in self.fetched:
+            return self.fetched[id]
         stored = self._tables.read("entries", where=_equals("id", id))
         found = rows.to_entries(stored, self._where("entries"))
         self._lend(found)
