@@ -207,7 +207,10 @@ def said_by_timm(name: str) -> Offer:
         MissingExtraError: timm is not installed.
     """
     timm = timm_library()
-    settings: Any = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    try:
+        settings: Any = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    except RuntimeError:  # its tag is none
+        settings = None
     if settings is None or not (settings.hf_hub_id or settings.url):
         raise InputError(
             f"timm {timm.__version__} has no pretrained network {name!r}; expected one of "
