@@ -23,6 +23,7 @@ from tans.networks.catalogue import Catalogue, Offer, shipped
 from tans.networks.family import describe
 from tans.networks.incoming import fetched
 from tans.networks.incoming.fetched import fetch, kept
+from tans.networks.published import get_published, read_published
 from tans.search import SearchResult, Terms, catalogue, search, search_catalogue
 from tans.search.catalogue import Choice, choices, images_of, in_turn, is_told, usable
 from tans.types import Constraints, NetworkRef
@@ -263,6 +264,28 @@ def test_where_nothing_stored_fits_the_catalogue_may_have_something(
         search_beyond(QUERY, zoo, Terms(Constraints(max_params=params - 1)), look=1)
     with pytest.raises(InputError, match="judged by a look; expected 1 or more"):
         search_beyond(QUERY, zoo, Terms(), look=0)
+
+
+@pytest.mark.slow
+def test_networks_that_their_authors_trained(
+    hub: StubHub, beyond: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that packages carry, as the hub has them under other names."""
+    names = {
+        name: next(o for o in offered.shipped().offers if o.architecture == name)
+        for name in ("tf_efficientnet_lite0", "tf_efficientnet_lite1", "mobilenetv2_100")
+    }
+    _show(monkeypatch, names.values())
+    for name, offer in names.items():
+        network = timm.create_model(name)
+        network.load_state_dict(read_published(get_published(name)))
+        hub.put(f"timm/{offer.name}", network)
+    found = beyond(Terms(Constraints(max_flops=150e6)))
+    tried = {each.look.id: each.look for each in found.tried}
+    assert tried.keys() == {
+        f"timm:{names[name].name}@128" for name in ("tf_efficientnet_lite0", "mobilenetv2_100")
+    }
+    assert all(look.accuracy > 0.9 for look in tried.values())
 
 
 def test_a_zoo_without_a_calibrator_is_refused(small_zoo: Zoo) -> None:

@@ -301,8 +301,12 @@ def _told(name: str, reached: bool = False) -> Iterator[None]:
     hub = hub_library()
     try:
         yield
-    except (FetchError, hub.errors.RemoteEntryNotFoundError):
+    except FetchError:
         raise
+    except hub.errors.EntryNotFoundError as error:
+        if not isinstance(error, hub.errors.LocalEntryNotFoundError):
+            raise  # whoever asks knows what to do about a file that is not there
+        raise FetchError(f"{name} cannot be fetched: {_shortened(error)}") from error
     except hub.errors.HfHubHTTPError as error:
         code = error.response.status_code
         if code >= 500 and not reached:
