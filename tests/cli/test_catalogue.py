@@ -49,9 +49,9 @@ def largest(judged_zoo: Zoo) -> Zoo:
     return judged_zoo
 
 
-@pytest.mark.usefixtures("full")
+@pytest.mark.long
 def test_a_search_fetches_and_says_how_to_go_on(
-    run: Run, dataset: Path, largest: Zoo, tmp_path: Path
+    run: Run, dataset: Path, largest: Zoo, tmp_path: Path, full: StubHub
 ) -> None:
     zoo = ("--zoo", largest.path)
     answer = run("search", dataset, "--catalogue", "--look", 1, *zoo)
@@ -69,15 +69,21 @@ def test_a_search_fetches_and_says_how_to_go_on(
     assert (tmp_path / "tuned" / "report.html").is_file()
     image = next(dataset.rglob("*.png"))
     assert run("predict", tmp_path / "tuned", image).code == 0
+    assert run("zoo", "add", ID, *zoo).code == 0  # out of the cache
+    assert len(full.asked) == 1
 
 
 def test_what_was_not_fetched_cannot_be_tuned(
     run: Run, dataset: Path, full: StubHub, judged_zoo: Zoo, tmp_path: Path
 ) -> None:
     zoo = ("--zoo", judged_zoo.path)
-    for name in (ID, f"{ID}@96", "timm:nonsense"):
+    for name, said in (
+        (ID, "not in the cache"),
+        (f"{ID}@96", "fetch them with 'tans search DATA --catalogue'"),
+        ("timm:../nonsense", "the catalogue has no network '../nonsense'"),
+    ):
         answer = run("finetune", dataset, "-o", tmp_path / "tuned", "--network", name, *zoo)
-        assert_fails(answer, "not in the cache", "--catalogue")
+        assert_fails(answer, said)
     assert full.asked == []
     answer = run("search", dataset, "--catalogue", "--look", 0, *zoo)
     assert_fails(answer, "judged by a look; expected 1 or more")

@@ -309,6 +309,8 @@ def test_of_a_tag_it_is_known_how_many_images_were_learnt_from() -> None:
     ):
         assert images_of(offer(tag)) == images
     assert not is_told(offer("mae"))
+    assert not is_told(offer("mim_in22k"))
+    assert is_told(offer("mim_in22k_ft_in1k", classes=1000))
     assert is_told(offer("lvd142m"))
     assert is_told(offer("miil", classes=1000))
 

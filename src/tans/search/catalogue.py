@@ -99,6 +99,9 @@ LEARNT_FROM: Mapping[str, float] = {
 }
 """Images of pretraining, by what a tag of timm names, as its authors and papers tell; rounded."""
 
+MASKED = frozenset({"fcmae", "ijepa", "mae", "mim"})
+"""Words of tags of weights that learnt to fill in hidden parts of images."""
+
 Tell = Callable[[str], None]
 
 
@@ -184,7 +187,8 @@ def is_told(offer: Offer) -> bool:
 
     What only learnt to fill in hidden parts has features that a linear probe reads badly.
     """
-    return bool(offer.classes or _named(offer))
+    hidden = MASKED.intersection(offer.tag.split("_"))
+    return bool(offer.classes or (_named(offer) and not hidden))
 
 
 def _named(offer: Offer) -> list[str]:

@@ -38,7 +38,7 @@ TASKS = (
     *("fashion-mnist", "openarena-textures", "wesnoth-terrain"),
 )
 NETWORKS = tuple(published.ref.name for published in PUBLISHED)
-SIZES = (64, 96)
+SIZES = (64,)
 """Pixels a side."""
 IMAGES = RUNGS[-1]
 """For training, at most."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,8 @@ ID = "timm:"
 """Begins the id of such an entry, likewise."""
 TIMEOUT_S = 5.0
 """That the hub is waited for, before anything comes of it."""
+NAME = re.compile(r"[\w.-]+")
+"""Of a network of timm."""
 SHA256 = 64
 """Letters of an ETag that is one, as those of large files are."""
 SAID = 200
@@ -90,7 +93,7 @@ def kept(name: str) -> Kept | None:
         FetchError: what it says is damaged.
     """
     record = _record(name)
-    if not record.is_file():
+    if not NAME.fullmatch(name) or not record.is_file():
         return None
     found = Kept.parse(read_file(record), record)
     return found if found.path.is_file() else None
@@ -103,7 +106,7 @@ def fetch(
 
     Args:
         tell: told when a download begins, its name and megabytes, and when it ends.
-        until: time of ``time.monotonic`` at which a download is given up; a later one goes on.
+        until: time of ``time.monotonic`` at which a download is given up.
 
     Raises:
         HubError: the hub is out of reach.
@@ -154,11 +157,12 @@ def read_fetched(name: str, digest: str) -> Weights:
     return incoming_of(_found(name), digest).weights
 
 
-def incoming_of(found: Kept, digest: str | None = None) -> Incoming:
+def incoming_of(found: Kept, digest: str | None = None, stated: Stated | None = None) -> Incoming:
     """A network that the cache holds, as others come in.
 
     Args:
         digest: SHA-256 that its file must have; the one that it came with when None.
+        stated: what its user says of it; what the catalogue says when None.
 
     Raises:
         FetchError: its file is another.
@@ -171,7 +175,7 @@ def incoming_of(found: Kept, digest: str | None = None) -> Incoming:
             f"{found.name} again with 'tans search DATA --catalogue'"
         )
     tensors, _ = read_weights(found.path)
-    return timm.with_tensors(found.name, tensors, _said_of(found.name))
+    return timm.with_tensors(found.name, tensors, stated or _said_of(found.name))
 
 
 def entry_of(name: str) -> ZooEntry:
@@ -181,8 +185,9 @@ def entry_of(name: str) -> ZooEntry:
         FetchError: the cache does not hold it.
         InputError: timm does not know it.
     """
+    said = _said_of(name)  # a name that nobody knows names no file
     found = _found(name)
-    settled: Settled = timm.settled_by_name(name, _said_of(name))
+    settled: Settled = timm.settled_by_name(name, said)
     ref = NetworkRef("timm", name, settled.input)
     known = TIMM.describe(ref)
     return ZooEntry(
