@@ -182,7 +182,7 @@ def _ways(sets: Sequence[Sequence[Result]]) -> Table:
         rows.append([name, *cells, f"{statistics.fmean(f.looked for f in found[-1]):.0f}"])
     caption = (
         f"A trial. Test accuracy in % of a linear head on frozen features of the network that is "
-        f"taken, of those fetched, mean over {len(sets)} pairs of a task and a size of images; "
+        f"taken, of those fetched, mean over {len(sets)} tasks; "
         "and images that are looked at where all four are fetched."
     )
     return Table("ways", caption, columns, rows)
