@@ -35,6 +35,7 @@ def full(hub: StubHub, monkeypatch: pytest.MonkeyPatch) -> StubHub:
         return [describe(ref).body_flops / 1e8 for ref in refs]
 
     monkeypatch.setattr("tans.costs.latency.measure_ms", measured)
+    monkeypatch.setattr(catalogue, "TOYS", "no toys")
     hub.put(f"timm/{NAME}", timm.create_model("test_resnet"))
     return hub
 

@@ -90,6 +90,12 @@ def full(hub: StubHub, offers: dict[str, Offer]) -> StubHub:
 
 
 @pytest.fixture(autouse=True)
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that timm tests itself with do for tests here."""
+    monkeypatch.setattr(catalogue, "TOYS", "no toys")
+
+
+@pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks take a nanosecond for ten multiply-adds, and a ``SLOWEST`` one ten times that."""
 
@@ -143,6 +149,7 @@ def test_networks_that_were_fetched_stand_in_one_list_with_those_of_the_zoo(
     assert len(full.asked) == len(offers)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("full")
 def test_what_was_found_can_be_loaded_and_is_in_no_zoo(zoo: Zoo, beyond: Search) -> None:
     before = len(zoo.entries())
@@ -161,6 +168,7 @@ def test_more_images_are_for_the_better_half(beyond: Search) -> None:
     assert judged == [found.tried[-1].look.id]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("full")
 def test_limits_and_licences_are_kept_before_anything_is_fetched(
     hub: StubHub, beyond: Search, offers: dict[str, Offer], monkeypatch: pytest.MonkeyPatch
@@ -177,6 +185,7 @@ def test_limits_and_licences_are_kept_before_anything_is_fetched(
     assert tried == licences.keys() - {n for n, licence in licences.items() if licence == UNSTATED}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("full")
 def test_a_network_too_slow_at_its_size_is_taken_at_half_of_it_if_it_can(
     beyond: Search, offers: dict[str, Offer]
@@ -251,6 +260,7 @@ def test_the_minutes_count_downloads_and_looks(
     assert any("10 minutes for the catalogue were spent" in note for note in found.notes)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("full")
 def test_where_nothing_stored_fits_the_catalogue_may_have_something(
     zoo: Zoo, offers: dict[str, Offer]
@@ -345,4 +355,4 @@ def test_what_cannot_be_counted_fetched_or_told_is_no_choice() -> None:
     ):
         assert not usable(replace(good, **change), commercial=False)  # type: ignore[arg-type]
     assert not usable(replace(good, licence="CC-BY-NC-4.0"), commercial=True)
-    assert choices([good], QUERY, Terms(), lambda _: 1e9) == []
+    assert choices([good], QUERY, Constraints(), lambda _: False) == []

@@ -67,6 +67,8 @@ LEAST_SIZE, STEP = 64, 32
 """Pixels a side of half-sized images, at least, and what they are a multiple of."""
 MOST_FAILED = 5
 """Networks that cannot be fetched, after which no more are asked for."""
+TOYS = "test_"
+"""Begins the names of networks that timm tests itself with."""
 NAMED = 3
 """Networks that a sentence names, at most."""
 IMAGENET_IMAGES = 1.28e6
@@ -198,20 +200,19 @@ def _named(offer: Offer) -> list[str]:
 
 
 def choices(
-    offers: Sequence[Offer], task: Task, terms: Terms, seconds: Callable[[Choice], float]
+    offers: Sequence[Offer], task: Task, limits: Constraints, likely: Callable[[Choice], bool]
 ) -> list[Choice]:
     """Networks that fit what can be counted of all limits, the most promising first.
 
     A network that takes images of any size and does not fit at its own is taken at half of it.
 
     Args:
-        seconds: that fetching a network takes, and looking at it for the first time, about.
+        likely: whether it may be fast enough, as far as that can be foretold.
     """
-    share = terms.minutes * 60 / (SHORTLIST * len(RUNGS))
     found = []
     for offer in offers:
-        sized = (each for each in _sized(offer) if _counts(each, task, terms.limits))
-        if choice := next((each for each in sized if seconds(each) <= share), None):
+        sized = (each for each in _sized(offer) if _counts(each, task, limits))
+        if choice := next(filter(likely, sized), None):
             found.append(choice)
     return sorted(found, key=lambda choice: (-choice.prior, choice.offer.name))
 
@@ -219,6 +220,8 @@ def choices(
 def usable(offer: Offer, commercial: bool) -> bool:
     """Whether a network can be fetched, costed and used at all."""
     if not offer.params or not offer.place.startswith(HUB) or offer.licence == UNSTATED:
+        return False
+    if offer.name.startswith(TOYS):
         return False
     return is_told(offer) and (not commercial or allows_commercial(offer.licence))
 
@@ -268,6 +271,14 @@ def in_turn(
                 yield found
 
 
+def _takes_size(choice: Choice) -> bool:
+    """Whether a network takes images of another size, which not all do that timm says it of."""
+    try:
+        return choice.size == choice.offer.size or bool(describe(choice.offer.ref(choice.size)))
+    except InputError:
+        return False
+
+
 @dataclass
 class _Clock:
     """What networks take on this device: foretold by those that were timed, then timed."""
@@ -295,10 +306,7 @@ class _Clock:
         if self.foretold(choice) > DOUBT * self.limit or self.timed >= MOST_TIMED:
             return False
         self.timed += 1
-        try:
-            taken = cached_time(choice.offer.ref(choice.size)).milliseconds
-        except InputError:  # it does not take images of half the size
-            return False
+        taken = cached_time(choice.offer.ref(choice.size)).milliseconds
         self.rates[choice.offer.kind] = taken / choice.flops
         return taken <= self.limit
 
@@ -314,24 +322,28 @@ class Shortlist:
 
     def __init__(self, task: Task, terms: Terms, here: Callable[[Choice], bool]) -> None:
         self.clock = _Clock(terms.limits.max_latency_ms)
+        self.share = terms.minutes * 60 / (SHORTLIST * len(RUNGS))
         offers = [each for each in shipped().offers if usable(each, terms.commercial)]
-        ranked = choices(offers, task, terms, self._seconds)
+        ranked = choices(offers, task, terms.limits, self._likely)
         if terms.limits.max_minutes is not None and ranked:
             flops = np.array([choice.flops for choice in ranked])
             within = minutes_at_pace(PACER, flops, task) <= terms.limits.max_minutes
             ranked = [choice for choice, fit in zip(ranked, within, strict=True) if fit]
         self.ranked = ranked
         self._given = in_turn(
-            ranked, lambda each: here(each) and self.clock.fits(each), len(ranked)
+            ranked,
+            lambda each: here(each) and _takes_size(each) and self.clock.fits(each),
+            len(ranked),
         )
 
     def __iter__(self) -> Iterator[Choice]:
         return self._given
 
-    def _seconds(self, choice: Choice) -> float:
-        """That fetching a network takes, and looking at it for the first time, about."""
-        looked = RUNGS[0] * self.clock.foretold(choice) / 1e3
-        return looked + choice.offer.params * BYTES / USUAL_SPEED
+    def _likely(self, choice: Choice) -> bool:
+        """Whether a network may be fast enough, also to fetch it and to look at it once."""
+        foretold = self.clock.foretold(choice)
+        seconds = RUNGS[0] * foretold / 1e3 + choice.offer.params * BYTES / USUAL_SPEED
+        return seconds <= self.share and foretold <= (self.clock.limit or math.inf)
 
 
 @dataclass
