@@ -13,6 +13,7 @@ settings.load_profile("tans")
 
 pytest_plugins = [
     "tests.small_zoo",
+    "tests.stub_hub",
     "tests.networks.plain",
     "tests.reliability.counting",
     "tests.reliability.whole_zoo",

@@ -4,6 +4,8 @@
     ├── InputError        what the user gave cannot be used
     │   ├── TaskError     a dataset cannot become a task
     │   ├── LimitError    no network fits the limits
+    │   ├── FetchError    a network cannot be fetched, or came damaged
+    │   │   └── HubError  the hub of networks is out of reach
     │   └── FitError      what an estimator was given cannot be used; a ValueError too
     ├── WeightsError      published weights are not installed, or are others than expected
     ├── ZooError          a zoo is missing, damaged, or of another schema
@@ -67,6 +69,14 @@ class TaskError(InputError):
 
 class LimitError(InputError):
     """No network fits the limits."""
+
+
+class FetchError(InputError):
+    """A network cannot be fetched, or came damaged."""
+
+
+class HubError(FetchError):
+    """The hub of networks is out of reach, for any network."""
 
 
 class FitError(InputError, ValueError):

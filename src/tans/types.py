@@ -179,9 +179,10 @@ class ZooEntry:
     functional: Vector | None = None
     """Features for the fixed Gaussian noise (the paper's functional embedding); None where the
     width is another than the zoo's base has."""
-    place: Annotated[str, Field(pattern="^(package:[^/]+/|missing:).")] | None = None
-    """Where weights lie that are referenced and not stored, such as ``package:NAME/PATH``; or, as
-    ``missing:WHAT``, what to give of weights that did not come with what else is known of it."""
+    place: Annotated[str, Field(pattern="^(package:[^/]+/|fetched:|missing:).")] | None = None
+    """Where weights lie that are referenced and not stored: ``package:NAME/PATH``, or
+    ``fetched:NAME`` for those of the catalogue that the cache keeps; or, as ``missing:WHAT``, what
+    to give of weights that did not come with what else is known of it."""
 
     @property
     def has_weights(self) -> bool:

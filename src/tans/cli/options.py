@@ -107,6 +107,18 @@ Look = Annotated[
         "none.",
     ),
 ]
+FromCatalogue = Annotated[
+    bool,
+    typer.Option(
+        "--catalogue",
+        help="Fetch and look at a few of timm's pretrained networks too, those that promise most "
+        "within the limits; it takes as long as --max-minutes allows, or 10 minutes.",
+    ),
+]
+CatalogueFile = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="CSV to write; a count that was stopped goes on in it."),
+]
 Combine = Annotated[
     str,
     typer.Option(

@@ -23,6 +23,7 @@ from tans.cli.options import (
     FalseAlarms,
     Force,
     Format,
+    FromCatalogue,
     GoOn,
     Images,
     Json,
@@ -47,6 +48,7 @@ from tans.cli.options import (
     read_ranges,
 )
 from tans.cli.signals import INTERRUPTED
+from tans.errors import InputError
 
 if TYPE_CHECKING:
     from tans.tasks.findings import Overrides
@@ -93,6 +95,7 @@ def search(
     commercial: Commercial = False,
     look: Look = 5,
     top: Top = 10,
+    catalogue: FromCatalogue = False,
     said: DataOptions,
     zoo: ZooPath = None,
     as_json: Json = False,
@@ -100,13 +103,23 @@ def search(
     """Rank the stored networks for a dataset, within limits."""
     from tans.search import Query
     from tans.search.query import is_query
-    from tans.workflow import search_within
+    from tans.workflow import Terms, search_beyond, search_within
 
     opened = views.open_zoo(zoo)
     task = Query.load(data) if is_query(data) else views.read_data(data, said.overrides())
-    result = search_within(
-        task, opened, limits.constraints(), commercial=commercial, top=top, look=look
-    )
+    if not catalogue:
+        result = search_within(
+            task, opened, limits.constraints(), commercial=commercial, top=top, look=look
+        )
+    elif isinstance(task, Query):
+        raise InputError(
+            f"{data} is a query, and networks of the catalogue are judged by images; search where "
+            "these lie, or leave --catalogue out"
+        )
+    else:
+        terms = Terms(limits.constraints(), commercial, top)
+        result = search_beyond(task, opened, terms, look=look, tell=console.tell)
+        console.warn_each(result.notes)
     if as_json:
         console.emit(views.describe_search(result, task))
         return
@@ -121,6 +134,7 @@ def search(
     console.say(
         f"Next: tans finetune {images} --network {shlex.quote(result[0].id)}{where} -o tuned"
     )
+    views.say_fetched(result[0], zoo)
 
 
 @grouped

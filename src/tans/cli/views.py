@@ -450,6 +450,17 @@ def unstated(tasks: Sequence[Task]) -> list[str]:
     ]
 
 
+def say_fetched(best: Match, zoo: str | None) -> None:
+    """Say where a network of the catalogue lies, and how a zoo of one's own comes to have it."""
+    network = best.id.rpartition("@")[0] or best.id
+    if network.startswith("timm:"):
+        where = "my_zoo" if zoo is None else shlex.quote(str(zoo))
+        console.say(
+            f"{network} is kept in the cache; a zoo of your own takes it with: tans zoo add "
+            f"{shlex.quote(network)} --zoo {where}"
+        )
+
+
 def say_forbidden(result: SearchResult) -> None:
     """Say how many networks were left out for their licences."""
     if result.forbidden:

@@ -16,6 +16,7 @@ from tans.cli.options import (
     Address,
     BaseWeights,
     BuildPath,
+    CatalogueFile,
     ChoiceOptions,
     CopyPath,
     CrewOptions,
@@ -153,6 +154,22 @@ def zoo_add(
             name = visible(entry.ref.name.partition(" {")[0])
             size = f"{entry.resolution} px"
             console.say(f"{entry.id}: {entry.ref.family}:{name} at {size}, {entry.licence}")
+
+
+@app.command("catalogue")
+def zoo_catalogue(path: CatalogueFile) -> None:
+    """Write the catalogue of timm's pretrained networks anew, each counted; takes an hour or so."""
+    from tans.networks.catalogue import made_anew
+
+    with console.progress("networks") as advance:
+        made = made_anew(path, on_progress=advance)
+    lacking = [offer for offer in made.offers if offer.lacking]
+    for offer in lacking:
+        console.warn(f"{offer.name} is not counted: {visible(offer.lacking)}")
+    console.say(
+        f"{path} has {len(made.offers):,} networks of timm {made.timm}, {len(lacking):,} of them "
+        "not counted"
+    )
 
 
 @app.command("copy")

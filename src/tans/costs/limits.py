@@ -87,6 +87,15 @@ def _minutes(refs: Sequence[NetworkRef], flops: Array, task: Counted, recipe: Re
     return minutes
 
 
+def minutes_at_pace(ref: NetworkRef, flops: Array, task: Counted) -> Array:
+    """Minutes (N,) of a fine-tune of networks that train as fast as one, for their multiply-adds.
+
+    Args:
+        flops: under the user's head, (N,).
+    """
+    return _minutes([ref] * len(flops), flops, task, DEFAULT)
+
+
 def shortened(
     costs: dict[str, Array], refs: Sequence[NetworkRef], task: Counted
 ) -> dict[str, Array]:

@@ -166,15 +166,16 @@ def counted(family: Family, ref: NetworkRef) -> Description:
     network.requires_grad_(False)  # or the counter asks for gradients that there are none of
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network.eval().features(torch.empty(1, 3, size, size, device="meta"))
-        widths = network.block_widths()
+            # pooling the stages on the way, as a deep head does, multiplies nothing
+            parts = network.eval().blocks(torch.empty(1, 3, size, size, device="meta"))
     except UNFIT as error:
         raise InputError(
             f"{ref.name} takes no images of {size} pixels a side ({error}); choose the size that "
             "it was made for"
         ) from error
-    # it counts two for a multiply-add
-    return Description(network.width, params, counter.get_total_flops() // 2, sum(widths))
+    head_width = sum(part.shape[1] for part in parts)
+    # the counter counts two for a multiply-add
+    return Description(network.width, params, counter.get_total_flops() // 2, head_width)
 
 
 def head_width(ref: NetworkRef) -> int:

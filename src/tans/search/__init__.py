@@ -1,7 +1,17 @@
-"""Retrieve the best stored networks for a task within limits."""
+"""Retrieve the best stored networks for a task within limits, and those that can be fetched."""
 
-from tans.search.look import Look
+from tans.search.catalogue import Terms, search_catalogue
+from tans.search.look import Look, Tried
 from tans.search.query import Query, embed
 from tans.search.ranking import SearchResult, search
 
-__all__ = ["Look", "Query", "SearchResult", "embed", "search"]
+__all__ = [
+    "Look",
+    "Query",
+    "SearchResult",
+    "Terms",
+    "Tried",
+    "embed",
+    "search",
+    "search_catalogue",
+]

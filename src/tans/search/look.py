@@ -37,9 +37,25 @@ class Look:
     """Cross-validated, of a linear classifier on the frozen features of all stages, in [0, 1]."""
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What came of a network of the catalogue that was fetched and looked at."""
+
+    look: Look
+    """The last one."""
+    images: int
+    """That it was at, at most: more for those that did better."""
+    sha256: str
+    """Of its file of weights."""
+    megabytes: float
+    """Of that."""
+    seconds: float
+    """That fetching it took; 0 for what was here already."""
+
+
 def second_look(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> tuple[Look, ...]:
     """Probe stored networks on a task's training images, without training any."""
-    return tuple(_look(task, zoo, entry) for entry in entries)
+    return tuple(look_at(task, zoo, entry) for entry in entries)
 
 
 def look_larger(
@@ -57,15 +73,16 @@ def look_larger(
     looks: list[Look] = []
     images = min(IMAGES, int((task.splits == TRAIN).sum()))
     for entry in entries[:MOST_LARGER]:
-        looks.append(_look(task, zoo, entry))
+        looks.append(look_at(task, zoo, entry))
         if looks[-1].accuracy < below - math.sqrt(below * (1 - below) / images):
             break
         below = looks[-1].accuracy
     return tuple(looks)
 
 
-def _look(task: Task, zoo: Zoo, entry: ZooEntry) -> Look:
+def look_at(task: Task, zoo: Zoo, entry: ZooEntry, images: int = IMAGES) -> Look:
+    """Probe one network on so many of a task's training images, at most."""
     network = zoo.load_entry(entry)
     network.replace_head(len(task.classes), deep=Recipe.deep_head)
-    accuracy = probe(network, task, IMAGES)
+    accuracy = probe(network, task, images)
     return Look(entry.id, entry.task, entry.resolution, accuracy)

@@ -35,7 +35,7 @@ from tans.meta.calibrator import Calibrator
 from tans.meta.evidence import evidence
 from tans.meta.retriever import Retriever
 from tans.search.look import IMAGES as LOOKED_AT
-from tans.search.look import Look, look_larger, second_look
+from tans.search.look import Look, Tried, look_larger, second_look
 from tans.search.query import Query, check_fits, embed_by
 from tans.search.vectors import Vectors
 from tans.tasks.task import Task
@@ -71,6 +71,10 @@ class SearchResult(Sequence[Match]):
     forbidden: int = 0
     """Networks left out, since a licence of what they came from forbids commercial use, or none is
     known."""
+    tried: tuple[Tried, ...] = ()
+    """Networks of the catalogue that were fetched and looked at, in that order."""
+    notes: tuple[str, ...] = ()
+    """What is to be told of the catalogue, a sentence each."""
 
     def look_share(self, training_s: float) -> float:
         """What the second look takes of the whole, a training of so many seconds after it."""

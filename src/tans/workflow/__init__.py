@@ -5,12 +5,14 @@ The command line, a page and Python call this. Progress and questions are callba
 
 from tans.build.settings import BuildSettings
 from tans.meta.presets import MetaSettings
+from tans.search import Terms
 from tans.workflow.choosing import (
     COMBINATIONS,
     TOP,
     Selection,
     expected_curve,
     find_network,
+    search_beyond,
     search_within,
 )
 from tans.workflow.finetuning import finetune_best, finetune_entry, finetune_from
@@ -51,6 +53,7 @@ __all__ = [
     "FinetuneStep",
     "MetaSettings",
     "Selection",
+    "Terms",
     "Trained",
     "build",
     "check_folder",
@@ -66,6 +69,7 @@ __all__ = [
     "output_warnings",
     "read_tasks",
     "reserved",
+    "search_beyond",
     "search_within",
     "train",
     "verify",

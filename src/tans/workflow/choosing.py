@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from tans.errors import InputError, ZooError
-from tans.search import Query, SearchResult, search
+from tans.errors import InputError, LimitError, ZooError
+from tans.networks.incoming.fetched import ID as FETCHED
+from tans.networks.incoming.fetched import entry_of
+from tans.search import Query, SearchResult, Terms, search, search_catalogue
 from tans.search.curve import Curve, learning_curve
 from tans.tasks.task import Task
 from tans.types import Constraints, ZooEntry
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import IMAGENET, Zoo
+from tans.zoo.zoo import IMAGENET, Zoo, asked_size
 
 COMBINATIONS = {
     "one": "the best match alone",
@@ -99,13 +102,25 @@ class Selection:
 def find_network(zoo: Zoo, name: str) -> ZooEntry:
     """The entry of that id, or the network that stands for the source task of that name.
 
+    A network of the catalogue that was fetched has the id ``timm:NAME``, or ``timm:NAME@SIZE``.
+
     Raises:
         ZooError: there is none; the message names the nearest.
+        FetchError: it is of the catalogue, and was not fetched.
     """
     if name not in {task.name for task in zoo.tasks()}:
-        return zoo.entry(name)
+        return _entry(zoo, name)
     sources = Sources.of(zoo)
     return sources.whole[0] if name == IMAGENET else sources.largest[name]
+
+
+def _entry(zoo: Zoo, id: str) -> ZooEntry:
+    """An entry of a zoo, or a network of the catalogue, which the zoo then knows."""
+    if id.startswith(FETCHED):
+        name = id.removeprefix(FETCHED)
+        name = name if asked_size(id) is None else name.rpartition("@")[0]
+        zoo.fetched[FETCHED + name] = entry_of(name)
+    return zoo.entry(id)
 
 
 def expected_curve(task: Task, zoo: str | Path | None = None) -> Curve:
@@ -131,6 +146,44 @@ def search_within(
 ) -> SearchResult:
     """As ``tans.search.search``, which says more, with all limits in one object."""
     return search(task, zoo, **asdict(limits), commercial=commercial, top=top, look=look)
+
+
+def search_beyond(
+    task: Task,
+    zoo: Zoo,
+    terms: Terms,
+    *,
+    look: int = 5,
+    tell: Callable[[str], None] | None = None,
+) -> SearchResult:
+    """As ``search_within``, and then among networks of the catalogue, which are fetched.
+
+    Args:
+        terms: the limits, and what else is asked.
+        look: sources that get the second look, at least 1.
+        tell: told of each download, and of how each network does.
+
+    Raises:
+        InputError: ``look`` is 0, so that nothing can be compared.
+        LimitError: nothing fits the limits, in the zoo and of what could be fetched.
+        ZooError: the zoo has no calibrator.
+    """
+    if look < 1:
+        raise InputError(
+            f"look is {look}; networks of the catalogue are judged by a look; expected 1 or more"
+        )
+    nothing: LimitError | None = None
+    try:
+        found = search_within(
+            task, zoo, terms.limits, commercial=terms.commercial, top=terms.top, look=look
+        )
+    except LimitError as error:  # looks tell how hard the task is, also at what does not fit
+        nothing = error
+        found = replace(search_within(task, zoo, Constraints(), look=look), matches=())
+    found = search_catalogue(task, zoo, found, terms, tell)
+    if not found.matches:
+        raise nothing or LimitError("no network fits the limits; loosen them")
+    return found if nothing is None else replace(found, notes=(*found.notes, f"zoo: {nothing}"))
 
 
 def _label(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tans.licences import UNSTATED, LicenceChain, joined
+from tans.networks.incoming.fetched import SCHEME
 from tans.types import ZooEntry
 from tans.zoo.zoo import IMAGENET, Zoo
 
@@ -38,8 +39,11 @@ class Licensing:
     def chain(self, entry: ZooEntry) -> LicenceChain:
         """Licences of an entry's weights, of the base that they are of, and of its images.
 
-        ImageNet's images are not among them: who published weights of it says what these allow.
+        ImageNet's images are not among them: who published weights of it says what these allow. So
+        it is with all that was fetched, whose images no zoo knows.
         """
+        if entry.place is not None and entry.place.startswith(SCHEME):
+            return LicenceChain(entry.licence)
         sources = [task for task in entry.origins if task != IMAGENET]
         return LicenceChain(
             network=entry.licence,

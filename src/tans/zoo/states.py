@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tans.errors import InputError, WeightsError, ZooError
+from tans.networks.incoming.fetched import SCHEME, read_fetched
 from tans.networks.network import Weights
 from tans.networks.published import published_at, read_published
 from tans.types import MISSING
@@ -90,6 +91,8 @@ def _read_placed(place: str, digest: str) -> Weights:
             f"give {place.removeprefix(MISSING)}"
         )
     try:
+        if place.startswith(SCHEME):
+            return read_fetched(place.removeprefix(SCHEME), digest)
         published = published_at(place)
         if published.sha256 != digest:
             raise ZooError(

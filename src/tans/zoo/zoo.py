@@ -120,7 +120,8 @@ class Zoo:
         pulled: what fetches the content of a zoo at an address.
 
     Beside its networks it has two logs: ``costs``, of each step of its building, and ``ledger``, of
-    the pairs that a strategy chose.
+    the pairs that a strategy chose. And networks may stand beside it that were fetched and that it
+    does not store: ``fetched``, by id, which ``entry`` knows and ``entries`` does not.
     """
 
     def __init__(
@@ -132,6 +133,7 @@ class Zoo:
         self.seals = Seals(self.blobs)
         self._tables = Tables(self.blobs, self.seals)
         self._states = States(self.files)
+        self.fetched: dict[str, ZooEntry] = {}
         self.costs = Log(self._tables, self.blobs, "costs", StepCost)
         self.ledger = Log(self._tables, self.blobs, "ledger", LedgerLine)
 
@@ -603,7 +605,9 @@ class Zoo:
             self._pulled.refuse_change()
 
     def _stored(self, id: str) -> ZooEntry | None:
-        """The row of that id, if there is one."""
+        """The row of that id, if there is one, or the network that was fetched."""
+        if id in self.fetched:
+            return self.fetched[id]
         found = self._made(self._tables.read("entries", where=_equals("id", id)))
         return found[0] if found else None
 

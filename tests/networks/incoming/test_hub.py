@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
 import torch
 
@@ -26,64 +21,28 @@ from tests.networks.incoming.sources import (
     transformers_folder,
     transformers_network,
 )
+from tests.stub_hub import StubHub
 
 SIZES = {"vit": 32}
 
 
-@pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Folder of what a hub holds, by owner and name."""
-    held = tmp_path / "held"
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.answer()
-
-        def do_GET(self) -> None:
-            self.wfile.write(self.answer())
-
-        def answer(self) -> bytes:
-            owner, name, _, _, *rest = self.path.strip("/").split("/")
-            path = held / owner / name / "/".join(rest)
-            content = path.read_bytes() if path.is_file() else b""
-            self.send_response(200 if path.is_file() else 404)
-            if not path.is_file():
-                known = (held / owner / name).is_dir()
-                self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
-            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-            self.send_header("X-Repo-Commit", "a" * 40)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            return content
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        yield held
-        server.shutdown()
-
-
-def test_a_repository_of_timms_layout(hub: Path) -> None:
-    timm_folder(hub / "leafers" / "tiny")
+def test_a_repository_of_timms_layout(hub: StubHub) -> None:
+    timm_folder(hub.held / "leafers" / "tiny")
     incoming = read_network("hf-hub:leafers/tiny", Stated())
     assert (incoming.ref.family, incoming.ref.name) == ("timm", "test_efficientnet")
     assert incoming.settled.licence == "Apache-2.0"
     assert incoming.settled.origins == ("imagenet",)
 
 
-def test_a_repository_of_transformers_layout(hub: Path) -> None:
-    transformers_folder(hub / "leafers" / "vit", "vit")
+def test_a_repository_of_transformers_layout(hub: StubHub) -> None:
+    transformers_folder(hub.held / "leafers" / "vit", "vit")
     incoming = read_network("hf-hub:leafers/vit", Stated(origin="leaves"))
     assert incoming.ref.family == "transformers"
     assert incoming.classes == LEAVES
 
 
-def test_what_the_hub_lacks_is_told(hub: Path) -> None:
-    (hub / "leafers" / "empty").mkdir(parents=True)
+def test_what_the_hub_lacks_is_told(hub: StubHub) -> None:
+    (hub.held / "leafers" / "empty").mkdir(parents=True)
     with pytest.raises(InputError, match="holds neither config.json nor weights"):
         read_network("hf-hub:leafers/empty", Stated())
     with pytest.raises(InputError, match=r"cannot be fetched .*has no such repository"):
@@ -94,7 +53,7 @@ def test_what_the_hub_lacks_is_told(hub: Path) -> None:
 
 @pytest.mark.slow
 def test_a_hub_out_of_reach_is_one_clear_error(
-    hub: Path,  # noqa: ARG001 - for its own cache
+    hub: StubHub,  # noqa: ARG001 - for its own cache
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")

@@ -91,7 +91,7 @@ def _fetched(name: str) -> Iterator[Path | None]:
 
 
 def _file(name: str, file: str) -> Path | None:
-    hub = _hub()
+    hub = hub_library()
     owner, _, revision = name.partition("@")
     try:
         path = hub.hf_hub_download(
@@ -130,8 +130,12 @@ def _licence(readme: Path) -> str | None:
     return said.get("license_name", licence).strip() if licence == "other" else licence or None
 
 
-def _hub() -> Any:
-    """Not imported before it is needed."""
+def hub_library() -> Any:
+    """Not imported before it is needed.
+
+    Raises:
+        MissingExtraError: huggingface_hub is not installed.
+    """
     try:
         import huggingface_hub
         import huggingface_hub.errors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tans.errors import InputError
-from tans.networks.incoming import hub, onnx, published, timm, torchvision
+from tans.networks.incoming import fetched, hub, onnx, published, timm, torchvision
 from tans.networks.incoming.incoming import Incoming, Stated
 
 HUB, TIMM, TORCHVISION = "hf-hub:", "timm:", "torchvision:"
@@ -34,7 +34,7 @@ def read_network(source: str, stated: Stated) -> Incoming:
     if source.startswith(HUB):
         return hub.from_hub(source.removeprefix(HUB), stated)
     if source.startswith(TIMM):
-        return timm.by_name(source.removeprefix(TIMM), stated)
+        return _of_timm(source.removeprefix(TIMM), stated)
     if source.startswith(TORCHVISION):
         return torchvision.by_name(source.removeprefix(TORCHVISION), stated)
     if path.is_dir():
@@ -50,3 +50,9 @@ def read_network(source: str, stated: Stated) -> Incoming:
         "hf-hub:OWNER/NAME, a folder or an .onnx file; a file of weights goes with --weights "
         "beside the name of its architecture"
     )
+
+
+def _of_timm(name: str, stated: Stated) -> Incoming:
+    """A network of timm, out of the cache where a search of the catalogue fetched it."""
+    found = None if stated.weights is not None else fetched.kept(name)
+    return timm.by_name(name, stated) if found is None else fetched.incoming_of(found, None, stated)

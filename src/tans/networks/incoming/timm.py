@@ -55,14 +55,41 @@ def by_name(name: str, stated: Stated) -> Incoming:
         found = _found(f"timm:{name}", f"timm's settings of {name}", name, settings)
         found = replace(found, beside=str(stated.weights), licence=said.get("license"), origins=())
         return _incoming(name, tensors, settings, settle(found, stated))
+    full, settings, settled = _stated(name, stated)  # before anything is fetched
+    return _incoming(full, _pretrained(full), settings, settled)
+
+
+def with_tensors(name: str, tensors: Weights, stated: Stated) -> Incoming:
+    """A network with the tensors that timm would load for it, read from where they lie.
+
+    Args:
+        tensors: as the hub holds them; timm turns them into those of its network.
+
+    Raises:
+        InputError: timm has no such network, they are of another, or something is not known of it.
+    """
+    full, settings, settled = _stated(name, stated)
+    return _incoming(full, _pretrained(full, tensors), settings, settled)
+
+
+def settled_by_name(name: str, stated: Stated) -> Settled:
+    """What counts of a pretrained network of timm, without its weights.
+
+    Raises:
+        InputError: timm has no such network, or something is not known of it.
+    """
+    return _stated(name, stated)[2]
+
+
+def _stated(name: str, stated: Stated) -> tuple[str, dict[str, Any], Settled]:
+    """A pretrained network's name with its tag, timm's settings of it, and what counts of it."""
     settings = _settings(name)
     tag = str(settings.get("tag") or "")
     full = name if not tag or name.endswith(f".{tag}") else f"{name}.{tag}"
     found = _found(f"timm:{name}", f"timm's settings of {full}", name, settings)
     if not found.origins and settings.get("num_classes") == CLASSES:
         found = replace(found, origins=(IMAGENET,))
-    settled = settle(found, stated)  # before anything is fetched
-    return _incoming(full, _pretrained(full), settings, settled)
+    return full, settings, settle(found, stated)
 
 
 def from_folder(
@@ -202,17 +229,26 @@ def _pooled(body: Any) -> str | None:
     return pool if isinstance(pool, str) else getattr(pool, "pool_type", None)
 
 
-def _pretrained(name: str) -> Weights:
+def _pretrained(name: str, tensors: Weights | None = None) -> Weights:
     """Weights as timm fetches them.
 
+    Args:
+        tensors: what it would fetch, where that is here.
+
     Raises:
-        InputError: there are none, or they cannot be fetched.
+        InputError: there are none, they cannot be fetched, or they are of another network.
     """
     timm = timm_library()
+    overlay = None if tensors is None else {"state_dict": dict(tensors)}
     try:
-        return timm.create_model(name, pretrained=True).state_dict()
+        made = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay)
+        return made.state_dict()
     except FAILURES as error:
         said = " ".join(str(error).split())[:300]
+        if tensors is not None:
+            raise InputError(
+                f"the weights are not those of {name} ({said}); expected those that timm loads"
+            ) from error
         raise InputError(
             f"timm cannot load weights of {name} ({said}); the hub is out of reach, or has none: "
             "give --weights with a file of them, or a folder of the hub's layout"
