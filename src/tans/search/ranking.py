@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from tans.costs.limits import DEFAULT, Array, allowed, costs_of, fits, shortened, shortest
 from tans.errors import InputError, LimitError
 from tans.meta.calibrator import Calibrator
+from tans.meta.data import parts_of
 from tans.meta.evidence import evidence
 from tans.meta.retriever import Retriever
 from tans.networks.features import image_features
@@ -31,7 +31,7 @@ from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, VECTORS, Zoo, at_size
+from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, Zoo, at_size
 
 
 @dataclass(frozen=True)
@@ -244,8 +244,7 @@ def _embeddings(retriever: Retriever, zoo: Zoo, entries: Sequence[ZooEntry]) -> 
     """Model embeddings (N, d): those computed in advance, unless networks have joined since."""
     if retriever.entries == tuple(entry.id for entry in entries):
         return retriever.matrix
-    parts = {name: torch.from_numpy(zoo.matrix(name)) for name in VECTORS}
-    return retriever.encode_models(parts)
+    return retriever.encode_models(parts_of(zoo, retriever.settings.parts))
 
 
 def _most_similar(candidates: _Candidates, count: int) -> _Candidates:
