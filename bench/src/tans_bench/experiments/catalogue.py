@@ -45,6 +45,7 @@ from tans_bench.studies import (
     slices,
     storage,
     thin,
+    universal,
 )
 
 MODULES = (
@@ -65,6 +66,7 @@ MODULES = (
         novelty,
         pairs,
         thin,
+        universal,
     ),
     *(paper_preset, reading, building, growth, pairs_per_minute, ray_speedup),
 )
