@@ -85,6 +85,10 @@ def test_a_retriever_that_saw_none_of_them_is_judged_by_all(known: Known) -> Non
     )
     found = universal.judge(retriever, known)
     assert 0 <= found["known"]["r1"] <= 1
+    alone = universal.judge(retriever, known, known.added[0]["task"])
+    assert alone["found"]["Lite"]["networks"] == 1
+    left_out = known.seeing(list(FAMILIES), known.added[0]["task"])
+    assert len(left_out.entries) < len(whole.entries)
     for family, count in (("Lite", 2), ("MobileNetV2", 1)):
         own = found["found"][family]
         assert own["networks"] == count
@@ -125,7 +129,9 @@ def test_trainings_come_when_all_networks_are_there(measured_zoo: Zoo, tmp_path:
         "universal.jsonl/x", {"network": "mobilenetv2_100", "task": "digits", "similarities": []}
     )
     jobs = plan.jobs(bench)
-    assert len(set(jobs)) == len(jobs) == 1 + 1 + 2 * len(universal.VARIANTS) + 6
+    first, again = 1 + 2 * len(universal.VARIANTS), len(universal.AGAIN)
+    left_out = again * len(universal.SOURCES)
+    assert len(set(jobs)) == len(jobs) == 1 + first + 3 * again + left_out
 
 
 @pytest.mark.slow
