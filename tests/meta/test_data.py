@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
@@ -10,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tans.errors import InputError
-from tans.meta.data import MetaData
+from tans.meta.data import MetaData, parts_of, structures
+from tans.meta.presets import PARTS
+from tans.networks.families.elastic.specification import LITE0, ref_of
+from tans.networks.structure import NUMBERS, structure
 from tans.training import Recipe
-from tans.types import Transfer
+from tans.types import InputSpec, NetworkRef, Transfer
 from tests.meta.synthetic import make_data
 
 NAN = float("nan")
@@ -22,11 +26,15 @@ LENGTH = Recipe().passes(100)
 """Epochs of the default recipe on 100 images."""
 
 
+REF = ref_of(LITE0.largest, 64)
+
+
 @dataclass(frozen=True)
 class FakeZoo:
     """What ``MetaData.from_zoo`` asks of a zoo: two tasks with images, and imagenet."""
 
     images: tuple[int, int, int] = (10, 7, 0)
+    ref: NetworkRef = REF
 
     def tasks(self) -> list[SimpleNamespace]:
         families = {"thai": "script", "flags": "", "imagenet": ""}
@@ -35,7 +43,7 @@ class FakeZoo:
     def entries(self, vectors: bool) -> list[SimpleNamespace]:
         assert not vectors, "the vectors come as matrices"
         rows = (("a", "imagenet", None), ("b", "flags", 0.5), ("c", "thai", 0.25))
-        return [SimpleNamespace(id=i, task=t, accuracy=a) for i, t, a in rows]
+        return [SimpleNamespace(id=i, task=t, accuracy=a, ref=self.ref) for i, t, a in rows]
 
     def check_tasks(self, entries: list[SimpleNamespace]) -> None:
         assert {entry.task for entry in entries} <= {task.name for task in self.tasks()}
@@ -85,6 +93,38 @@ def test_a_zoo_becomes_tensors() -> None:
     assert int(data.probe_means.isfinite().sum()) == 1
     assert data.parts["topology"].tolist() == [[0, 1], [2, 3], [4, 5]]
     assert data.held_out[:10].sum() == 2
+
+
+def test_parts_of_a_zoo_are_those_that_are_asked_for() -> None:
+    found = parts_of(FakeZoo(), ("structure", "functional"))  # type: ignore[arg-type]
+    assert {name: part.shape for name, part in found.items()} == {
+        "structure": (3, len(NUMBERS)),
+        "functional": (3, 5),
+    }
+    assert found["structure"][0].tolist() == pytest.approx(structure(FakeZoo().ref))
+    assert set(parts_of(FakeZoo())) == set(PARTS)  # type: ignore[arg-type]
+    assert structures([]).shape == (0, len(NUMBERS))
+
+
+@pytest.mark.parametrize("missing", ["timm", None])
+def test_a_network_that_cannot_be_built_here_has_no_structure(
+    missing: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = NetworkRef("timm", f"not_installed_{missing}", InputSpec(64))
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    found = structures([unknown, FakeZoo().ref])
+    assert found[0].isnan().all()
+    assert found[1].isfinite().all()
+
+
+def test_structures_follow_from_the_ids_and_count_for_no_digest() -> None:
+    data = MetaData.from_zoo(FakeZoo())  # type: ignore[arg-type]
+    without = {name: part for name, part in data.parts.items() if name != "structure"}
+    assert replace(data, parts=without).digest() == data.digest()
+    assert replace(data, parts={**data.parts, "topology": torch.zeros(3, 2)}).digest() != (
+        data.digest()
+    )
 
 
 def test_a_zoo_without_images_is_told() -> None:

@@ -165,3 +165,24 @@ def test_statistics_are_of_what_there_is() -> None:
     torch.testing.assert_close(standardiser.shift, torch.tensor([3.0, 4.0]))
     torch.testing.assert_close(standardiser.scale[0], expected.scale[0])
     torch.testing.assert_close(standardiser.scale[1], torch.tensor(0.5))
+
+
+def test_what_is_hidden_counts_as_what_is_lacking() -> None:
+    encoder = ModelEncoder({"one": 2, "two": 3}, 4, "separate")
+    parts = {"one": torch.rand(5, 2), "two": torch.rand(5, 3)}
+    encoder.standardise.fit(encoder.concatenate(parts), [2, 3])
+    lacking = {**parts, "two": torch.full((5, 3), torch.nan)}
+    prepared = encoder.prepare(encoder.concatenate(parts))
+    hidden = torch.tensor([[False, True]]).expand(5, 2)
+    assert torch.equal(
+        encoder.hide(prepared, hidden), encoder.prepare(encoder.concatenate(lacking))
+    )
+    assert torch.equal(encoder.hide(prepared, ~hidden | hidden & False)[:, 2:], prepared[:, 2:])
+
+
+def test_a_number_that_is_not_known_counts_as_the_mean_of_the_zoo() -> None:
+    encoder = ModelEncoder({"one": 2}, 4, "separate")
+    rows = torch.tensor([[0.0, 1.0], [2.0, 3.0]])
+    encoder.standardise.fit(rows, [2])
+    mean = torch.tensor([[1.0, 3.0]])
+    assert torch.equal(encoder({"one": torch.tensor([[torch.nan, 3.0]])}), encoder({"one": mean}))

@@ -43,6 +43,9 @@ def test_settings_survive_json(name: str) -> None:
         {"learning_rate": 0.0},
         {"margin": -0.1},
         {"query_images": 10, "query_least": 20},
+        {"part_dropout": 1.0, "normalisation": "separate"},
+        {"part_dropout": -0.1},
+        {"part_dropout": 0.5, "normalisation": "joint"},
     ],
 )
 def test_bad_settings_are_refused_by_name(bad: dict[str, Any]) -> None:

@@ -12,6 +12,8 @@ from tans.errors import InputError, ZooError
 from tans.meta.presets import MetaSettings
 from tans.meta.retriever import MANIFEST, Retriever
 from tans.meta.train import meta_train
+from tans.zoo.blobs import as_blobs
+from tans.zoo.seals import Seals
 from tests.meta.synthetic import QUICK, make_data
 
 RICH = replace(
@@ -113,3 +115,15 @@ def test_bad_input_is_told() -> None:
         retriever.predict(torch.zeros(3), retriever.matrix)
     with pytest.raises(InputError, match="functional"):
         retriever.encode_models({"topology": torch.zeros(2, 3)})
+
+
+def test_a_retriever_of_before_parts_could_be_hidden_loads(tmp_path: Path) -> None:
+    data = make_data()
+    before = meta_train(data, RICH)
+    before.save(tmp_path)
+    seals, fields = Seals(as_blobs(tmp_path)), json.loads((tmp_path / MANIFEST).read_text())
+    del fields["settings"]["part_dropout"]
+    seals.put(MANIFEST, json.dumps(fields).encode())
+    after = Retriever.load(tmp_path)
+    assert after.settings == before.settings
+    assert torch.equal(after.encode_models(data.parts), before.encode_models(data.parts))

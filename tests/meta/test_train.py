@@ -191,3 +191,25 @@ def test_a_part_that_no_network_has_is_told() -> None:
 def test_too_few_tasks_are_told() -> None:
     with pytest.raises(InputError, match="1 tasks have both"):
         meta_train(make_data(tasks=1, families=1), QUICK)
+
+
+def test_networks_that_lack_a_part_lie_nearer_where_parts_were_hidden_in_training() -> None:
+    data = make_data()
+    parts = ("topology", "functional", "similarities")
+    settings = replace(SMALL_DEFAULT, parts=parts, steps=100)
+    lost = [{**data.parts, name: torch.full_like(data.parts[name], torch.nan)} for name in parts]
+
+    def nearness(chance: float) -> torch.Tensor:
+        retriever = meta_train(data, replace(settings, part_dropout=chance))
+        lacking = [retriever.encode_models(each) for each in lost]
+        return torch.stack([(each * retriever.matrix).sum(1).mean() for each in lacking])
+
+    assert (nearness(0.5) > nearness(0.0)).all()
+
+
+def test_hiding_parts_is_drawn_from_the_seed_and_no_hiding_draws_nothing() -> None:
+    data, settings = make_data(), replace(SMALL_DEFAULT, steps=3)
+    plain = meta_train(data, settings).matrix
+    hidden = [meta_train(data, replace(settings, part_dropout=0.5)).matrix for _ in range(2)]
+    assert torch.equal(*hidden)
+    assert not torch.equal(hidden[0], plain)

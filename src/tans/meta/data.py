@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from tans.errors import InputError
+from tans.errors import InputError, MissingExtraError
 from tans.meta.presets import PARTS
+from tans.networks.structure import NUMBERS, structure
 from tans.training import Recipe
+from tans.zoo.rows import VECTORS
 
 if TYPE_CHECKING:
-    from tans.types import Transfer
+    from tans.types import NetworkRef, Transfer
     from tans.zoo.zoo import Zoo
 
 PROBE = 0
@@ -51,7 +54,7 @@ class MetaData:
     accuracy: Tensor
     """float32 (e,), test accuracy on the source task in [0, 1]; NaN where not measured."""
     parts: Mapping[str, Tensor]
-    """float32 (e, w) each: topology, functional, similarities."""
+    """float32 (e, w) each, of ``PARTS``; a row of NaN where a network has none."""
     transfer_entries: Tensor
     """int64 (r,), the network that was fine-tuned."""
     transfer_tasks: Tensor
@@ -118,7 +121,7 @@ class MetaData:
             entries=tuple(ids),
             entry_tasks=entry_tasks,
             accuracy=torch.tensor(accuracy),
-            parts={name: torch.from_numpy(zoo.matrix(name)) for name in PARTS},
+            parts=parts_of(zoo),
             transfer_entries=transfers[0],
             transfer_tasks=transfers[1],
             transfer_accuracy=transfers[2],
@@ -187,11 +190,15 @@ class MetaData:
         return torch.stack([targets, best[targets]], 1)  # (k, 2)
 
     def digest(self) -> str:
-        """SHA-256 of everything in it, in hex."""
+        """SHA-256 of everything in it but the structures, which follow from the ids, in hex."""
         hasher = hashlib.sha256()
         for field in fields(self):
             value = getattr(self, field.name)
-            for name, item in sorted(value.items()) if field.name == "parts" else [("", value)]:
+            if field.name == "parts":
+                items = sorted((n, part) for n, part in value.items() if n != "structure")
+            else:
+                items = [("", value)]
+            for name, item in items:
                 hasher.update(f"{field.name}.{name}".encode())
                 if isinstance(item, Tensor):
                     hasher.update(f"{item.dtype}{tuple(item.shape)}".encode())
@@ -199,6 +206,34 @@ class MetaData:
                 else:
                     hasher.update(json.dumps(item).encode())
         return hasher.hexdigest()
+
+
+def parts_of(zoo: Zoo, names: Sequence[str] = PARTS) -> dict[str, Tensor]:
+    """What model encoders read of a zoo's networks, float32 (n, w) each, in order of entries.
+
+    Args:
+        names: of ``PARTS``.
+
+    Raises:
+        ZooError: the zoo is damaged.
+    """
+    parts = {name: torch.from_numpy(zoo.matrix(name)) for name in names if name in VECTORS}
+    if "structure" in names:
+        parts["structure"] = structures([entry.ref for entry in zoo.entries(vectors=False)])
+    return parts
+
+
+def structures(refs: Sequence[NetworkRef]) -> Tensor:
+    """Structures of networks, float32 (n, w); NaN where nothing is installed that builds one."""
+    rows = [_structure(ref) for ref in refs]
+    return torch.tensor(rows, dtype=torch.float32).reshape(len(rows), len(NUMBERS))
+
+
+def _structure(ref: NetworkRef) -> tuple[float, ...]:
+    try:
+        return structure(ref)
+    except (InputError, MissingExtraError):  # it can be found all the same, by what it answers
+        return (math.nan,) * len(NUMBERS)
 
 
 def _images(data: MetaData) -> tuple[Tensor, ...]:

@@ -181,11 +181,11 @@ class QueryEncoder(nn.Module):
 
 
 class ModelEncoder(nn.Module):
-    """From a network's topology, functional embedding and similarities to a unit embedding.
+    """From what is known of a network, of ``tans.meta.presets.PARTS``, to a unit embedding.
 
     ``joint`` L2-normalises the parts together, as the published code does; ``separate``
-    standardises each with statistics of the zoo, so that none drowns another. A part that a
-    network lacks is a row of NaN, and masked: it counts as the mean of the zoo.
+    standardises each with statistics of the zoo, so that none drowns another. What a network
+    lacks, a part or a number of one, is NaN, and masked: it counts as the mean of the zoo.
     """
 
     def __init__(
@@ -212,6 +212,15 @@ class ModelEncoder(nn.Module):
         if self.normalisation == "joint":
             return F.normalize(rows.nan_to_num(), dim=1)
         return self.standardise(rows).nan_to_num()
+
+    def hide(self, prepared: Tensor, hidden: Tensor) -> Tensor:
+        """Prepared rows (n, w) of networks as if they lacked some parts.
+
+        Args:
+            hidden: bool (n, parts).
+        """
+        widths = torch.tensor(list(self.widths.values()))
+        return prepared.masked_fill(hidden.repeat_interleave(widths, 1), 0.0)
 
     def embed(self, prepared: Tensor) -> Tensor:
         """Embeddings (n, d) of unit length from prepared rows (n, w)."""

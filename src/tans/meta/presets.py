@@ -14,8 +14,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "ranking_on": ("cosine", "predicted"),
     "schedule": ("constant", "cosine"),
 }
-PARTS = ("topology", "functional", "similarities")
-"""What a model encoder may read of a network."""
+PARTS = ("topology", "structure", "functional", "similarities")
+"""What a model encoder may read of a network; any network has structure and similarities."""
 
 _COUNTS = (
     "dim",
@@ -36,6 +36,7 @@ _NOT_NEGATIVE = (
     "ranking_weight",
     "weight_decay",
     "evaluate_every",
+    "part_dropout",
 )
 
 
@@ -56,6 +57,9 @@ class MetaSettings:
     """Learned queries of attention pooling; unused by the others."""
     parts: tuple[str, ...] = ("topology", "functional")
     """Parts of the model encoder's input, from ``PARTS``."""
+    part_dropout: float = 0.0
+    """Chance that a part of a network is hidden in a step, as of networks that lack it; never all
+    of its parts."""
     normalisation: str = "joint"
     """``joint``: L2 of all parts together; ``separate``: each part standardised on the zoo."""
     query_images: int = 240
@@ -116,6 +120,11 @@ class MetaSettings:
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least 0")
+        if self.part_dropout >= 1 or (self.part_dropout and self.normalisation != "separate"):
+            raise InputError(
+                f"part_dropout is {self.part_dropout} with normalisation {self.normalisation!r}; "
+                "expected below 1, and 'separate' above 0"
+            )
         if self.query_least > self.query_images:
             raise InputError(
                 f"query_least is {self.query_least}, above query_images {self.query_images}; "

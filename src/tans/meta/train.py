@@ -141,9 +141,9 @@ def _loss(
     inputs: _Inputs, settings: MetaSettings, learner: Member, generator: torch.Generator
 ) -> Tensor:
     """Equation 5 on one batch, and what measured transfer adds to it."""
-    loss = _own_loss(_draw(inputs, generator), settings, learner)
+    loss = _own_loss(_draw(inputs, generator), settings, learner, generator)
     if settings.transfer_weight > 0 and len(inputs.transfers) > 0:
-        error = _predictor_error(_draw_transfers(inputs, generator), learner)
+        error = _predictor_error(_draw_transfers(inputs, generator), settings, learner, generator)
         loss = loss + settings.predictor_weight * settings.transfer_weight * error
     if settings.ranking_weight > 0:
         ranking = _ranking_loss(inputs, settings, learner, generator)
@@ -151,10 +151,12 @@ def _loss(
     return loss
 
 
-def _own_loss(batch: _Batch, settings: MetaSettings, learner: Member) -> Tensor:
+def _own_loss(
+    batch: _Batch, settings: MetaSettings, learner: Member, generator: torch.Generator
+) -> Tensor:
     """Equation 5."""
     queries = learner.query.embed(batch.queries)  # (p, dim)
-    models = learner.model.embed(batch.models)  # (p, dim)
+    models = _embedded(batch.models, settings, learner, generator)  # (p, dim)
     retrieving = contrastive(
         settings.loss, queries @ models.T, settings.margin, settings.temperature
     )
@@ -162,8 +164,11 @@ def _own_loss(batch: _Batch, settings: MetaSettings, learner: Member) -> Tensor:
     return retrieving + settings.predictor_weight * error
 
 
-def _predictor_error(batch: _Batch, learner: Member) -> Tensor:
-    queries, models = learner.query.embed(batch.queries), learner.model.embed(batch.models)
+def _predictor_error(
+    batch: _Batch, settings: MetaSettings, learner: Member, generator: torch.Generator
+) -> Tensor:
+    queries = learner.query.embed(batch.queries)  # (p, dim)
+    models = _embedded(batch.models, settings, learner, generator)  # (p, dim)
     return squared_error(learner.predictor(queries, models), batch.accuracy)
 
 
@@ -174,12 +179,29 @@ def _ranking_loss(
     rows = torch.arange(len(inputs.queried))  # (q,)
     networks = _draw_networks(inputs, inputs.sources, generator)  # (s,)
     queries = learner.query.embed(_draw_queries(inputs, rows, generator))  # (q, dim)
-    models = learner.model.embed(inputs.models[networks])  # (s, dim)
+    models = _embedded(inputs.models[networks], settings, learner, generator)  # (s, dim)
     if settings.ranking_on == "cosine":
         scores = queries @ models.T / settings.temperature  # (q, s)
     else:
         scores = learner.predictor.pairs(queries, models) / _ALIKE
     return listwise(scores, inputs.measured, _ALIKE)
+
+
+def _embedded(
+    models: Tensor, settings: MetaSettings, learner: Member, generator: torch.Generator
+) -> Tensor:
+    """Embeddings (n, dim) of prepared networks (n, w), each with some of its parts hidden.
+
+    So that networks which lack a part lie where those do that have it (Neverova et al., ModDrop:
+    Adaptive Multi-Modal Gesture Recognition, PAMI 2016).
+    """
+    if settings.part_dropout:
+        shape = len(models), len(settings.parts)
+        hidden = torch.rand(shape, generator=generator) < settings.part_dropout
+        kept = torch.randint(shape[1], shape[:1], generator=generator)
+        hidden[torch.arange(len(models)), kept] &= ~hidden.all(1)  # one part stays
+        models = learner.model.hide(models, hidden)
+    return learner.model.embed(models)
 
 
 def _learning_rate(settings: MetaSettings, step: int) -> float:

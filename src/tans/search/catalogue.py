@@ -31,6 +31,7 @@ from tans.costs.limits import Array, allowed, costs_of, minutes_at_pace, shorten
 from tans.errors import FetchError, HubError, InputError, ZooError
 from tans.licences import UNSTATED, allows_commercial
 from tans.meta.calibrator import Calibrator
+from tans.meta.data import structures
 from tans.meta.retriever import Retriever
 from tans.networks.catalogue import HUB, Offer, shipped
 from tans.networks.family import describe
@@ -43,7 +44,7 @@ from tans.tasks.task import Task
 from tans.types import Constraints, InputSpec, Match, NetworkRef, ZooEntry
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import QUERY_IMAGES, VECTORS, Zoo
+from tans.zoo.zoo import QUERY_IMAGES, Zoo
 
 SHORTLIST = 8
 """Networks that are fetched, at most."""
@@ -532,10 +533,12 @@ def _similarities(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> Array:
     retriever = Retriever.load(zoo.retrieval)
     images, labels = task.sample(QUERY_IMAGES, zoo.resolution)
     query = retriever.encode_query(image_features(zoo.query_network(), images), labels)  # (d,)
-    parts = {
-        name: torch.full((len(entries), zoo.matrix(name).shape[1]), math.nan) for name in VECTORS
-    }
+    widths = retriever.members[0].model.widths
+    parts = {name: torch.full((len(entries), width), math.nan) for name, width in widths.items()}
+    if "structure" in parts:
+        parts["structure"] = structures([entry.ref for entry in entries])
     for row, entry in enumerate(entries):
         made = embedded(zoo.load_entry(entry), entry.task, entry.weights, entry.licence)
-        parts["similarities"][row] = torch.tensor(made.similarities)
+        if "similarities" in parts:
+            parts["similarities"][row] = torch.tensor(made.similarities)
     return (retriever.encode_models(parts) @ query).numpy().astype(np.float64)

@@ -32,6 +32,7 @@ from tans.costs.limits import (
 )
 from tans.errors import InputError, LimitError
 from tans.meta.calibrator import Calibrator
+from tans.meta.data import parts_of
 from tans.meta.evidence import evidence
 from tans.meta.retriever import Retriever
 from tans.search.look import IMAGES as LOOKED_AT
@@ -43,7 +44,7 @@ from tans.types import Constraints, Match, ZooEntry
 from tans.zoo.columns import LICENCE, Columns
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import IMAGENET, VECTORS, Zoo, at_size
+from tans.zoo.zoo import IMAGENET, Zoo, at_size
 
 
 @dataclass(frozen=True)
@@ -303,8 +304,7 @@ def _embeddings(retriever: Retriever, zoo: Zoo, columns: Columns) -> Tensor:
     """Model embeddings (N, d): those computed in advance, unless networks have joined since."""
     if retriever.entries == columns.ids():
         return retriever.matrix
-    parts = {name: torch.from_numpy(zoo.matrix(name)) for name in VECTORS}
-    return retriever.encode_models(parts)
+    return retriever.encode_models(parts_of(zoo, retriever.settings.parts))
 
 
 def _worth_a_look(

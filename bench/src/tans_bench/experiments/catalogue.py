@@ -47,6 +47,7 @@ from tans_bench.studies import (
     slices,
     storage,
     thin,
+    universal,
 )
 
 MODULES = (
@@ -68,6 +69,7 @@ MODULES = (
         fetches,
         pairs,
         thin,
+        universal,
     ),
     *(paper_preset, reading, building, growth, pairs_per_minute, million, ray_speedup),
 )

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from tans.build.measure import Meter
-from tans.meta.presets import PARTS
+from tans.meta.data import structures
 from tans.types import ZooEntry
+from tans.zoo.rows import VECTORS
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.ablations import SHARE, scored
 from tans_bench.methods.budget import affordable
@@ -45,7 +46,8 @@ class OfFound:
         found = _networks(zoo.path, self.settings or affordable(problem.budget, FULL, SMALL))
         seconds = time.perf_counter() - began
         kept = within(found, problem)
-        parts = {name: torch.tensor(_column(kept, name)) for name in PARTS}  # (n, w) each
+        parts = {name: torch.tensor(_column(kept, name)) for name in VECTORS}  # (n, w) each
+        parts["structure"] = structures([entry.ref for entry in kept])
         whole = scored(problem, zoo)
         models = whole.retriever.encode_models(parts)  # (n, w)
         small = replace(whole, entries=kept, models=models, once_s=whole.once_s + seconds)

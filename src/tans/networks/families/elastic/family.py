@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tans.networks.families.elastic.body import Body
 from tans.networks.families.elastic.specification import (
+    Convolution,
     Specification,
     architecture_of,
     get_space,
@@ -21,11 +22,14 @@ from tans.networks.families.elastic.specification import (
 from tans.networks.families.elastic.supernet import slice_weights
 from tans.networks.family import Description
 from tans.networks.network import Network, Weights
+from tans.networks.structure import Operator, Seen, kind_of
 from tans.types import Architecture, NetworkRef
 
 CACHED = 2**18
 """Activations of a layer above this many (1 MiB, a core's cache) are also counted as spilled."""
 CANDIDATES = 200
+ACTIVATIONS = {"relu": "relu", "relu6": "relu6", "hswish": "swish"}
+"""What a structure calls them."""
 
 
 class ElasticFamily:
@@ -89,6 +93,11 @@ class ElasticFamily:
         architecture = architecture_of(ref)
         return _workload(get_space(architecture.space), architecture, classes, ref.input.size)
 
+    def seen(self, ref: NetworkRef) -> Seen:
+        """What a forward pass would show of a subnet, counted and not run."""
+        architecture = architecture_of(ref)
+        return _seen(get_space(architecture.space), architecture, ref.input.size)
+
 
 ELASTIC = ElasticFamily()
 
@@ -143,3 +152,30 @@ def _workload(
         activations += convolution.in_channels + convolution.out_channels
     millions = np.array([dense, depthwise, weights, activations, spilled]) / 1e6
     return np.concatenate([[1.0, layers], millions])
+
+
+def _seen(space: Specification, architecture: Architecture, size: int) -> Seen:
+    """As ``tans.networks.structure.watched`` sees it, in a hundredth of the time."""
+    found, side = Seen(), size
+    for convolution in space.convolutions(architecture):
+        side = 1 if convolution.pooled else math.ceil(side / convolution.stride)
+        found.operators.append(_operator(convolution, side**2))
+        found.others["norm_batch"] += convolution.norm
+    for convolution in space.squeeze_excites(architecture):
+        found.operators.append(_operator(convolution, 1))
+    activations = [space.activation] * (3 if space.mix else 2)
+    side = math.ceil(size / 2)  # of what the stem gives
+    for stage, width_in, stride, (_, expand) in space.layers(architecture):
+        side = math.ceil(side / stride)
+        activations += [stage.activation] * (2 if expand > 1 else 1)
+        activations += ["relu"] * stage.squeeze_excite
+        found.others["gates"] += stage.squeeze_excite and side > 1
+        found.others["additions"] += stride == 1 and width_in == stage.channels
+    found.others.update(f"act_{ACTIVATIONS[each]}" for each in activations)
+    return found
+
+
+def _operator(convolution: Convolution, places: int) -> Operator:
+    taken, given, kernel = convolution.in_channels, convolution.out_channels, convolution.kernel
+    kind = kind_of(kernel, taken if convolution.depthwise else 1, taken, places)
+    return Operator(kind, taken, given, kernel, places, convolution.flops_per_position * places)
