@@ -149,6 +149,7 @@ def test_they_can_be_timed_before_any_was_loaded(
     assert times[0] > 0
 
 
+@pytest.mark.long
 def test_they_are_sound_and_are_copied(grown: Zoo, tmp_path: Path) -> None:
     assert verify_zoo(grown).problems == ()
     copied = copy_tasks(grown, tmp_path / "copy", ["stones", "plants", "leaves"])
@@ -226,6 +227,7 @@ def tuned(grown: Zoo, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str
     return tune
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("task", ["red", "plants", "stones"])
 def test_a_tuned_network_comes_in_with_its_head(
     zoo: Zoo, tuned: Callable[[str], Path], task: str

@@ -53,6 +53,7 @@ def test_the_same_seed_gives_the_same_network(network: Network, small_tasks: lis
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.long
 def test_what_is_held_on_to_moves_less(network: Network, small_tasks: list[Task]) -> None:
     distances = []
     for keep in (0.0, 1.0):
@@ -63,6 +64,7 @@ def test_what_is_held_on_to_moves_less(network: Network, small_tasks: list[Task]
     assert held < 0.7 * free
 
 
+@pytest.mark.long
 def test_a_stopped_training_goes_on(
     network: Network, small_tasks: list[Task], tmp_path: Path
 ) -> None:

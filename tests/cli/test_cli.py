@@ -134,6 +134,7 @@ def test_an_unwritable_place_is_an_error(
     assert_fails(run("search", dataset), "Permission denied", "/there")
 
 
+@pytest.mark.long
 def test_names_that_a_terminal_cannot_write_are_escaped(dataset: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Bücher"
     shutil.copytree(dataset, folder / "data")

@@ -173,6 +173,7 @@ def test_unknown_network(run: Run, dataset: Path, tmp_path: Path) -> None:
     assert not output.exists()
 
 
+@pytest.mark.long
 def test_finetune_then_predict(run: Run, dataset: Path, tmp_path: Path) -> None:
     output = tmp_path / "tuned"
     answer = run("finetune", dataset, "--max-params", "1.5M", "--epochs", 1, "-o", output, "--json")
@@ -227,6 +228,7 @@ def test_finetune_then_export(run: Run, dataset: Path, small_zoo: Zoo, tmp_path:
     assert run("export", output).code == 2
 
 
+@pytest.mark.long
 def test_predict_says_what_is_none_of_these(
     run: Run, small_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

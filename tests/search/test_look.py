@@ -60,6 +60,7 @@ def _match(result: SearchResult, id: str) -> Match:
     return next(match for match in result if match.id == id)
 
 
+@pytest.mark.long
 def test_sources_and_imagenet_are_probed(judged: Judged) -> None:
     zoo = judged()
     sources = Sources.of(zoo)
@@ -119,6 +120,7 @@ def test_more_pixels_are_proposed_where_they_are_expected_to_help(judged: Judged
     assert larger.params == stored.params
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("spare", [0, -1])
 def test_a_larger_size_has_to_fit_the_limits(judged: Judged, spare: int) -> None:
     zoo = judged(probe=0.3, resolution=0.3)
@@ -130,6 +132,7 @@ def test_a_larger_size_has_to_fit_the_limits(judged: Judged, spare: int) -> None
     assert all(match.flops <= needed.flops + spare for match in found)
 
 
+@pytest.mark.long
 def test_time_for_a_larger_size_is_counted(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "cached_pace", lambda ref: Pace(ref.name, 0.0, 1e-8, 0.3, 0.1))
 

@@ -166,6 +166,7 @@ def test_a_deep_head_is_fitted_and_trained(network: Network) -> None:
         assert tensor.equal(tuned.network.weights()[name])
 
 
+@pytest.mark.long
 def test_the_mean_over_the_last_steps_is_kept_whatever_validation_says(network: Network) -> None:
     told: list[Epoch] = []
     recipe = Recipe(epochs=25, batch_size=60, average=True)

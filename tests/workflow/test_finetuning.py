@@ -42,6 +42,7 @@ def stop_at(label: str) -> Any:
     return listen
 
 
+@pytest.mark.long
 def test_the_best_match_is_tuned_and_others_beside_it(
     small_zoo: Zoo, task: Task, tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ def with_classes(task: Task, names: tuple[str, ...]) -> Task:
     return replace(task, classes=names)
 
 
+@pytest.mark.long
 def test_training_goes_on_with_other_classes(
     small_zoo: Zoo, task: Task, red: ZooEntry, tmp_path: Path
 ) -> None:
@@ -181,6 +183,7 @@ def test_training_goes_on_from_where_it_was(small_zoo: Zoo, task: Task, red: Zoo
             assert (tensor - before[name]).abs().max() < 1e-5
 
 
+@pytest.mark.long
 def test_licences_of_teachers_stay(small_zoo: Zoo, task: Task) -> None:
     taught = tans.finetune_best(task, small_zoo, Selection(combine="distil"), ONE)
     card = tans.finetune_from(taught.classifier, task, ONE).classifier.card
@@ -258,6 +261,7 @@ def test_an_interrupt_asks_for_the_epoch_and_leaves_out_what_would_come(
             tune(red.id)
 
 
+@pytest.mark.long
 def test_the_best_match_learns_from_an_ensemble(small_zoo: Zoo, task: Task, tmp_path: Path) -> None:
     images = tmp_path / "more"
     images.mkdir()
@@ -288,6 +292,7 @@ def test_the_best_match_learns_from_an_ensemble(small_zoo: Zoo, task: Task, tmp_
         assert entry.id in page
 
 
+@pytest.mark.long
 def test_an_interrupted_combination_keeps_what_is_done(small_zoo: Zoo, task: Task) -> None:
     result = tans.finetune_best(
         task, small_zoo, Selection(combine="distil"), ONE, on_step=stop_at("Combined")
@@ -312,6 +317,7 @@ def test_what_cannot_be_combined_is_told(
     assert said.startswith("nothing is combined: the zoo has one network alone")
 
 
+@pytest.mark.long
 def test_several_networks_share_the_minutes(
     small_zoo: Zoo, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:

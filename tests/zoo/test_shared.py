@@ -301,6 +301,7 @@ def test_passwords_have_no_place_in_addresses() -> None:
         assert "secret" not in str(error.value)
 
 
+@pytest.mark.long
 def test_a_store_that_fails_anywhere_leaves_nothing_half_read(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

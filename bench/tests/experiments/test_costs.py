@@ -21,6 +21,7 @@ def test_the_zoo_is_paid_once_and_a_search_each_time() -> None:
     assert way.hours(100) == pytest.approx(2)
 
 
+@pytest.mark.long
 def test_the_zoos_own_cost_is_in_the_table(bench: Bench, tmp_path: Path) -> None:
     arm = Arm(METHODS, (DEV_TASK,), (0,), images=30, limits=("",))
     small = replace(EXPERIMENT, plan=Costs(Comparison((arm,))))

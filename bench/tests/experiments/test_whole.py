@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from bench.tests.conftest import DEV_TASK, run_and_draw
 
 from tans_bench.experiments.whole import EXPERIMENT, STEPS, Wholes
@@ -12,6 +13,7 @@ from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Table
 
 
+@pytest.mark.long
 def test_every_step_has_its_share_of_the_whole(bench: Bench, tmp_path: Path) -> None:
     plan = Wholes((DEV_TASK,))
     table, _ = run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)

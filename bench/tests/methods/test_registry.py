@@ -51,6 +51,7 @@ def method_of(name: str) -> Method:
     return SHORT.get(name) or BASELINES[name].method
 
 
+@pytest.mark.long
 def test_a_proposal_is_within_the_limits_and_runs(
     proposed: tuple[str, Proposal], measured_zoo: Zoo
 ) -> None:

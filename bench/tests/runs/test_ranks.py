@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from bench.tests.conftest import DEV_TASK
 
 from tans_bench.runs.bench import Bench
@@ -16,6 +17,7 @@ from tans_bench.runs.runner import run_experiment
 COMMITTED = Results(Path(__file__).parents[2] / "results")
 
 
+@pytest.mark.long
 def test_what_was_fine_tuned_is_found_by_place(bench: Bench) -> None:
     plan = Ranked((DEV_TASK,), epochs=0, nearest=3, farthest=2, drawn=2, images=30)
     experiment = Experiment("ranks", "Ranks", "How?", plan, drawn=lambda *_: [])

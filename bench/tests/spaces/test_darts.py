@@ -94,6 +94,7 @@ def costs(architecture: Architecture) -> Costs:
     return describe(ref_of(architecture, 64)).costs(50)
 
 
+@pytest.mark.long
 def test_no_network_needs_more_than_forty_million_multiply_adds_nor_less_than_the_lightest():
     heaviest = [costs(DARTS.of(((5, 0), (5, 1)) * 4, ((5, 0), (5, 1)) * 4, s)) for s in SIZES]
     lightest = costs(DARTS.lightest(SIZES[0]))

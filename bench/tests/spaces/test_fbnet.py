@@ -84,6 +84,7 @@ def stages(number: int) -> st.SearchStrategy[tuple[Layer, ...]]:
 architectures = st.tuples(*map(stages, range(len(STAGES)))).map(lambda s: Architecture("fbnet", s))
 
 
+@pytest.mark.long
 @few
 @given(architectures)
 def test_all_of_the_space_is_built_and_has_a_text_form(architecture: Architecture) -> None:

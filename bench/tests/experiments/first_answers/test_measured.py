@@ -66,6 +66,7 @@ def test_regret_is_to_the_best_that_was_run_at_all_seeds() -> None:
     assert TWO.regret(TANS) is None  # one seed is missing
 
 
+@pytest.mark.long
 def test_what_is_stored_is_found_whoever_asked_for_it(bench: Bench) -> None:
     tasks = DEV_TASK, STRANGER_TASK
     short = Arm(("imagenet", "largest"), tasks[:1], (0, 1), images=30, limits=("",))

@@ -41,6 +41,7 @@ def test_kin_are_families_of_packaged_tasks() -> None:
         assert families <= known
 
 
+@pytest.mark.long
 def test_published_networks_keep_to_the_limit(shipped: Zoo) -> None:
     limit = field.flops_of(field.LITE0, field.LEAST, shipped, 20)
     within = [field.flops_of(*each, shipped, 20) for each in field.sized(field.WITHIN)]

@@ -85,6 +85,7 @@ def test_limits_on_time_are_refused_by_name(method: Method, small_zoo: Zoo, name
         method(Problem(TASK, Constraints(**{name: 1e9})), small_zoo)
 
 
+@pytest.mark.long
 def test_the_loss_falls_and_operations_stay_even_until_the_warm_up_is_over(small_zoo: Zoo):
     settings = replace(
         test_pcdarts.TINY, stages=ONE_STAGE, images=None, batch_size=8, architecture_rate=0.1

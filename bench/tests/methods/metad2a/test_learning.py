@@ -66,6 +66,7 @@ def taught(*cells: Architecture) -> Pairs:
     return Pairs(cell_graphs(), datasets, [Pair(str(k), a, 0.5, 1) for k, a in enumerate(cells)])
 
 
+@pytest.mark.long
 def test_the_generator_writes_the_one_graph_that_a_dataset_was_taught_with() -> None:
     cells = NAS_BENCH_201.cell([0, 1, 2, 3, 4, 0]), NAS_BENCH_201.cell([3, 3, 1, 0, 2, 4])
     pairs = taught(*cells)

@@ -46,6 +46,7 @@ def test_a_proposal_is_within_the_limits_and_runs(measured_zoo: Zoo) -> None:
     assert limited.load(measured_zoo, 3)(images).shape == (2, 3)
 
 
+@pytest.mark.long
 def test_the_same_problem_gets_the_same_proposal(measured_zoo: Zoo) -> None:
     first = MetaD2A(LEARNT)(Problem(QUERY), measured_zoo)
     module.learnt_on.cache_clear()

@@ -130,6 +130,7 @@ def test_the_form_in_json_says_the_same(file: Path, tmp_path: Path) -> None:
     assert [p.accuracy for p in again] == pytest.approx([p.accuracy for p in read])
 
 
+@pytest.mark.long
 def test_metad2a_learns_cells_of_one_dataset_and_orders_those_of_another(
     file: Path, tmp_path: Path, small_zoo: Zoo
 ) -> None:
