@@ -102,7 +102,7 @@ def test_search_json(run: Run, dataset: Path) -> None:
     assert answer.code == 0
     assert set(answer.json) == {
         "matches", "embedding_s", "search_s", "look_s", "looks", "related", "latency_error",
-        "epochs", "shortened", "forbidden", "data",
+        "epochs", "shortened", "forbidden", "tried", "notes", "data",
     }  # fmt: skip
     matches = answer.json["matches"]
     assert len(matches) == 4

@@ -501,7 +501,8 @@ def _columns(result: SearchResult) -> Iterator[tuple[str, Cell]]:
     if result[0].minutes is not None:
         yield ">minutes", lambda _, match: f"{match.minutes:.1f}"
     yield ">predicted", lambda _, match: _predicted(match)
-    yield ">similarity", lambda _, match: f"{match.similarity:.2f}"
+    if result[0].low is None:  # a second look says more than how alike the embeddings are
+        yield ">similarity", lambda _, match: f"{match.similarity:.2f}"
     yield "licence", lambda _, match: _shortened(str(match.licences))
 
 
@@ -518,11 +519,13 @@ def _shortened(licence: str) -> str:
 
 
 def _times(result: SearchResult) -> str:
-    times = f"Embedded the images in {result.embedding_s:.2f} s, "
-    times += f"searched in {result.search_s * 1e3:.1f} ms"
+    steps = [f"searched in {result.search_s * 1e3:.1f} ms"]
+    if result.embedding_s:
+        steps.insert(0, f"embedded the images in {result.embedding_s:.2f} s")
     if result.looks:
-        times += f", looked again at {len(result.looks)} sources in {result.look_s:.1f} s"
-    return f"{times}."
+        steps.append(f"looked again at {len(result.looks)} sources in {result.look_s:.1f} s")
+    times = ", ".join(steps)
+    return f"{times[0].upper()}{times[1:]}."
 
 
 def show_runs(runs: Sequence[Run], name: str) -> None:

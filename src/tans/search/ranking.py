@@ -53,7 +53,8 @@ class SearchResult(Sequence[Match]):
 
     matches: tuple[Match, ...]
     embedding_s: float
-    """Seconds from images to the query embedding: decode, features, encoder."""
+    """Seconds from images to the query embedding: decode, features, encoder; 0 where a query came
+    in their place."""
     search_s: float
     """Seconds from the query embedding to the ranked list, calibrations and looks not counted."""
     look_s: float = 0.0
@@ -208,7 +209,7 @@ def search(
     best = found.take(np.argsort(-score, kind="stable")[:top])
     return SearchResult(
         matches_of(best, licensing),
-        embedding_s=embedded - began,
+        embedding_s=0.0 if isinstance(task, Query) else embedded - began,
         search_s=ranked - embedded,
         look_s=looked - ranked if looks else 0.0,
         looks=looks,
