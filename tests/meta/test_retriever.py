@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -9,10 +10,12 @@ import pytest
 import torch
 
 from tans.errors import InputError, ZooError
+from tans.meta import retriever as retriever_module
 from tans.meta.presets import MetaSettings
 from tans.meta.retriever import MANIFEST, Retriever
 from tans.meta.train import meta_train
 from tans.zoo.blobs import as_blobs
+from tans.zoo.columns import ids_digest
 from tans.zoo.seals import Seals
 from tests.meta.synthetic import QUICK, make_data
 
@@ -43,7 +46,7 @@ def test_what_is_loaded_embeds_as_what_was_saved(settings: MetaSettings, tmp_pat
     assert torch.equal(before.matrix, after.matrix)
     predictions = [r.predict(queries[0], r.matrix) for r in (before, after)]
     assert torch.equal(*predictions)
-    assert (after.settings, after.entries) == (settings, data.entries)
+    assert (after.settings, after.networks) == (settings, ids_digest(data.entries))
     assert after.data_hash == data.digest()
 
 
@@ -90,14 +93,14 @@ def test_damage_is_told(tmp_path: Path) -> None:
     with pytest.raises(ZooError, match="not as it was written"):
         Retriever.load(tmp_path)
     shutil.rmtree(tmp_path / "seals")  # as a zoo of somebody else may have none
-    manifest.write_text(text.replace('"schema": 2', '"schema": 99'))
+    manifest.write_text(text.replace('"schema": 3', '"schema": 99'))
     with pytest.raises(ZooError, match="schema 99"):
         Retriever.load(tmp_path)
     manifest.write_text(text[:-20])
     with pytest.raises(ZooError, match="cannot read"):
         Retriever.load(tmp_path)
-    manifest.write_text(json.dumps({**json.loads(text), "entries": ["one"]}))
-    with pytest.raises(ZooError, match="1 networks"):
+    manifest.write_text(json.dumps({**json.loads(text), "networks": "one"}))
+    with pytest.raises(ZooError, match="networks"):
         Retriever.load(tmp_path)
     manifest.write_text(json.dumps({**json.loads(text), "parts": {"topology": 4}}))
     with pytest.raises(ZooError, match="damaged"):
@@ -127,3 +130,33 @@ def test_a_retriever_of_before_parts_could_be_hidden_loads(tmp_path: Path) -> No
     after = Retriever.load(tmp_path)
     assert after.settings == before.settings
     assert torch.equal(after.encode_models(data.parts), before.encode_models(data.parts))
+
+
+def test_a_large_file_is_looked_through_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(retriever_module, "LARGE", 1)
+    meta_train(make_data(), replace(QUICK, steps=5)).save(tmp_path / "model")
+    Retriever.load(tmp_path / "model")
+    with monkeypatch.context() as patched:
+        patched.setattr(hashlib, "file_digest", None)
+        Retriever.load(tmp_path / "model")
+    (models,) = (tmp_path / "model").glob("models-*")
+    content = bytearray(models.read_bytes())
+    content[-1] ^= 1
+    models.write_bytes(content)
+    with pytest.raises(ZooError, match="has changed since it was written"):
+        Retriever.load(tmp_path / "model")
+
+
+def test_an_older_retriever_names_its_networks(tmp_path: Path) -> None:
+    """As version 2 did, one by one."""
+    data = make_data()
+    meta_train(data, replace(QUICK, steps=5)).save(tmp_path)
+    seals = Seals(as_blobs(tmp_path))
+    fields = json.loads(seals.get("retriever.json"))
+    del fields["networks"]
+    older = {**fields, "schema": 2, "entries": list(data.entries)}
+    seals.put("retriever.json", json.dumps(older).encode())
+    assert Retriever.load(tmp_path).networks == ids_digest(data.entries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from tans.errors import InputError, MissingExtraError
 from tans.search import vectors
-from tans.search.vectors import Codes, Vectors
+from tans.search.vectors import Codes, Vectors, kept_codes
 
 
 def unit_rows(n: int, d: int, seed: int = 0) -> NDArray[np.float32]:
@@ -111,3 +112,29 @@ def test_without_its_library_it_is_told_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtraError, match=r"tans\[million\]"):
         Codes.of(unit_rows(100, 8))
+
+
+@pytest.mark.usefixtures("many_are_few")
+def test_codes_of_many_rows_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path))
+    matrix = unit_rows(300, 8)
+    made = kept_codes(matrix, "models-1.safetensors")
+    assert made is not None
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "faiss", None)  # nothing is made anew
+        again = kept_codes(matrix, "models-1.safetensors")
+        assert kept_codes(matrix, "models-2.safetensors") is None
+    assert again is not None
+    assert (again.packed == made.packed).all()
+    (tmp_path / "codes" / "models-1.safetensors").write_bytes(b"damaged")
+    mended = kept_codes(matrix, "models-1.safetensors")
+    assert mended is not None
+    assert (mended.packed == made.packed).all()
+
+
+@pytest.mark.usefixtures("many_are_few")
+@pytest.mark.parametrize(("shape", "name"), [((99, 8), "a"), ((300, 6), "a"), ((300, 8), None)])
+def test_few_rows_odd_ones_and_those_without_a_name_get_no_codes(
+    shape: tuple[int, int], name: str | None
+) -> None:
+    assert kept_codes(unit_rows(*shape), name) is None

@@ -13,7 +13,7 @@ def test_a_chain_names_weights_base_and_images(small_zoo: Zoo) -> None:
     base = next(entry for entry in small_zoo.entries() if entry.weights == small_zoo.base)
     assert licensing.chain(own) == LicenceChain("CC0-1.0", base=base.licence, data="CC0-1.0")
     assert licensing.chain(base) == LicenceChain(base.licence)  # ImageNet's images are not told of
-    assert licensing == Licensing.of(small_zoo, small_zoo.entries())
+    assert licensing == Licensing.of(small_zoo, small_zoo.columns())
 
 
 def test_a_network_of_another_family_has_no_base_and_all_its_images(small_zoo: Zoo) -> None:

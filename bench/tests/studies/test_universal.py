@@ -13,6 +13,7 @@ from bench.tests.conftest import unseen
 from tans.meta.data import MetaData
 from tans.meta.presets import MetaSettings
 from tans.meta.train import meta_train
+from tans.zoo.columns import ids_digest
 from tans.zoo.rows import PAIRS
 from tans.zoo.zoo import Zoo
 from tans_bench.runs.bench import Bench
@@ -81,7 +82,7 @@ def test_a_retriever_that_saw_none_of_them_is_judged_by_all(known: Known) -> Non
     retriever = meta_train(known.data, BRIEF)
     whole = known.seeing(list(FAMILIES))
     retriever = replace(
-        retriever, entries=whole.entries, matrix=retriever.encode_models(whole.parts)
+        retriever, networks=ids_digest(whole.entries), matrix=retriever.encode_models(whole.parts)
     )
     found = universal.judge(retriever, known)
     assert 0 <= found["known"]["r1"] <= 1

@@ -8,6 +8,7 @@ from tans.errors import InputError
 from tans.meta.data import MetaData
 from tans.meta.metrics import Retrieval, retrieval
 from tans.meta.retriever import Retriever
+from tans.zoo.columns import ids_digest
 
 
 def evaluate_retrieval(retriever: Retriever, data: MetaData) -> Retrieval:
@@ -16,9 +17,9 @@ def evaluate_retrieval(retriever: Retriever, data: MetaData) -> Retrieval:
     Raises:
         InputError: the networks are not those of the retriever, or no image is held out.
     """
-    if retriever.entries != data.entries:
+    if retriever.networks != ids_digest(data.entries):
         raise InputError(
-            f"the retriever embeds {len(retriever.entries)} networks that are not the "
+            f"the retriever embeds {len(retriever.matrix)} networks that are not the "
             f"{len(data.entries)} of this data; train it on them first"
         )
     own = data.judged  # (h,)

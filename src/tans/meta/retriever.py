@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, PositiveInt
@@ -17,17 +18,20 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from tans.errors import InputError, ZooError
-from tans.files import Manifest
+from tans.files import Fields, Manifest, cache_dir
 from tans.meta.encoders import ModelEncoder, QueryEncoder
 from tans.meta.predictor import Predictor
 from tans.meta.presets import MetaSettings
-from tans.types import Name
+from tans.types import Digest, Name
 from tans.zoo.blobs import Blobs, as_blobs
+from tans.zoo.columns import ids_digest
 from tans.zoo.seals import Seals
 
 MANIFEST = "retriever.json"
 DIGITS = 16
 """Of the hash in a file's name."""
+LARGE = 2**26
+"""Bytes of a file from which on the cache notes that it was found sound."""
 
 
 class Member(nn.Module):
@@ -52,10 +56,13 @@ class Retriever:
     settings: MetaSettings
     data_hash: str
     """SHA-256 of the data it was trained on."""
-    entries: tuple[str, ...]
-    """Ids of the networks in ``matrix``."""
+    networks: str
+    """Digest of the ids of the networks in ``matrix``, as ``tans.zoo.columns.ids_digest`` gives it.
+    """
     matrix: Tensor
     """float32 (e, width), their embeddings, each of unit length; memory-mapped after loading."""
+    stored: str | None = None
+    """Name of the file that the matrix was read from, which tells its content."""
 
     @property
     def width(self) -> int:
@@ -124,7 +131,7 @@ class Retriever:
             features=member.query.features,
             parts=dict(member.model.widths),
             files=_Names(weights, models),
-            entries=self.entries,
+            networks=self.networks,
         )
         _seals(blobs).put(MANIFEST, stored.to_bytes())
         for key in {*blobs.list("weights-"), *blobs.list("models-")} - {weights, models}:
@@ -158,16 +165,17 @@ class Retriever:
                 ),
                 settings=stored.settings,
                 data_hash=stored.data_hash,
-                entries=stored.entries,
+                networks=stored.networks,
                 matrix=models["matrix"],
+                stored=stored.files.models,
             )
             nn.ModuleList(retriever.members).load_state_dict(state)
         except (LookupError, RuntimeError, TypeError, ValueError, InputError) as error:
             raise stored.damaged(f"the retriever in {blobs}", error) from error
-        found, expected = retriever.matrix, (len(retriever.entries), retriever.width)
-        if found.shape != expected or found.dtype != torch.float32:
+        found = retriever.matrix
+        if found.shape[1:] != (retriever.width,) or found.dtype != torch.float32:
             raise ZooError(
-                f"the retriever in {blobs} names {len(retriever.entries)} networks and embeds "
+                f"the retriever in {blobs} embeds networks by {retriever.width} numbers, and has "
                 f"{tuple(found.shape)} as {found.dtype}; {stored.REMEDY}"
             )
         return retriever
@@ -196,10 +204,16 @@ class _Names:
     """The matrix of embeddings."""
 
 
+def _2_to_3(fields: Fields) -> Fields:
+    """A digest says which networks are embedded, where a million ids would have to be read."""
+    return fields | {"networks": ids_digest(fields.pop("entries"))}
+
+
 class _Stored(Manifest):
     """What ``retriever.json`` says."""
 
-    SCHEMA = 2
+    SCHEMA = 3
+    MIGRATIONS: ClassVar[Mapping[int, Callable[[Fields], Fields]]] = {2: _2_to_3}
     ERROR = ZooError
     REMEDY = "train the retriever anew with 'tans train'"
 
@@ -210,7 +224,8 @@ class _Stored(Manifest):
     parts: dict[Name, PositiveInt]
     """Width of each part of a network's description."""
     files: _Names
-    entries: tuple[str, ...]
+    networks: Digest
+    """Of the ids of those embedded, in their order."""
 
 
 def _seals(blobs: Blobs) -> Seals:
@@ -288,14 +303,37 @@ def _get(blobs: Blobs, key: str) -> dict[str, Tensor]:
     """Inverse of ``_put``; the tensors are mapped from the disk."""
     path = blobs.local(key)
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest[:DIGITS] not in path.name:
-            raise ZooError(f"{path} has changed since it was written; {_Stored.REMEDY}")
         tensors = load_file(path)
+        sound = _found_sound(path)
+        if sound is None or not sound.exists():
+            _check(path, tensors)
     except (OSError, SafetensorError) as error:
         raise ZooError(f"cannot read {path}: {error}; {_Stored.REMEDY}") from error
+    if sound is not None:
+        with suppress(OSError):  # then all of it is read again next time
+            sound.touch()
+    return tensors
+
+
+def _check(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse a file that is not what its name says, or holds numbers that are not finite."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest[:DIGITS] not in path.name:
+        raise ZooError(f"{path} has changed since it was written; {_Stored.REMEDY}")
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ZooError(f"{path} holds what is no finite number in {name}; {_Stored.REMEDY}")
-    return tensors
+
+
+def _found_sound(path: Path) -> Path | None:
+    """Where the cache notes that a large file was found sound as it is now: to read all of it takes
+    longer than a search. None for a small one, or where there is no cache."""
+    found = path.stat()
+    if found.st_size < LARGE:
+        return None
+    state = f"{path.absolute()} {found.st_size} {found.st_mtime_ns} {found.st_ino}"
+    try:
+        return cache_dir("sound") / hashlib.sha256(state.encode()).hexdigest()
+    except OSError:
+        return None

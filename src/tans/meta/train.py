@@ -22,6 +22,7 @@ from tans.meta.metrics import Retrieval, retrieval
 from tans.meta.predictor import squared_error
 from tans.meta.presets import MetaSettings
 from tans.meta.retriever import Member, Retriever, build, embed_models
+from tans.zoo.columns import ids_digest
 
 _SEEDS_APART = 1000
 """Between the members of an ensemble, far enough for seeds in a row to share none."""
@@ -98,7 +99,7 @@ def meta_train(
         members=tuple(members),
         settings=settings,
         data_hash=data.digest(),
-        entries=data.entries,
+        networks=ids_digest(data.entries),
         matrix=embed_models(members, data.parts),
     )
 

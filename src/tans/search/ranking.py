@@ -38,7 +38,7 @@ from tans.meta.retriever import Retriever
 from tans.search.look import IMAGES as LOOKED_AT
 from tans.search.look import Look, Tried, look_larger, second_look
 from tans.search.query import Query, check_fits, embed_by
-from tans.search.vectors import Vectors
+from tans.search.vectors import Vectors, kept_codes
 from tans.tasks.task import Task
 from tans.types import Constraints, Match, ZooEntry
 from tans.zoo.columns import LICENCE, Columns
@@ -178,7 +178,8 @@ def search(
         raise InputError(f"top is {top} and look {look}; expected at least 1 and at least 0")
     limits = Constraints(max_params, max_flops, max_latency_ms, max_minutes)
     retriever, calibrator = Retriever.load(zoo.retrieval), Calibrator.load(zoo.retrieval)
-    columns, licensing = zoo.columns(), Licensing.of(zoo)
+    columns = zoo.columns()
+    licensing = Licensing.of(zoo, columns)
     networks, kind = columns.networks
     zoo.check_tasks(columns.entries(columns.kinds("task")[0]))
     free = _free(columns, licensing) if commercial else np.ones(len(columns), dtype=bool)
@@ -190,7 +191,7 @@ def search(
     embedded = time.perf_counter()
     usual = DEFAULT.passes(task.split_sizes[0])
     costs, within, epochs = _within(costs, networks, kind, task, limits, free)
-    stored = _Stored(columns, costs, kind, Vectors(models.numpy()), query, retriever)
+    stored = _Stored(columns, costs, kind, models, query, retriever)
     found = stored.take(stored.nearest(max(top, retriever.settings.top), within))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
@@ -301,11 +302,12 @@ def _within(
     return costs, fitting[kind] & free, epochs
 
 
-def _embeddings(retriever: Retriever, zoo: Zoo, columns: Columns) -> Tensor:
+def _embeddings(retriever: Retriever, zoo: Zoo, columns: Columns) -> Vectors:
     """Model embeddings (N, d): those computed in advance, unless networks have joined since."""
-    if retriever.entries == columns.ids():
-        return retriever.matrix
-    return retriever.encode_models(parts_of(zoo, retriever.settings.parts))
+    if retriever.networks == columns.digest and len(retriever.matrix) == len(columns):
+        matrix = retriever.matrix.numpy()
+        return Vectors(matrix, kept_codes(matrix, retriever.stored))
+    return Vectors(retriever.encode_models(parts_of(zoo, retriever.settings.parts)).numpy())
 
 
 def _worth_a_look(

@@ -14,13 +14,17 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
-from tans.errors import InputError
+from tans.errors import InputError, MissingExtraError
+from tans.files import cache_dir, write_file
 from tans.plugins import library
 
 FEW = 50_000
@@ -104,6 +108,28 @@ class Codes:
         faiss.copy_array_to_vector(np.ascontiguousarray(self.packed).ravel(), index.codes)
         index.ntotal, index.is_trained = len(self.packed), True
         return faiss.IndexPQFastScan(index)
+
+
+def kept_codes(matrix: Vector, name: str | None) -> Codes | None:
+    """Codes of a matrix (n, d), which the cache keeps; None where a scan of it does.
+
+    So it is for few rows, for a width that is not coded, where faiss is not installed, and where
+    nothing names the matrix.
+
+    Args:
+        name: of the file that the matrix was read from, which tells its content.
+    """
+    if name is None or len(matrix) <= FEW or matrix.shape[1] % (2 * SPAN):
+        return None
+    with suppress(OSError, SafetensorError, LookupError, ValueError):  # there are none yet
+        return Codes.from_arrays(load_file(cache_dir("codes") / name))
+    try:
+        codes = Codes.of(matrix)
+    except MissingExtraError:
+        return None
+    with suppress(OSError):  # it is of use without
+        write_file(cache_dir("codes") / name, save(codes.arrays()))
+    return codes
 
 
 class Vectors:

@@ -8,7 +8,7 @@ opens the zoo again reads only what is looked at.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,8 @@ LICENCE = ("licence", "origins", "family")
 """Columns that entries share that are under the same licences."""
 MANY = 50_000
 """Entries from which on their columns are kept in the cache."""
+IDS = b"tans ids"
+"""In what such a file says of itself: the digest of the ids."""
 OF_ZOO = 16
 """Digits of a file's name there that tell its zoo; what follows tells its state."""
 
@@ -62,6 +64,12 @@ class Columns:
     def ids(self) -> tuple[str, ...]:
         """Of all."""
         return tuple(self._table["id"].to_pylist())
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the ids in their order, as ``ids_digest`` gives it."""
+        stored = self._table.schema.metadata or {}
+        return stored[IDS].decode() if IDS in stored else ids_digest(self.ids())
 
     def row(self, id: str) -> int:
         """That of an entry, which is there."""
@@ -122,7 +130,7 @@ class Columns:
         table = self._table
         for names in (NETWORK, SOURCE, LICENCE):
             table = table.append_column(_key(names), pa.array(self.kinds(*names)[1]))
-        table = table.combine_chunks()
+        table = table.combine_chunks().replace_schema_metadata({IDS: self.digest})
         with replacing(path) as fresh, pa.ipc.new_file(str(fresh), table.schema) as writer:
             writer.write_table(table)
 
@@ -155,6 +163,11 @@ def _place(tables: Tables) -> Path:
     parts = (str(tables.folder.absolute()), "\n".join(tables.files("entries")))
     zoo, state = (hashlib.sha256(part.encode()).hexdigest() for part in parts)
     return cache_dir("columns") / f"{zoo[:OF_ZOO]}{state}.arrow"
+
+
+def ids_digest(ids: Iterable[str]) -> str:
+    """SHA-256 of ids in their order, which tells whether rows are of the same entries."""
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()
 
 
 def _key(names: Sequence[str]) -> str:

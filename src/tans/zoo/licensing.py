@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from tans.licences import UNSTATED, LicenceChain, joined
 from tans.networks.incoming.fetched import SCHEME
 from tans.types import ZooEntry
+from tans.zoo.columns import Columns
 from tans.zoo.zoo import IMAGENET, Zoo
 
 
@@ -23,17 +26,18 @@ class Licensing:
     """Of that network."""
 
     @classmethod
-    def of(cls, zoo: Zoo, entries: Sequence[ZooEntry] | None = None) -> Licensing:
+    def of(cls, zoo: Zoo, columns: Columns | None = None) -> Licensing:
         """Read it.
 
         Args:
-            entries: those of the zoo, where they were read before.
+            columns: of the zoo's entries, where they were read before.
         """
-        found = zoo.entries(vectors=False, task=IMAGENET) if entries is None else entries
-        base = next((entry for entry in found if entry.weights == zoo.base), None)
+        columns = columns or zoo.columns()
         images = {task.name: task.card["licence"] for task in zoo.tasks()}
-        if base is None:
+        rows = np.flatnonzero(columns.equals("weights", zoo.base)) if zoo.base else ()
+        if not len(rows):
             return cls(images, None, None)
+        (base,) = columns.entries(rows[:1])
         return cls(images, base.licence, base.ref.family)
 
     def chain(self, entry: ZooEntry) -> LicenceChain:

@@ -90,7 +90,7 @@ def scored(problem: Problem, zoo: Zoo, settings: MetaSettings | None = None) -> 
     images, labels = problem.task.sample(QUERY_IMAGES, zoo.resolution)
     query = retriever.encode_query(image_features(zoo.query_network(), images), labels)  # (w,)
     entries = within(zoo.entries(vectors=False), problem)
-    places = {id: row for row, id in enumerate(retriever.entries)}
+    places = {id: row for row, id in enumerate(zoo.columns().ids())}
     models = retriever.matrix[torch.tensor([places[entry.id] for entry in entries])]  # (n, w)
     return Scored(entries, retriever, query, models, once_s)
 

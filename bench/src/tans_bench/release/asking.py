@@ -17,6 +17,7 @@ from tans.meta.metrics import Retrieval, retrieval
 from tans.meta.retriever import Retriever
 from tans.networks.family import head_width
 from tans.types import Constraints, Match, ZooEntry
+from tans.zoo.columns import ids_digest
 from tans.zoo.licensing import Licensing
 from tans.zoo.zoo import Zoo
 from tans_bench.release.contents import Query
@@ -56,7 +57,7 @@ def ask(
     nearest = within[np.argsort(-similarity.numpy()[within], kind="stable")]
     nearest = nearest[: max(top, retriever.settings.top)]
     best = nearest[np.argsort(-predicted.numpy()[nearest], kind="stable")][:top]
-    licensing = Licensing.of(zoo, entries)
+    licensing = Licensing.of(zoo)
     return tuple(
         Match(
             id=entry.id,
@@ -105,7 +106,7 @@ def judge(zoo: Zoo, queries: Mapping[str, Query]) -> Retrieval:
 def _learnt(zoo: Zoo) -> tuple[Retriever, list[ZooEntry]]:
     """The retrieval model of a zoo, and its networks in the same order."""
     retriever, entries = Retriever.load(zoo.retrieval), zoo.entries(vectors=False)
-    if retriever.entries != tuple(entry.id for entry in entries):
+    if retriever.networks != ids_digest(entry.id for entry in entries):
         raise ZooError(
             f"the retrieval model in {zoo.retrieval} is of other networks; train it anew with "
             "'tans train --preset paper'"

@@ -32,6 +32,7 @@ from tans.networks.published import PUBLISHED, get_published, read_published
 from tans.tasks.task import Task
 from tans.training import Recipe, device, finetune, probe
 from tans.types import NetworkRef
+from tans.zoo.columns import ids_digest
 from tans.zoo.weights import assemble
 from tans.zoo.zoo import QUERY_IMAGES, Zoo
 from tans_bench.runs.bench import Bench
@@ -232,7 +233,9 @@ class Learn:
         retriever = self._retriever(bench, known)
         whole = known.seeing(list(FAMILIES))
         retriever = replace(
-            retriever, entries=whole.entries, matrix=retriever.encode_models(whole.parts)
+            retriever,
+            networks=ids_digest(whole.entries),
+            matrix=retriever.encode_models(whole.parts),
         )
         return {**self._key(bench), **judge(retriever, known, self.task)}
 
@@ -269,7 +272,9 @@ def judge(retriever: Retriever, known: Known, task: str = "") -> Result:
         task: whose added networks are looked for; all where empty.
     """
     elastic = len(known.data.entries)
-    own = replace(retriever, entries=known.data.entries, matrix=retriever.matrix[:elastic])
+    own = replace(
+        retriever, networks=ids_digest(known.data.entries), matrix=retriever.matrix[:elastic]
+    )
     found = evaluate_retrieval(own, known.data)
     families = dict.fromkeys(kind(line) for line in known.added if task in ("", line["task"]))
     return {
