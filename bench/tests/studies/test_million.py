@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from bench.tests.conftest import run_and_draw
 
+from tans.meta.retriever import Retriever
 from tans.search import vectors
+from tans.zoo.zoo import Zoo
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Table
 from tans_bench.runs.experiment import Fixed
 from tans_bench.studies import million
-from tans_bench.studies.million import EXPERIMENT, RUNS, Search, drawn
+from tans_bench.studies.million import EXPERIMENT, OPENED, RUNS, Opened, Search, drawn
 
 
 @pytest.mark.parametrize("kind", million.KINDS)
@@ -33,6 +35,25 @@ def test_ways_are_measured_beside_the_exact_one(
         assert ways["tans"]["recall"] >= 0.99
     assert isinstance(table, Table)
     assert len(table.rows) == 7
+
+
+def test_a_zoo_of_many_is_opened_and_searched(bench: Bench, tmp_path: Path) -> None:
+    plan = Fixed((Opened(500),))
+    (table,) = run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)
+    (line,) = bench.results.lines(OPENED)
+    assert line["rows"] == 500
+    assert line["seconds"] > 0
+    assert isinstance(table, Table)
+    assert table.rows[0][0] == "500"
+
+
+def test_entries_are_repeated_with_embeddings_of_their_own(bench: Bench, tmp_path: Path) -> None:
+    million.repeat_entries(bench.zoo, tmp_path / "zoo", 300)
+    made = Zoo.open(tmp_path / "zoo")
+    columns, learnt = made.columns(), Retriever.load(made.retrieval)
+    assert len(columns) == len(learnt.matrix) == 300
+    assert learnt.networks == columns.digest
+    assert len(learnt.matrix.unique(dim=0)) == 300
 
 
 def test_vectors_are_of_unit_length_and_seeded(bench: Bench) -> None:

@@ -2,36 +2,50 @@
 
 Vectors are the shipped zoo's embeddings with noise, and uniform ones; queries are uniform, or like
 the embeddings. All ways answer the same queries in one run, one thread each, by turns. The exact
-answer is numpy's: all products, then the largest ten.
+answer is numpy's: all products, then the largest ten. And a zoo of as many entries, for which the
+shipped one's rows are repeated, is opened and searched by a query, from the call to the list.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import lancedb
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from usearch.index import Index
 
 from tans.meta.retriever import Retriever
+from tans.search import Query, search
+from tans.search.query import digest_of
 from tans.search.vectors import Codes, Vectors
+from tans.zoo.blobs import LocalBlobs
+from tans.zoo.columns import ids_digest
+from tans.zoo.tables import Tables
 from tans.zoo.zoo import Zoo
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment, Fixed
 from tans_bench.runs.results import LINES, Result, Results
 
-RUNS = "million"
+RUNS, OPENED = "million", "million_opened"
+CACHE = "TANS_CACHE"
+OPENINGS = 5
+"""Of each zoo, after the first."""
 KINDS = ("zoo", "uniform")
 SIZES = (14_000, 100_000, 1_000_000)
 LEFT = (1.0, 0.3, 0.01)
@@ -81,17 +95,102 @@ class Search:
                 return {**self.key(), "ways": measured(matrix, queries, within, ways)}
 
 
+@dataclass(frozen=True)
+class Opened:
+    """Open a zoo of so many entries and search it by a query, within two limits."""
+
+    rows: int
+
+    @property
+    def name(self) -> str:
+        return f"{OPENED}{LINES}/{self.rows}"
+
+    @property
+    def task(self) -> str:
+        """None in particular."""
+        return ""
+
+    def done(self, bench: Bench) -> bool:
+        return bench.results.find(OPENED, {"rows": self.rows}) is not None
+
+    def run(self, bench: Bench) -> Result:
+        query = _query(bench.zoo)
+        with TemporaryDirectory(prefix="tans-million-") as place, threadpool_limits(1):
+            zoo = Path(place) / "zoo"
+            repeat_entries(bench.zoo, zoo, self.rows)
+            with _cache(Path(place) / "cache"):
+                times = [_search_s(zoo, query) for _ in range(1 + OPENINGS)]
+                shipped = [_search_s(bench.zoo.path, query) for _ in range(1 + OPENINGS)]
+        later = statistics.median(times[1:])
+        return {
+            "rows": self.rows,
+            "later_of_first": round(later / times[0], 4),
+            "of_shipped": round(later / statistics.median(shipped[1:]), 2),
+            "seconds": round(later, 2),
+        }
+
+
+def _query(zoo: Zoo) -> Query:
+    """Like the embedding of a network, for ten classes."""
+    retriever = Retriever.load(zoo.retrieval)
+    return Query(
+        retriever=digest_of(zoo, retriever),
+        embedding=tuple(retriever.matrix[0].tolist()),
+        classes=((30, 10, 10),) * 10,
+        groups=300,
+    )
+
+
+def _search_s(path: Path, query: Query) -> float:
+    began = time.perf_counter()
+    search(query, Zoo.open(path), max_params=2e6, max_flops=2e7)
+    return time.perf_counter() - began
+
+
+@contextmanager
+def _cache(folder: Path) -> Iterator[None]:
+    """Let tans keep what it can make again in a folder of its own."""
+    before = os.environ.get(CACHE)
+    os.environ[CACHE] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[CACHE]
+        if before is not None:
+            os.environ[CACHE] = before
+
+
+def repeat_entries(zoo: Zoo, path: Path, rows: int, seed: int = 0) -> None:
+    """Make a zoo of so many entries: those of another, repeated, their embeddings with noise."""
+    shutil.copytree(zoo.path, path)
+    shutil.rmtree(path / "seals")
+    rng, tables = np.random.default_rng(seed), Tables(LocalBlobs(zoo.path), zoo.seals)
+    chosen = np.sort(rng.integers(len(zoo.columns()), size=rows))
+    ids = [f"{row:07d}" for row in range(rows)]
+    table = tables.read("entries").take(pa.array(chosen))
+    table = table.set_column(table.schema.get_field_index("id"), "id", pa.array(ids))
+    lancedb.connect(path).create_table("entries", table, mode="overwrite")
+    known = Retriever.load(zoo.retrieval)
+    matrix = _with_noise(known.matrix.numpy()[chosen], known.matrix.numpy(), rng)
+    made = replace(known, networks=ids_digest(ids), matrix=torch.from_numpy(matrix))
+    made.save(path / "retrieval")
+
+
+def _with_noise(rows: Matrix, known: Matrix, rng: np.random.Generator) -> Matrix:
+    noise = rng.standard_normal(rows.shape, dtype=np.float32)
+    found = rows + noise * np.float32(NOISE * known.std(0).mean())
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
 def drawn(kind: str, rows: int, zoo: Zoo, seed: int = 0) -> tuple[Matrix, Matrix]:
     """Unit vectors (rows, d) of a kind, and queries (QUERIES, d)."""
     rng, known = np.random.default_rng(seed), Retriever.load(zoo.retrieval).matrix.numpy()
 
     def like(count: int) -> Matrix:
-        noise = rng.standard_normal((count, known.shape[1]), dtype=np.float32)
         if kind == "zoo":
-            noise *= np.float32(NOISE * known.std(0).mean())
-            noise += known[rng.integers(len(known), size=count)]
-        noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-        return noise
+            return _with_noise(known[rng.integers(len(known), size=count)], known, rng)
+        rows = rng.standard_normal((count, known.shape[1]), dtype=np.float32)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     return like(rows), like(QUERIES)
 
@@ -173,9 +272,10 @@ def _peers(matrix: Matrix, place: str) -> dict[str, Way]:
     }
 
 
-def jobs() -> Iterator[Search]:
+def jobs() -> Iterator[Search | Opened]:
     """Every kind, size and share."""
-    return (Search(kind, rows, left) for kind, rows, left in product(KINDS, SIZES, LEFT))
+    yield from (Search(kind, rows, left) for kind, rows, left in product(KINDS, SIZES, LEFT))
+    yield from map(Opened, SIZES)
 
 
 def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
@@ -191,7 +291,22 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
         "bare product of the scan."
     )
     columns = ("vectors", "rows", "within limits", "way", "time", "recall@10")
-    return [Table("million", caption, columns, rows)] if rows else []
+    found = [Table("million", caption, columns, rows)] if rows else []
+    return [*found, *_opened(results)]
+
+
+def _opened(results: Results) -> list[Table]:
+    rows = [
+        [f"{line['rows']:,}", f"{line['later_of_first']:.3f}", f"{line['of_shipped']:.1f}"]
+        for line in results.lines(OPENED)
+    ]
+    caption = (
+        "To open a zoo and rank its networks for a query within two limits, from the call to the "
+        f"list, median of {OPENINGS}: as a share of the first time, when its rows are read, and "
+        "as a multiple of what the shipped zoo of 2,425 takes."
+    )
+    columns = ("rows", "of the first time", "of the shipped zoo's")
+    return [Table("opened", caption, columns, rows)] if rows else []
 
 
 def _order(line: Result) -> tuple[int, int, float]:
