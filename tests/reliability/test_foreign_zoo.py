@@ -75,7 +75,7 @@ TASKS = {
     "card": [None, "", "{half", "[]", "{}", '"text"', '{"family": "x"}', "[" * 100_000],
     "sheet": ["../../x", "", "0" * 63],
     "features": ["../../x", "", "0" * 63],
-    "weights": [None, "../../x", ""],
+    "weights": ["../../x", ""],
     "train_images": [None, -1],
     "cost_s": [None, -1.0, float("nan"), float("inf")],
 }
@@ -238,7 +238,7 @@ def test_wrong_manifests(
         (retriever, lambda f: f["settings"].update(hidden=10**12)),
         (retriever, lambda f: f.update(features=10**12)),
         (retriever, lambda f: f["parts"].update(topology=10**12)),
-        (retriever, lambda f: f.update(entries=f["entries"][:1])),
+        (retriever, lambda f: f.update(networks=f["networks"][:8])),
         (judge, lambda f: f.update(weights=[float("nan")] * 4)),
         (judge, lambda f: f.update(margin=-1)),
         (judge, lambda f: f.update(mean=[1.0])),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tans.errors import InputError, LimitError, ZooError
 from tans.licences import UNSTATED
+from tans.meta.retriever import Retriever
 from tans.networks.family import describe
 from tans.search import search
 from tans.search.ranking import SearchResult
@@ -127,6 +128,17 @@ def test_networks_that_joined_after_meta_training_are_found(small_zoo: Zoo, tmp_
     twin = next(m for m in found if m.id == zoo.entries()[0].id)
     mine = next(m for m in found if m.id == joined.id)
     assert mine.similarity == pytest.approx(twin.similarity, abs=1e-5)
+
+
+def test_embeddings_of_fewer_networks_than_they_are_said_to_be_of_are_refused(
+    small_zoo: Zoo, tmp_path: Path
+) -> None:
+    shutil.copytree(small_zoo.path, tmp_path / "zoo")
+    zoo = Zoo.open(tmp_path / "zoo")
+    learnt = Retriever.load(zoo.retrieval)
+    replace(learnt, matrix=learnt.matrix[1:]).save(zoo.retrieval)
+    with pytest.raises(ZooError, match="train it anew"):
+        search(QUERY, zoo, look=0)
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,12 @@ PUSH = """
 import sys
 from tans.zoo.sharing import push_zoo
 from tans.zoo.zoo import Zoo
-push_zoo(Zoo.open(sys.argv[1]), sys.argv[2], on_progress=lambda *_: print(flush=True))
+
+def wait(*_):
+    print(flush=True)
+    sys.stdin.readline()  # whoever kills it finds it here
+
+push_zoo(Zoo.open(sys.argv[1]), sys.argv[2], on_progress=wait)
 """
 
 
@@ -305,8 +310,12 @@ def test_a_push_that_is_killed_leaves_the_old_and_goes_on(tiny: Tiny, tmp_path: 
     for killed_at in (1, 3, 5):
         new = grown(tiny, 1, seed=40 + killed_at)
         command = [sys.executable, "-c", PUSH, str(tiny.zoo.path), address]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
+            assert process.stdin is not None
             assert process.stdout is not None
+            process.stdin.write(b"\n" * (killed_at - 1))
+            process.stdin.flush()
             for _ in range(killed_at):
                 process.stdout.readline()
             process.kill()

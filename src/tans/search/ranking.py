@@ -30,7 +30,7 @@ from tans.costs.limits import (
     shortened,
     shortest,
 )
-from tans.errors import InputError, LimitError
+from tans.errors import InputError, LimitError, ZooError
 from tans.meta.calibrator import Calibrator
 from tans.meta.data import parts_of
 from tans.meta.evidence import evidence
@@ -303,9 +303,18 @@ def _within(
 
 
 def _embeddings(retriever: Retriever, zoo: Zoo, columns: Columns) -> Vectors:
-    """Model embeddings (N, d): those computed in advance, unless networks have joined since."""
-    if retriever.networks == columns.digest and len(retriever.matrix) == len(columns):
+    """Model embeddings (N, d): those computed in advance, unless networks have joined since.
+
+    Raises:
+        ZooError: there are more or fewer than networks that they are said to be of.
+    """
+    if retriever.networks == columns.digest:
         matrix = retriever.matrix.numpy()
+        if len(matrix) != len(columns):
+            raise ZooError(
+                f"the retriever in {zoo.retrieval} has embeddings of {len(matrix):,} networks, and "
+                f"is said to be of all {len(columns):,}; train it anew with 'tans train'"
+            )
         return Vectors(matrix, kept_codes(matrix, retriever.stored))
     return Vectors(retriever.encode_models(parts_of(zoo, retriever.settings.parts)).numpy())
 
