@@ -433,11 +433,11 @@ def test_signals(
     shutil.copytree(small_zoo.path, zoo)
     arguments = {
         "build": ["zoo", "build", tmp_path / "new", *build_of(data, "red", "blue")],
-        "train": ["train", "--zoo", zoo],
+        "train": ["train", "--preset", "paper", "--zoo", zoo],
         "finetune": finetune_of(data, tmp_path, epochs=100),
     }[name]
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
-        for wait_s in (0.0, 0.3, 1.0):
+        for wait_s in (0.0, 0.2, 0.6):
             with trials.trial((number.name, wait_s)):
                 process = start(*arguments)
                 process.join(wait_s)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes: 128 and the number of the signal."""
@@ -21,13 +22,19 @@ class Received:
 
 
 received = Received()
+CAN_WAIT = hasattr(signal, "setitimer")
+ALARM = signal.SIGALRM if CAN_WAIT else None
+AGAIN_S = 0.05
+"""Until a signal that came at a bad moment is heeded."""
+_waiting: list[int] = []
+"""Signals that came at a bad moment."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
     """Interrupt a block on SIGTERM; it ends with the exit code of that, or of an interrupt."""
     here = threading.current_thread() is threading.main_thread()  # no other may set it
-    before = signal.signal(signal.SIGTERM, _interrupt) if here else None
+    before = {number: signal.signal(number, _interrupt) for number in _handled()} if here else {}
     try:
         yield
     except KeyboardInterrupt:
@@ -38,11 +45,41 @@ def terminable() -> Iterator[None]:
         raise
     finally:
         received.sigterm = False
-        if here:
-            signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _interrupt(*_: object) -> None:
-    if not received.sigterm:  # the first time; what is done is being stored
-        received.sigterm = True
+def _handled() -> list[signal.Signals]:
+    """SIGTERM, and SIGINT unless whoever started this process ignores it."""
+    found = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        found.append(signal.SIGINT)
+    return found
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if CAN_WAIT and _would_be_lost(frame):
+        _waiting.append(number)
+        signal.signal(signal.SIGALRM, _interrupt)
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        return
+    asked = {number, *_waiting} - {ALARM}
+    _waiting.clear()
+    if signal.SIGTERM in asked:
+        asked.remove(signal.SIGTERM)
+        if not received.sigterm:  # the first time; what is done is being stored
+            received.sigterm = True
+            raise KeyboardInterrupt
+    if asked:
         raise KeyboardInterrupt
+
+
+def _would_be_lost(frame: FrameType | None) -> bool:
+    """Whether an exception raised here would be swallowed or changed: as a module is imported, and
+    as something is told that an object is gone."""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib") or name.endswith(("_weakrefset.py", "weakref.py")):
+            return True
+        frame = frame.f_back
+    return False

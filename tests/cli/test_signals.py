@@ -1,0 +1,55 @@
+"""A signal is heeded whatever the process is at."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tans.cli.signals import INTERRUPTED, TERMINATED, terminable
+
+MODULE = """
+import os
+os.kill(os.getpid(), {number})
+done = True
+"""
+
+
+def _go_on(work: Callable[[], object]) -> None:
+    with terminable():
+        work()
+        while True:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, TERMINATED), (signal.SIGINT, INTERRUPTED)]
+)
+def test_what_comes_as_a_module_is_imported_is_heeded_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    """An exception could get lost there, and the process would go on."""
+    name = f"sends_{number.name.lower()}"
+    (tmp_path / f"{name}.py").write_text(MODULE.format(number=int(number)))
+    monkeypatch.syspath_prepend(tmp_path)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            _go_on(lambda: importlib.import_module(name))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == code
+    assert sys.modules[name].done  # the import went on to its end
+
+
+def test_a_signal_ends_a_block_at_once_and_handlers_are_as_before() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        _go_on(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert ended.value.code == TERMINATED
+    assert signal.getsignal(signal.SIGTERM) is before
