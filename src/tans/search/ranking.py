@@ -196,7 +196,7 @@ def search(
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
     if calibrator is not None and look and not isinstance(task, Query):
-        sources = Sources.of(zoo)
+        sources = Sources.of(zoo, columns)
         looks = second_look(task, zoo, _worth_a_look(stored, within, sources, look))
         start = _best_stored(looks, sources)
         larger = _larger(stored, start, sources, task, limits, epochs)

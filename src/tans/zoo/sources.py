@@ -9,6 +9,7 @@ import numpy as np
 
 from tans.errors import ZooError
 from tans.types import ZooEntry
+from tans.zoo.columns import Columns
 from tans.zoo.zoo import IMAGENET, Zoo, asked_size
 
 
@@ -30,13 +31,16 @@ class Sources:
     """
 
     @classmethod
-    def of(cls, zoo: Zoo) -> Sources:
+    def of(cls, zoo: Zoo, columns: Columns | None = None) -> Sources:
         """Find them among a zoo's entries.
+
+        Args:
+            columns: of the zoo's entries, where they were read before.
 
         Raises:
             ZooError: the zoo lacks the elastic base or the ImageNet network.
         """
-        columns = zoo.columns()
+        columns = columns or zoo.columns()
         rows = np.union1d(columns.sources[0], np.flatnonzero(columns.equals("task", IMAGENET)))
         entries = sorted(columns.entries(rows), key=lambda e: (e.body_params, -e.resolution))
         base = [e for e in entries if e.task == IMAGENET and e.weights == zoo.base]
