@@ -36,8 +36,9 @@ check: $(VENV)/.test ## style, types, and the direction of imports
 wheels: $(VENV)/.python ## build the wheels of both distributions, and use them from an empty environment
 	.ci/wheels $(BIN)/python
 
-docs: $(VENV)/.test ## write docs/cli.md anew from the commands' own help
+docs: $(VENV)/.test ## write docs/cli.md anew from the commands' own help, and fill the figures of all pages
 	$(BIN)/python -m typer tans.cli utils docs --name tans --output docs/cli.md
+	$(BIN)/tans bench figures README.md docs/*.md bench/docs/*.md bench/docs/results/*.md --tables bench/docs/results
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tans needs Python 3.11 or newer, this is %s; run: make PYTHON=/path/to/python3.11 ..." % sys.version.split()[0])'

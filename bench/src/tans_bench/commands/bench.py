@@ -106,6 +106,31 @@ def bench_report(
         console.say(str(page))
 
 
+@app.command("figures")
+def bench_figures(
+    pages: Annotated[
+        list[Path], typer.Argument(metavar="PAGE...", help="Of Markdown, with marked figures.")
+    ],
+    tables: Annotated[
+        Path, typer.Option(metavar="PATH", help="Folder that 'tans bench report' drew tables in.")
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail where a figure is another.")
+    ] = False,
+) -> None:
+    """Fill the figures in prose from the drawn tables."""
+    from tans_bench.errors import ResultError
+    from tans_bench.figures import fill, stale
+
+    if not check:
+        for page in fill(pages, tables):
+            console.say(str(page))
+    elif old := stale(pages, tables):
+        raise ResultError(
+            f"{', '.join(map(str, old))}: figures differ from the tables; run it without --check"
+        )
+
+
 @app.command("import")
 def bench_import(
     file: Annotated[
