@@ -21,6 +21,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from tans.tasks.images import READER
+from tans.tasks.stored import StoredImages, remembered
 from tans.tasks.watching import COMPARING, tell
 from tans.types import Images
 
@@ -87,15 +89,22 @@ def find_copies(images: Images, exact: bool = False) -> NDArray[np.int64]:
         images: uint8 (n, 3, r, r).
         exact: whether images must be equal.
     """
-    n = len(images)
-    if n < 2:
-        return np.arange(n)
+    if len(images) < 2:
+        return np.arange(len(images))
+    if isinstance(images, StoredImages):
+        what = f"copies {READER} {exact}"
+        return remembered(images, what, lambda: _sets(images, exact))
+    return _sets(images, exact)
+
+
+def _sets(images: Images, exact: bool) -> NDArray[np.int64]:
+    """As ``find_copies``, of more than one image."""
     digests = np.concatenate([_digests(part) for part in images.split(ROWS)])
     _, first, equal = np.unique(digests, return_index=True, return_inverse=True)
     if exact:
         return equal.astype(np.int64)
     one, other = _near(images, np.sort(first))  # one image of each that differ in any byte
-    edges = coo_array((np.ones(len(one)), (one, other)), shape=(n, n))
+    edges = coo_array((np.ones(len(one)), (one, other)), shape=(len(images),) * 2)
     _, sets = connected_components(edges, directed=False)
     return sets[first][equal].astype(np.int64)
 

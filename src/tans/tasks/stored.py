@@ -36,7 +36,7 @@ from tans.files import cache_dir, write_file
 from tans.tasks.content import Content, Readable
 from tans.tasks.watching import part_of
 
-IN_MEMORY = 2**29
+IN_MEMORY = 2**28
 """Bytes of images that are held in memory; more are stored."""
 BLOCK_BYTES = 2**26
 """Of images in one block, about."""
@@ -44,7 +44,7 @@ MOST_KEPT = 32 * 2**30
 """Bytes of all blocks together, beside those in use."""
 IN_USE = timedelta(hours=6)
 """For which no block is deleted that was made or used."""
-FOLDER, IMAGES, SUFFIX = "pixels", "images", ".safetensors"
+FOLDER, IMAGES, NUMBERS, SUFFIX = "pixels", "images", "numbers", ".safetensors"
 
 Arrays = Mapping[str, NDArray[Any]]
 """Of a block: ``IMAGES``, uint8 (b, 3, r, r), and what else belongs to them."""
@@ -223,6 +223,28 @@ class Store:
             lasts = not isinstance(path, Content) or path.lasting
             digest.update(f"{identity_of(path)!r}\n{'' if lasts else _PROCESS}".encode())
         return digest.hexdigest()
+
+
+def remembered(
+    images: StoredImages, what: str, make: Callable[[], NDArray[np.int64]]
+) -> NDArray[np.int64]:
+    """What was found of stored images, a number for each, (n,): made once, and stored with them.
+
+    Args:
+        what: tells it from all else, and from what earlier versions found.
+    """
+    digest = hashlib.sha256(repr((what, [file.name for file in images.files])).encode())
+    digest.update(images.places.tobytes())
+    with suppress(OSError):
+        file = cache_dir(FOLDER) / (digest.hexdigest() + SUFFIX)
+        found = extras(file).get(NUMBERS)
+        if found is not None and found.shape == (len(images),):
+            _touch([file])
+            return found
+    found = make()
+    with suppress(OSError):  # it is of use without
+        write_file(file, save({NUMBERS: found}))
+    return found
 
 
 def extras(file: Path) -> dict[str, NDArray[Any]]:
