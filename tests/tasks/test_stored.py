@@ -6,6 +6,9 @@ import errno
 import os
 import pickle
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -170,6 +173,37 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(paths, decoded, cache, monk
     opened = open_files(paths)
     assert set(decoded) == {path.name for path in paths[4:]}
     assert len(opened.pixels.thumbnails) == 10
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tans import files
+from tans.tasks import stored
+from tans.tasks.images import open_files
+stored.IN_MEMORY, stored.BLOCK_BYTES = 0, 4 * 3 * 64 * 64
+sync, written = files._sync, []
+def dies(path):
+    written.append(path)
+    if len(written) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    sync(path)
+open_files([Path(sys.argv[1])])
+files._sync = dies
+open_files([Path(path) for path in sys.argv[1:]])
+"""
+
+
+@pytest.mark.long
+def test_what_a_killed_run_left_unfinished_is_not_used(paths, decoded, cache):
+    killed = subprocess.run([sys.executable, "-c", KILLED, *map(str, paths)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert any(map(is_unfinished, cache.iterdir()))
+    opened = open_files(paths)
+    assert set(decoded) == {path.name for path in paths[4:]}
+    assert not any(map(is_unfinished, cache.iterdir()))
+    whole = torch.stack([open_files([path]).pixels.thumbnails[0] for path in paths])
+    assert torch.equal(opened.pixels.thumbnails[:], whole)
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", "cut", "extras"])

@@ -201,7 +201,7 @@ def image_suffixes() -> frozenset[str]:
 
 def decoders() -> str:
     """Tells what decodes here from what decodes elsewhere, or later."""
-    return f"Pillow {PIL.__version__}: {', '.join(sorted(Image.OPEN))}, {', '.join(_decodable())}"
+    return f"Pillow {PIL.__version__}: {', '.join(sorted(_decodable()))}"
 
 
 @functools.cache

@@ -65,7 +65,7 @@ def identity_of(path: Readable) -> Hashable:
         status = path.stat()
     except OSError:
         return None
-    return path, status.st_mtime_ns, status.st_size
+    return path.absolute(), status.st_mtime_ns, status.st_size
 
 
 class StoredImages:
