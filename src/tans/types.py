@@ -6,13 +6,17 @@ writes them checks it with pydantic.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt
 
 from tans.errors import InputError
 from tans.licences import LicenceChain
+
+if TYPE_CHECKING:
+    import torch
 
 LARGEST_INPUT = 2048
 """Pixels a side of a network's input, at most: beyond it no memory holds what a layer makes."""
@@ -34,6 +38,30 @@ Spread = Annotated[FiniteFloat, Field(ge=SCALES[0], le=SCALES[1])]
 Layer = tuple[int, int]
 """Two numbers of one layer: in elastic spaces kernel size and expand ratio, in spaces of cells an
 operation and the node it reads."""
+
+
+class Images(Protocol):
+    """Many images of one size, uint8 (n, 3, r, r): a tensor, or what reads them when asked for."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rows asked for come to lie."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all take in memory."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> torch.Tensor:
+        """Images of some rows, uint8 (m, 3, r, r)."""
+        ...
+
+    def split(self, size: Any, /) -> Iterable[torch.Tensor]:
+        """All images in order, so many at a time."""
+        ...
 
 
 @dataclass(frozen=True)

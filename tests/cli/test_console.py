@@ -108,6 +108,24 @@ def test_progress_and_warnings_leave_standard_output_alone(
     assert err.endswith("36 images\nwarning: one is dark\n")
 
 
+def test_what_takes_a_moment_has_no_bar_and_what_takes_longer_has(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(console.time, "monotonic", lambda: now)
+    with console.late_progress() as tell:
+        tell("short work", 0, 10)
+        tell("short work", 10, 10)
+        tell("long work", 10, 40)
+        now += 2 * console.MOMENT_S
+        tell("long work", 30, 40)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "short work" not in err
+    assert "long work" in err
+    assert "30/40" in err
+
+
 def test_fields_are_one_whole_line(capsys: pytest.CaptureFixture[str]) -> None:
     long = "folder/" * 40
     console.say_fields([long, "a\tb\nc", 0.5])

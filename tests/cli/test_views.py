@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +14,9 @@ from tans.cli import console, views
 from tans.licences import LicenceChain
 from tans.report import Run
 from tans.search import Look, SearchResult
+from tans.tasks.watching import READING, tell
 from tans.types import Match
+from tans.workflow import FinetuneStep
 from tests.report.test_page import run_of
 
 MATCH = Match(
@@ -35,6 +39,26 @@ LOOKS = (Look("script-0badcafe", "script", 64, 0.5), Look("imagenet-1", "imagene
 def shown(capsys: pytest.CaptureFixture[str], result: SearchResult) -> str:
     views.show_matches(result, "letters")
     return capsys.readouterr().out
+
+
+def test_the_bar_of_a_fine_tune_first_tells_how_far_many_images_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moved: list[tuple[float, float, str]] = []
+
+    @contextmanager
+    def bar(_: str) -> Iterator[console.Advance]:
+        yield lambda *told: moved.append(told)
+
+    monkeypatch.setattr(console, "progress", bar)
+    with views.finetune_bars() as on_step:
+        tell(READING, 1, views.MANY)  # of the search, which has no bar
+        on_step(FinetuneStep("best match", None, 5))
+        tell(READING, 1, views.MANY - 1)
+        tell(READING, 64, views.MANY)
+        tell(READING, views.MANY, views.MANY)
+    tell(READING, 1, views.MANY)
+    assert moved == [(64, views.MANY, READING), (0, 5, "")]
 
 
 def test_a_second_look_gives_intervals_and_seconds(capsys: pytest.CaptureFixture[str]) -> None:

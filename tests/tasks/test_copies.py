@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tans.tasks import copies as module
 from tans.tasks.copies import find_copies
 from tests.tasks.drawing import photo, scene, store
 
@@ -108,3 +109,24 @@ def test_equal_images_and_no_others_are_in_one_set(seeds):
         for other, t in zip(seeds, sets, strict=True)
     }
     assert same <= {(True, True), (False, False)}
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seeds=st.lists(st.integers(0, 5), min_size=2, max_size=40),
+    rows=st.integers(1, 9),
+    across=st.integers(1, 9),
+    pairs=st.integers(1, 5),
+)
+def test_sets_do_not_depend_on_how_many_images_are_compared_at_a_time(seeds, rows, across, pairs):
+    drawn = np.random.default_rng(len(seeds))
+    images = torch.stack([image(photo(seed)) for seed in seeds]).int()
+    images += torch.from_numpy(drawn.integers(-2, 3, images.shape))
+    images = images.clamp(0, 255).byte()
+    expected = find_copies(images)
+    with pytest.MonkeyPatch.context() as patch:
+        sizes = {"ROWS": rows, "ACROSS": max(rows, across), "PAIRS": pairs, "EDGES": pairs}
+        for name, value in sizes.items():
+            patch.setattr(module, name, value)
+        sets = find_copies(images)
+    assert len(set(zip(sets, expected, strict=True))) == len(set(sets)) == len(set(expected))

@@ -1,13 +1,17 @@
 import dataclasses
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tans.networks.network import Network
 from tans.scores import Scores
+from tans.tasks import stored
+from tans.tasks.task import Task
 from tans.temperature import calibrate
 from tans.training import (
     Epoch,
@@ -200,3 +204,27 @@ def test_an_interrupt_keeps_the_mean_so_far(
     tuned = finetune(network, bars(), recipe=recipe, on_interrupt=lambda _: True)
     assert tuned.best_epoch == tuned.history[-1].epoch == 2
     assert tuned.test_accuracy > 0.8
+
+
+@pytest.mark.parametrize("side", [64, 40])
+def test_stored_images_are_learnt_from_as_those_in_memory_are(
+    network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int
+) -> None:
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 7 * 3 * 64 * 64)
+    drawn, recipe = bars(50), Recipe(epochs=2, batch_size=8)
+    for number, (image, label) in enumerate(zip(drawn.pixels.at(32), drawn.labels, strict=True)):
+        path = tmp_path / "images" / drawn.classes[int(label)] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+    results = []
+    for most in (2**30, 0):
+        monkeypatch.setattr(stored, "IN_MEMORY", most)
+        task = Task.from_folder(tmp_path / "images")
+        assert isinstance(task.stored("train", side)[0], Tensor) == bool(most)
+        results.append(finetune(network, task, side, recipe))
+    held, read = results
+    weights = read.network.weights()
+    assert all(torch.equal(weights[name], value) for name, value in held.network.weights().items())
+    assert torch.equal(held.confusion, read.confusion)
+    assert [e.train_loss for e in held.history] == [e.train_loss for e in read.history]

@@ -13,6 +13,7 @@ from tans.training import (
     augment,
     sgd,
 )
+from tans.training.loop import batches
 from tans.types import InputSpec
 from tests.training.bars import bars
 
@@ -77,3 +78,32 @@ def test_no_step_is_longer_than_its_gradient_may_be(network: Network, clip: floa
     length = torch.stack([(now - old).norm() for now, old in moved]).norm().item()
     cut = length <= recipe.learning_rate * 0.01 * 1.001
     assert cut == (clip is not None)
+
+
+class Slow:
+    """Images that are no tensor, and when which rows of them were asked for."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images, self.asked = images, list[list[int]]()
+
+    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
+        self.asked.append(rows.tolist())
+        return self.images[rows]
+
+
+@pytest.mark.parametrize("parts", [0, 1, 2, 7])
+def test_batches_that_are_read_ahead_come_in_order(parts: int) -> None:
+    images = torch.arange(28 * 3 * 4).view(28, 3, 2, 2).byte()
+    order = torch.randperm(28)[: 4 * parts].split(4) if parts else ()
+    slow = Slow(images)
+    found = list(batches(slow, order))  # type: ignore[arg-type]
+    assert all(map(torch.equal, found, batches(images, order)))
+    assert len(found) == parts
+    assert slow.asked == [rows.tolist() for rows in order]
+
+
+def test_what_fails_while_it_is_read_ahead_ends_the_batches() -> None:
+    coming = batches(Slow(torch.zeros(2, 3, 2, 2)), [torch.tensor([0]), torch.tensor([5])])  # type: ignore[arg-type]
+    next(coming)
+    with pytest.raises(IndexError):
+        next(coming)

@@ -13,9 +13,10 @@ import math
 import os
 import re
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 120
 """Columns of a table that is written to a file or a pipe."""
+MOMENT_S = 2.0
+"""Seconds that a work takes without a bar."""
 CELL_WIDTH = 60
 """Of all cells but those of a last column; longer ones are cut, with an ellipsis."""
 
@@ -287,6 +290,28 @@ def progress(label: str, percent: bool = False) -> Iterator[Advance]:
             bar.update(row, completed=done, total=total, note=visible(note))
 
         yield advance
+
+
+@contextmanager
+def late_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars for what is told to take longer than a moment, one after another.
+
+    Yields what is told what is done, to how many so far, and of how many.
+    """
+    with ExitStack() as shown:
+        began: dict[str, float] = {}
+        bars: dict[str, Advance] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if time.monotonic() - began.setdefault(what, time.monotonic()) < MOMENT_S:
+                return
+            if what not in bars:
+                shown.close()
+                bars.clear()
+                bars[what] = shown.enter_context(progress(what))
+            bars[what](done, total, "")
+
+        yield tell
 
 
 def millions(number: float) -> str:

@@ -70,10 +70,9 @@ def check(
 ) -> None:
     """Show what is understood of a dataset, what is odd, and what more images may bring."""
     from tans.report import write_check
-    from tans.tasks.task import Task
     from tans.workflow import expected_curve
 
-    task = Task.from_path(data, overrides=said.overrides())
+    task = views.read_task(data, said.overrides())
     curve = None if no_curve else expected_curve(task)
     if page is not None:
         write_check(page, task, curve)

@@ -43,6 +43,8 @@ SAMPLES = 6
 """Pictures of each class."""
 DRAWN = 14
 """Pixels a side of a picture in a terminal, two to a line."""
+MANY = 5_000
+"""Images from which their reading has a bar while a network is fine-tuned."""
 NONE_OF_THESE = "none of these"
 """Label of an image that is unlike all that a network learnt from."""
 RECALLS = 10
@@ -56,16 +58,24 @@ LICENCE_WIDTH = 20
 def read_data(path: str | Path, overrides: Overrides) -> Task:
     """The task at a path, and the short form of a check of it."""
     from tans.search.query import is_query
-    from tans.tasks.task import Task
 
     if is_query(path):
         raise InputError(
             f"{path} is a query, which holds no images; expected a dataset: 'tans search' alone "
             "takes a query"
         )
-    task = Task.from_path(path, overrides=overrides)
+    task = read_task(path, overrides)
     tell_data(task)
     return task
+
+
+def read_task(path: str | Path, overrides: Overrides) -> Task:
+    """The task at a path; a bar tells how far the reading is, where it takes long."""
+    from tans.tasks.task import Task
+    from tans.tasks.watching import watching
+
+    with console.late_progress() as tell, watching(tell):
+        return Task.from_path(path, overrides=overrides)
 
 
 def open_zoo(zoo: str | None) -> Zoo:
@@ -309,11 +319,27 @@ def describe_export(export: Export) -> dict[str, Any]:
 
 @contextmanager
 def finetune_bars() -> Iterator[Callable[[FinetuneStep], None]]:
-    """A bar for each network that is fine-tuned, one after another; yields what moves them."""
+    """A bar for each network that is fine-tuned, one after another; yields what moves them.
+
+    Where many images are read at a network's size, its bar first tells how far that is.
+    """
+    from tans.tasks.watching import watching
+
     with ExitStack() as shown:
         advance: list[console.Advance] = []
+        epochs = 0
+
+        def read(what: str, done: int, total: int) -> None:
+            if not advance or total < MANY:
+                return
+            if done < total:
+                advance[0](done, total, what)
+            else:
+                advance[0](0, epochs, "")
 
         def show(step: FinetuneStep) -> None:
+            nonlocal epochs
+            epochs = step.epochs
             if step.epoch is None:
                 shown.close()
                 name = step.label if step.entry is None else f"{step.label} ({step.entry.id})"
@@ -323,7 +349,8 @@ def finetune_bars() -> Iterator[Callable[[FinetuneStep], None]]:
             known = console.percent(step.epoch.val_balanced)
             advance[0](step.epoch.epoch, step.epochs, f"balanced validation accuracy {known}")
 
-        yield show
+        with watching(read):
+            yield show
 
 
 def wants_epoch(epoch: Epoch) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tans.networks.batchnorm import folded
 from tans.networks.network import Network, prepare
+from tans.types import Images
 
 NOISE_SEED = 777
 REFERENCES = 32
@@ -53,7 +54,7 @@ def reference_images() -> Tensor:
 
 @torch.no_grad()
 def image_features(
-    network: Network, images: Tensor, batch: int = 256, of_head: bool = False
+    network: Network, images: Images, batch: int = 256, of_head: bool = False
 ) -> Tensor:
     """Features of images, uint8 (n, 3, r, r) to float32 (n, width) on the CPU.
 

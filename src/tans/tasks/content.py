@@ -26,6 +26,8 @@ class Content:
     Raises:
         OSError: they are no longer there.
     """
+    lasting: bool = field(default=True, compare=False)
+    """Whether its identity tells it in other processes too, and when its bytes change."""
 
     @property
     def suffix(self) -> str:

@@ -8,6 +8,7 @@ shrinking it moves it far and others lie farther still; where it is smooth, othe
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import imagehash
@@ -19,6 +20,11 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
+
+from tans.tasks.images import READER
+from tans.tasks.stored import StoredImages, remembered
+from tans.tasks.watching import COMPARING, tell
+from tans.types import Images
 
 HASH_BITS = 10
 """Of 64, those in which the hashes of copies may differ."""
@@ -38,14 +44,19 @@ FLAT = 2.0
 PALER = 0.85
 """Contrast of a copy, at least, as a share of the other's: a thin letter is none of a bold one."""
 ROWS = 512
-"""Images that are compared with all others at a time."""
-PAIRS = 100_000
+"""Images that are looked at, and compared with others, at a time."""
+ACROSS = 8192
+"""Others that they are compared with at a time, which a processor's cache holds."""
+PAIRS = 20_000
+"""Candidates that are decided on at a time."""
+EDGES = 2_000_000
+"""Pairs of near images that are held; of more, as many as tell the same sets."""
 LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue (ITU-R BT.601)."""
 
 
 def keep_together(
-    images: Tensor, labels: Sequence[object]
+    images: Images, labels: Sequence[object]
 ) -> tuple[list[NDArray[np.int64]], list[str]]:
     """Sets of copies to keep on one side of each split, and what to say where that cannot be.
 
@@ -58,9 +69,10 @@ def keep_together(
     Returns:
         Rows of each set of more than one image, in order of the first.
     """
-    near, equal = (find_copies(images, exact=exact) for exact in (False, True))
+    near = find_copies(images)
     if _leaves_choice(near, labels):
         return _several(near), []
+    equal = find_copies(images, exact=True)
     if _leaves_choice(equal, labels):
         told = (
             "every image is nearly equal to others of its class, as in a film, so that equal ones "
@@ -70,24 +82,31 @@ def keep_together(
     return [], ["all images of each class are copies of one: accuracies mean nothing"]
 
 
-def find_copies(images: Tensor, exact: bool = False) -> NDArray[np.int64]:
+def find_copies(images: Images, exact: bool = False) -> NDArray[np.int64]:
     """Number of the set of copies that each image belongs to, (n,); most are alone in theirs.
 
     Args:
         images: uint8 (n, 3, r, r).
         exact: whether images must be equal.
     """
-    n = len(images)
-    if n < 2:
-        return np.arange(n)
-    _, equal = np.unique(_bytes(images), return_inverse=True)
+    if len(images) < 2:
+        return np.arange(len(images))
+    if isinstance(images, StoredImages):
+        what = f"copies {READER} {exact}"
+        return remembered(images, what, lambda: _sets(images, exact))
+    return _sets(images, exact)
+
+
+def _sets(images: Images, exact: bool) -> NDArray[np.int64]:
+    """As ``find_copies``, of more than one image."""
+    digests = np.concatenate([_digests(part) for part in images.split(ROWS)])
+    _, first, equal = np.unique(digests, return_index=True, return_inverse=True)
     if exact:
         return equal.astype(np.int64)
-    _, first = np.unique(equal, return_index=True)  # one image of each that differ in any byte
-    one, other = _near(images[first])
-    edges = coo_array((np.ones(len(one)), (one, other)), shape=(len(first), len(first)))
+    one, other = _near(images, np.sort(first))  # one image of each that differ in any byte
+    edges = coo_array((np.ones(len(one)), (one, other)), shape=(len(images),) * 2)
     _, sets = connected_components(edges, directed=False)
-    return sets[equal].astype(np.int64)
+    return sets[first][equal].astype(np.int64)
 
 
 def _several(sets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -106,19 +125,21 @@ def _leaves_choice(sets: NDArray[np.int64], labels: Sequence[object]) -> bool:
     )
 
 
-def _bytes(images: Tensor) -> NDArray[np.void]:
-    """Each image as one value, so that equal ones are found by sorting."""
-    flat = np.ascontiguousarray(images.flatten(1).numpy())
-    return flat.view(np.dtype((np.void, flat.shape[1])))[:, 0]
+def _digests(images: Tensor) -> NDArray[np.void]:
+    """Of each image a value that no other image has, (n,)."""
+    flat = images.flatten(1).numpy()
+    return np.array(
+        [hashlib.blake2b(row, digest_size=16).digest() for row in flat], np.dtype("V16")
+    )
 
 
-def _near(images: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of images that are nearly the same, as two lists of indices."""
-    hashes = _hashes(images)  # (n,)
-    grey, contrast = _grey(images)  # (n, g), (n,)
-    colours = _shrunk(images, COLOUR_GRID)  # (n, 3 c)
-    tolerance = _tolerance(images, grey)  # (n,)
-    pairs = []
+def _near(images: Images, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of images that are nearly the same, of some rows (m,) in order, as two lists of rows.
+
+    Not all such pairs, where they are many, but as many as tell which are in one set.
+    """
+    hashes, (grey, contrast, colours, tolerance) = _looked(images, rows)
+    edges = _Edges(len(rows))
     for one, other in _candidates(hashes):
         near = (grey[one] - grey[other]).norm(dim=1) <= torch.maximum(
             tolerance[one], tolerance[other]
@@ -126,11 +147,60 @@ def _near(images: Tensor) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         less = torch.minimum(contrast[one], contrast[other])
         near &= (less >= FLAT) & (less >= PALER * torch.maximum(contrast[one], contrast[other]))
         near &= (colours[one] - colours[other]).abs().amax(1) <= COLOUR_LEVELS
-        pairs.append((one[near.numpy()], other[near.numpy()]))
-    if not pairs:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    ones, others = zip(*pairs, strict=True)
-    return np.concatenate(ones), np.concatenate(others)
+        edges.add(one[near.numpy()], other[near.numpy()])
+    one, other = edges.all()
+    return rows[one], rows[other]
+
+
+class _Edges:
+    """Pairs of so many things, of which no more are held than tell the sets that they make."""
+
+    def __init__(self, things: int) -> None:
+        self._things, self._count = things, 0
+        self._held: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+
+    def add(self, one: NDArray[np.int64], other: NDArray[np.int64]) -> None:
+        """Take pairs in, as two lists (p,)."""
+        if len(one):
+            self._held.append((one, other))
+            self._count += len(one)
+        if self._count > max(EDGES, 2 * self._things):
+            self._held = [self._fewest()]
+            self._count = len(self._held[0][0])
+
+    def all(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs that make the sets, as two lists."""
+        empty = np.empty(0, np.int64)
+        ones, others = zip((empty, empty), *self._held, strict=True)
+        return np.concatenate(ones), np.concatenate(others)
+
+    def _fewest(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Each thing of a set with the set's first."""
+        one, other = self.all()
+        edges = coo_array((np.ones(len(one)), (one, other)), shape=(self._things, self._things))
+        _, sets = connected_components(edges, directed=False)
+        _, first = np.unique(sets, return_index=True)
+        things, firsts = np.arange(self._things), first[sets]
+        joined = things != firsts
+        return things[joined], firsts[joined]
+
+
+def _looked(
+    images: Images, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.uint64], tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """What images of some rows (m,) are compared by: hashes (m,); grey pictures (m, g) and their
+    contrast (m,), mean colours (m, 3 c), and how far a copy may lie (m,)."""
+    m = len(rows)
+    hashes, grey, contrast = np.empty(m, np.uint64), torch.empty(m, GRID**2), torch.empty(m)
+    colours, tolerance = torch.empty(m, 3 * COLOUR_GRID**2), torch.empty(m)
+    for start in range(0, m, ROWS):
+        at = slice(start, min(start + ROWS, m))
+        part = images[torch.from_numpy(rows[at])]
+        hashes[at] = _hashes(part)
+        grey[at], contrast[at] = _grey(part)
+        colours[at], tolerance[at] = _shrunk(part, COLOUR_GRID), _tolerance(part, grey[at])
+        tell(COMPARING, at.stop, m)
+    return hashes, (grey, contrast, colours, tolerance)
 
 
 def _hashes(images: Tensor) -> NDArray[np.uint64]:
@@ -145,17 +215,21 @@ def _candidates(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Pairs whose hashes differ in few bits, the lower index first, some at a time."""
     for start in range(0, len(hashes), ROWS):
-        rows = hashes[start : start + ROWS]
-        distances = np.bitwise_count(rows[:, None] ^ hashes[None, start:])  # (rows, n - start)
-        one, other = np.nonzero(np.triu(distances <= HASH_BITS, 1))
-        for at in range(0, len(one), PAIRS):
-            yield one[at : at + PAIRS] + start, other[at : at + PAIRS] + start
+        rows = hashes[start : start + ROWS, None]
+        for across in range(start, len(hashes), ACROSS):
+            others = hashes[None, across : across + ACROSS]
+            close = np.bitwise_count(rows ^ others) <= HASH_BITS  # (rows, others)
+            one, other = np.divmod(np.flatnonzero(close), others.shape[1])
+            one, other = one + start, other + across
+            if across == start:
+                one, other = one[one < other], other[one < other]
+            for at in range(0, len(one), PAIRS):
+                yield one[at : at + PAIRS], other[at : at + PAIRS]
 
 
 def _shrunk(images: Tensor, side: int) -> Tensor:
     """Means of the parts of a grid, (n, 3 s s)."""
-    parts = (F.interpolate(part.float(), (side, side), mode="area") for part in images.split(ROWS))
-    return torch.cat([part.flatten(1) for part in parts])
+    return F.interpolate(images.float(), (side, side), mode="area").flatten(1)
 
 
 def _grey(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -170,11 +244,9 @@ def _grey(images: Tensor) -> tuple[Tensor, Tensor]:
 
 def _tolerance(images: Tensor, grey: Tensor) -> Tensor:
     """How far a copy may lie from each image, (n,)."""
-    moved = []
     side = images.shape[-1]
     shrunk = max(1, round(SHRUNK * side))
-    for part, own in zip(images.split(ROWS), grey.split(ROWS), strict=True):
-        small = F.interpolate(part.float(), (shrunk, shrunk), mode="bilinear", antialias=True)
-        back = F.interpolate(small, (side, side), mode="bilinear", antialias=True)
-        moved.append((_grey(back)[0] - own).norm(dim=1))
-    return (STEEP * torch.cat(moved).square()).clamp(LEAST, MOST)
+    small = F.interpolate(images.float(), (shrunk, shrunk), mode="bilinear", antialias=True)
+    back = F.interpolate(small, (side, side), mode="bilinear", antialias=True)
+    moved = (_grey(back)[0] - grey).norm(dim=1)
+    return (STEEP * moved.square()).clamp(LEAST, MOST)

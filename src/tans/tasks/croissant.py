@@ -5,6 +5,7 @@ Reference: Akhtar et al., Croissant: A Metadata Format for ML-Ready Datasets, DE
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -115,7 +116,7 @@ def _readable(value: Any, key: str) -> Readable:
         data = value
     else:
         raise TaskError(f"{key} holds a {type(value).__name__}; expected an image")
-    return Content(key, hash(data), lambda: data)
+    return Content(key, hashlib.sha256(data).hexdigest(), lambda: data)
 
 
 def _licence(stated: Sequence[str]) -> str:

@@ -179,7 +179,8 @@ def _pairs(part: Any, name: str) -> Iterator[tuple[Readable, int]]:
         _encoded(part, 0)  # told before all are tried
     for row, number in enumerate(numbers):
         identity = (id(part), name, row)
-        yield Content(f"{name or 'row'}/{row}", identity, partial(_encoded, part, row)), int(number)
+        read = partial(_encoded, part, row)
+        yield Content(f"{name or 'row'}/{row}", identity, read, lasting=False), int(number)
 
 
 def _encoded(part: Any, row: int) -> bytes:

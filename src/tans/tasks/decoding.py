@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError, features
 
@@ -78,7 +79,7 @@ class UnreadableError(Exception):
 
     def __init__(self, kind: str, detail: str = "") -> None:
         super().__init__(f"{kind} ({detail})" if detail else kind)
-        self.kind = kind
+        self.kind, self.detail = kind, detail
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +197,11 @@ def image_suffixes() -> frozenset[str]:
     """Lower-case suffixes, dot included, of the formats that can be decoded."""
     by_suffix = Image.registered_extensions()
     return frozenset(suffix for suffix, name in by_suffix.items() if name in _decodable())
+
+
+def decoders() -> str:
+    """Tells what decodes here from what decodes elsewhere, or later."""
+    return f"Pillow {PIL.__version__}: {', '.join(sorted(_decodable()))}"
 
 
 @functools.cache

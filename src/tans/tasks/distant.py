@@ -47,8 +47,9 @@ def find_distant(address: str, overrides: Overrides | None = None) -> Found:
 
     def read(path: Path) -> Content:
         name, status = str(path), paths[path]
-        identity = (address, name, repr(status.get("mtime", status.get("LastModified"))))
-        return Content(path.relative_to(root).as_posix(), identity, partial(files.cat_file, name))
+        changed = status.get("mtime", status.get("LastModified"))
+        identity, inside = (address, name, repr(changed)), path.relative_to(root).as_posix()
+        return Content(inside, identity, partial(files.cat_file, name), changed is not None)
 
     return found_in(_tree(root, pictures), left_out, overrides or Overrides(), read)
 

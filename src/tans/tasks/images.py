@@ -7,15 +7,31 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from tans.errors import TaskError
-from tans.tasks.content import Content, Readable
-from tans.tasks.decoding import DETAIL, FAILED, Picture, UnreadableError, allowing, decode
-from tans.tasks.reading import BYTE, Evidence, Range, Reading, find_reading
+from tans.tasks.content import Readable
+from tans.tasks.decoding import (
+    DETAIL,
+    FAILED,
+    Picture,
+    UnreadableError,
+    allowing,
+    decode,
+    decoders,
+)
+from tans.tasks.reading import BYTE, Evidence, Range, Reading, find_reading, samples_of_each
+from tans.tasks.seen import Seen, alike
+from tans.tasks.stored import IMAGES, Arrays, Store, StoredImages, extras, identity_of, takes_much
+from tans.tasks.watching import READING, tell
+from tans.types import Images
 
 READER = 2
 """Version of how files and arrays become pixels, groups and splits; results made by another are
@@ -51,6 +67,10 @@ class ArrayPixels:
             self._last = resolution, resize(self.images, resolution)
         return self._last[1] if rows is None else self._last[1][rows]
 
+    def stored(self, resolution: int, rows: Tensor) -> Tensor:
+        """As ``at``: what is in memory stays there."""
+        return self.at(resolution, rows)
+
     def take(self, rows: Tensor) -> ArrayPixels:
         """The images of some rows, int64 (m,)."""
         return ArrayPixels(self.images[rows])
@@ -70,11 +90,11 @@ class FilePixels:
         self,
         paths: Sequence[Readable],
         reading: Reading,
-        thumbnails: Tensor,
+        thumbnails: Images,
         max_pixels: int | None = None,
     ) -> None:
         self.paths, self.reading, self.max_pixels = tuple(paths), reading, max_pixels
-        self._thumbnails = thumbnails
+        self.thumbnails = thumbnails
 
     def at(self, resolution: int, rows: Tensor | None = None) -> Tensor:
         """Images of some rows (m,), or all, as squares, antialiased, uint8 (m, 3, r, r).
@@ -84,9 +104,43 @@ class FilePixels:
         """
         check_resolution(resolution)
         if resolution == THUMBNAIL:
-            return self._thumbnails if rows is None else self._thumbnails[rows]
+            return self.thumbnails[slice(None) if rows is None else rows]
         wanted = range(len(self.paths)) if rows is None else rows.tolist()
-        paths = [self.paths[row] for row in wanted]
+        return self._decoded(resolution, [self.paths[row] for row in wanted], hold=True)
+
+    def stored(self, resolution: int, rows: Tensor) -> Images:
+        """As ``at``, of some rows (m,); what takes much memory is decoded once, onto the disk.
+
+        Raises:
+            TaskError: as ``at``, or the disk has no room.
+        """
+        check_resolution(resolution)
+        if resolution == THUMBNAIL and isinstance(self.thumbnails, StoredImages):
+            return self.thumbnails.take(rows)
+        if resolution == THUMBNAIL or not takes_much(len(rows), resolution):
+            return self.at(resolution, rows)
+        paths = [self.paths[row] for row in rows.tolist()]
+        return self.on_disk(resolution, paths)
+
+    def on_disk(self, resolution: int, paths: Sequence[Readable]) -> StoredImages:
+        """Some of the files as squares, on the disk.
+
+        Raises:
+            TaskError: as ``stored``.
+        """
+        about = _about(self.max_pixels, self.reading.to_json())
+        return Store(resolution, about, partial(self._block, resolution)).images(paths)[0]
+
+    def take(self, rows: Tensor) -> FilePixels:
+        """The images of some rows, int64 (m,)."""
+        paths = [self.paths[row] for row in rows.tolist()]
+        return FilePixels(paths, self.reading, _taken(self.thumbnails, rows), self.max_pixels)
+
+    def _block(self, resolution: int, paths: Sequence[Readable]) -> Arrays:
+        return {IMAGES: self._decoded(resolution, paths).numpy()}
+
+    def _decoded(self, resolution: int, paths: Sequence[Readable], hold: bool = False) -> Tensor:
+        """Files as squares, uint8 (m, 3, r, r)."""
         images = torch.empty(len(paths), 3, resolution, resolution, dtype=torch.uint8)
 
         def render(index: int, picture: Picture) -> None:
@@ -94,18 +148,13 @@ class FilePixels:
 
         detail = max(DETAIL, 2 * resolution)
         for index, failure in each_picture(
-            paths, render, detail=detail, max_pixels=self.max_pixels, hold=True
+            paths, render, detail=detail, max_pixels=self.max_pixels, hold=hold
         ).items():
             raise TaskError(
                 f"{paths[index]} could be read earlier and no longer can ({failure}); "
                 "restore it, or make the task again"
             )
         return images
-
-    def take(self, rows: Tensor) -> FilePixels:
-        """The images of some rows, int64 (m,)."""
-        paths = [self.paths[row] for row in rows.tolist()]
-        return FilePixels(paths, self.reading, self._thumbnails[rows], self.max_pixels)
 
 
 class Held:
@@ -117,11 +166,11 @@ class Held:
 
     def get(self, path: Readable) -> Picture | None:
         """The picture of a file, if it is held."""
-        return self._pictures.get(_identity(path))
+        return self._pictures.get(identity_of(path))
 
     def put(self, path: Readable, picture: Picture) -> None:
         """Hold a picture, and let go of the oldest where there is no room."""
-        key = _identity(path)
+        key = identity_of(path)
         if key is None or key in self._pictures or picture.nbytes > self._limit:
             return
         self._pictures[key] = picture
@@ -164,33 +213,109 @@ def open_files(
 
     Raises:
         InputError: a given range cannot be one.
+        TaskError: the images take so much memory that they are to be stored, and cannot be.
     """
-    plain = Reading()
-    found: dict[int, Evidence] = {}
-    pages: list[int] = []
+    kept = samples_of_each(len(paths))
+    thumbnails, seen = (
+        _looked_stored(paths, max_pixels, kept)
+        if takes_much(len(paths), THUMBNAIL)
+        else _looked(paths, max_pixels, kept, hold=True)
+    )
+    found = seen.evidence
+    readable = sorted(found)
+    reading = find_reading((found[index] for index in readable), ranges, known)
+    waiting = [i for i in readable if found[i].sample != BYTE or found[i].contrasts is not None]
+    again = [paths[index] for index in waiting]
+    gone: dict[int, UnreadableError] = {}
+    if isinstance(thumbnails, Tensor):
+        gone = _render_late(thumbnails, waiting, again, reading, max_pixels)
+    elif waiting:
+        late = FilePixels(again, reading, thumbnails, max_pixels).on_disk(THUMBNAIL, again)
+        thumbnails = thumbnails.replaced(waiting, late)
+    failures = seen.failures | {waiting[index]: failure for index, failure in gone.items()}
+    rows = torch.tensor([index for index in readable if index not in failures], dtype=torch.int64)
+    pixels = FilePixels(
+        [paths[row] for row in rows.tolist()], reading, _taken(thumbnails, rows), max_pixels
+    )
+    evidence = tuple(found[row] for row in rows.tolist())
+    return Opened(pixels, failures, evidence, tuple(sorted(seen.pages)))
+
+
+def _looked(
+    paths: Sequence[Readable], max_pixels: int | None, kept: int, hold: bool = False
+) -> tuple[Tensor, Seen]:
+    """Thumbnails (n, 3, 64, 64) of files, where they depend on no other's, and what is seen.
+
+    Args:
+        kept: samples that a picture gives to the evidence.
+        hold: as for ``each_picture``.
+    """
+    plain, seen = Reading(), Seen()
     thumbnails = torch.zeros(len(paths), 3, THUMBNAIL, THUMBNAIL, dtype=torch.uint8)
 
     def look(index: int, picture: Picture) -> None:
-        found[index] = Evidence.of(picture)
+        seen.evidence[index] = Evidence.of(picture, kept)
         if picture.pages:
-            pages.append(index)
+            seen.pages.append(index)
         if not _waits(picture):
             thumbnails[index] = _square(plain, picture, THUMBNAIL)
 
-    failures = each_picture(paths, look, max_pixels=max_pixels, hold=True)
-    kept = sorted(found)
-    reading = find_reading((found[index] for index in kept), ranges, known)
-    waiting = [i for i in kept if found[i].sample != BYTE or found[i].contrasts is not None]
+    seen.failures.update(each_picture(paths, look, max_pixels=max_pixels, hold=hold))
+    return thumbnails, seen
+
+
+def _looked_stored(
+    paths: Sequence[Readable], max_pixels: int | None, kept: int
+) -> tuple[StoredImages, Seen]:
+    """As ``_looked``, on the disk."""
+
+    def fill(part: Sequence[Readable]) -> Arrays:
+        thumbnails, seen = _looked(part, max_pixels, kept)
+        return {IMAGES: thumbnails.numpy(), **seen.arrays()}
+
+    def fits(part: Sequence[Readable], found: Mapping[str, NDArray[Any]]) -> bool:
+        """Whether what could not be read still cannot: rights and networks come back."""
+        try:
+            before = Seen.of(found).failures
+        except (LookupError, ValueError, TypeError):
+            return False
+        rows = list(before)
+        again = _looked([part[row] for row in rows], max_pixels, kept)[1].failures
+        return alike(before, {rows[index]: failure for index, failure in again.items()})
+
+    store = Store(THUMBNAIL, _about(max_pixels, {"kept": kept}), fill, fits)
+    images, files = store.images(paths)
+    seen, begin = Seen(), 0
+    for file, count in zip(files, images.counts, strict=True):
+        seen.add(Seen.of(extras(file)), begin)
+        begin += count
+    return images, seen
+
+
+def _render_late(
+    thumbnails: Tensor,
+    rows: Sequence[int],
+    paths: Sequence[Readable],
+    reading: Reading,
+    max_pixels: int | None,
+) -> dict[int, UnreadableError]:
+    """Put files into some rows of thumbnails, in place; why others can no longer be read."""
 
     def render(index: int, picture: Picture) -> None:
-        thumbnails[waiting[index]] = _square(reading, picture, THUMBNAIL)
+        thumbnails[rows[index]] = _square(reading, picture, THUMBNAIL)
 
-    again = [paths[index] for index in waiting]
-    gone = each_picture(again, render, max_pixels=max_pixels, hold=True)
-    failures |= {waiting[index]: failure for index, failure in gone.items()}
-    kept = [index for index in kept if index not in failures]
-    pixels = FilePixels([paths[index] for index in kept], reading, thumbnails[kept], max_pixels)
-    return Opened(pixels, failures, tuple(found[i] for i in kept), tuple(sorted(pages)))
+    return each_picture(paths, render, max_pixels=max_pixels, hold=True)
+
+
+def _about(max_pixels: int | None, more: Mapping[str, Any]) -> str:
+    """All that decoded pictures depend on beside their files."""
+    most = Image.MAX_IMAGE_PIXELS if max_pixels is None else max_pixels
+    return repr((READER, decoders(), most, sorted(more.items())))
+
+
+def _taken(images: Images, rows: Tensor) -> Images:
+    """Images of some rows (m,); those on the disk stay there."""
+    return images.take(rows) if isinstance(images, StoredImages) else images[rows]
 
 
 def each_picture(
@@ -228,6 +353,7 @@ def each_picture(
                     failures[index] = result
                 else:
                     held.put(paths[index], result)
+            tell(READING, indices.stop, len(paths))
     return failures
 
 
@@ -263,17 +389,6 @@ def check_resolution(resolution: int) -> None:
     """
     if resolution < 1:
         raise TaskError(f"resolution is {resolution}; expected at least 1 pixel a side")
-
-
-def _identity(path: Readable) -> Hashable:
-    """What tells a file as it is now from others; None where there is none."""
-    if isinstance(path, Content):
-        return path.identity
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return path, status.st_mtime_ns, status.st_size
 
 
 def _waits(picture: Picture) -> bool:

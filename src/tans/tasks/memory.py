@@ -40,6 +40,10 @@ class PicturePixels:
             self._last = resolution, images
         return self._last[1] if rows is None else self._last[1][rows]
 
+    def stored(self, resolution: int, rows: Tensor) -> Tensor:
+        """As ``at``: what is in memory stays there."""
+        return self.at(resolution, rows)
+
     def take(self, rows: Tensor) -> PicturePixels:
         """The images of some rows, int64 (m,)."""
         return PicturePixels([self.pictures[row] for row in rows.tolist()], self.reading)

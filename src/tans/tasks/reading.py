@@ -36,8 +36,10 @@ USED = 0.25
 """Share of a usual range that samples must fill; what fills less gets a range of its own."""
 TAIL = 0.1
 """Per cent of samples that a range of its own leaves out at either end."""
-KEPT = 1024
-"""Samples that a picture gives to the evidence, at most."""
+KEPT, LEAST_KEPT = 1024, 16
+"""Samples that a picture gives to the evidence, at most, and where there are very many pictures."""
+POOLED = 2**25
+"""Samples that all pictures give, about, where there are many."""
 USUAL: dict[str, tuple[Range, ...]] = {
     "integer": tuple((0.0, 2.0**bits - 1) for bits in (8, 10, 12, 14, 16, 24, 32)),
     "float": ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (0.0, 65535.0)),
@@ -195,17 +197,29 @@ class Evidence:
         return tuple(float(np.abs(levels - ground[0]).mean()) for ground in GROUNDS)
 
     @classmethod
-    def of(cls, picture: Picture) -> Evidence:
-        """What a picture says."""
+    def of(cls, picture: Picture, kept: int = KEPT) -> Evidence:
+        """What a picture says, by about ``kept`` of its samples, where it has so many."""
         clear = picture.alpha is not None
+        if picture.sample == BYTE and not clear:
+            return PLAIN  # one for all, as there may be a million
         if picture.sample == BYTE:
             return cls(BYTE, 0, 255, np.empty(0), _contrasts(picture), clear)
         samples = picture.colours if picture.alpha is None else picture.colours[picture.alpha > 0]
         finite = samples[np.isfinite(samples)]
         if not finite.size:
             return cls(picture.sample, math.inf, -math.inf, finite, None, clear)
-        some = finite[:: max(1, finite.size // KEPT)].copy()  # lest it hold the whole picture
+        some = finite[:: max(1, finite.size // kept)].copy()  # lest it hold the whole picture
         return cls(picture.sample, float(finite.min()), float(finite.max()), some, None, clear)
+
+
+PLAIN = Evidence(BYTE, 0, 255, np.empty(0), None)
+"""What a picture of 8 bits says that has no transparent part."""
+
+
+def samples_of_each(pictures: int) -> int:
+    """Samples that each of so many pictures gives to the evidence, about; a power of two."""
+    share = POOLED // max(pictures, 1)
+    return max(LEAST_KEPT, min(KEPT, 1 << (share.bit_length() - 1)) if share else LEAST_KEPT)
 
 
 def find_reading(

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tans.tasks.copies import keep_together
+from tans.tasks.copies import ROWS, keep_together
 from tans.tasks.findings import NAMED, Findings, Overrides, counted, some
 from tans.tasks.folder import Found, Record
-from tans.tasks.images import THUMBNAIL, FilePixels, Opened, check_readable, open_files
+from tans.tasks.images import FilePixels, Opened, check_readable, open_files
 from tans.tasks.labels import check_spelling
 from tans.tasks.reading import ANY, BYTE
 from tans.tasks.splits import (
@@ -24,6 +24,7 @@ from tans.tasks.splits import (
     join_groups,
     refuse_crossing,
 )
+from tans.types import Images
 
 COPIES = "copies of images in a split that is held out"
 FLAT = 1.0
@@ -61,7 +62,7 @@ def read_records(found: Found, name: str, overrides: Overrides, seed: int) -> Me
     failures = {records[index].key: error for index, error in opened.failures.items()}
     check_readable(name, failures, len(records))
     kept = [record for index, record in enumerate(records) if index not in opened.failures]
-    copies, alike = keep_together(opened.pixels.at(THUMBNAIL), [record.label for record in kept])
+    copies, alike = keep_together(opened.pixels.thumbnails, [record.label for record in kept])
     rows, torn = _one_side(kept, copies)
     left_out = _joined(
         found.left_out,
@@ -73,7 +74,7 @@ def read_records(found: Found, name: str, overrides: Overrides, seed: int) -> Me
         *found.remarks,
         *_told_ranges(opened, overrides),
         *_told_pages(records, opened),
-        *_told_flat(kept, opened.pixels.at(THUMBNAIL)),
+        *_told_flat(kept, opened.pixels.thumbnails),
         *_told_labels(kept, copies),
         *alike,
         *torn,
@@ -202,11 +203,13 @@ def _told_pages(records: Sequence[Record], opened: Opened) -> list[str]:
     return [f"{files} with several pictures, of which the first is used ({names})"]
 
 
-def _told_flat(records: Sequence[Record], images: Tensor) -> list[str]:
+def _told_flat(records: Sequence[Record], images: Images) -> list[str]:
     """Pictures that show nothing, of images (n, 3, r, r)."""
-    flat = images.flatten(2)
-    spread = (flat.amax(2).int() - flat.amin(2).int()).amax(1)  # (n,)
-    rows = (spread <= FLAT).nonzero().flatten().tolist()
+    spreads = [torch.empty(0)]
+    for part in images.split(ROWS):
+        flat = part.flatten(2)
+        spreads.append((flat.amax(2).int() - flat.amin(2).int()).amax(1))  # (rows,)
+    rows = (torch.cat(spreads) <= FLAT).nonzero().flatten().tolist()
     if not rows:
         return []
     names = some([records[row].key for row in rows])

@@ -30,6 +30,8 @@ RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 """Numbers of shards, as in ``train-{000..009}.tar``."""
 CLASS, FIELDS = "cls", "json"
 """Endings of what is said of an image."""
+CHANGED = {"mtime", "LastModified", "ETag"}
+"""What stores say of a file from which it can be seen that it changed."""
 Said = dict[str, bytes]
 
 
@@ -88,22 +90,22 @@ def _shards(place: str) -> list[str]:
 def _samples(shard: str, left_out: list[str]) -> Iterator[tuple[str, Content, Said]]:
     """Each sample's key, its image, and what else is said, by ending."""
     name = PurePosixPath(shard).name
-    samples: dict[str, dict[str, tuple[tarfile.TarInfo, Content]]] = {}
+    samples: dict[str, dict[str, Content]] = {}
     try:
         files, path = fsspec.core.url_to_fs(shard)
-        version = files.ukey(path)
+        version, lasts = files.ukey(path), bool(CHANGED & files.info(path).keys())
         with files.open(path, "rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             for member in tar:
                 inside = PurePosixPath(member.name)
                 if not member.isfile() or any(map(is_leftover, inside.parts)):
                     continue
                 stem, _, ending = inside.name.partition(".")
-                read = partial(_part, files, path, member)
-                content = Content(
-                    f"{name}/{member.name}", (shard, version, member.offset_data), read
-                )
+                place = member.offset_data, member.size
+                read = partial(_part, files, path, *place)
+                content = Content(f"{name}/{member.name}", (shard, version, *place), read, lasts)
                 key = str(inside.with_name(stem))
-                samples.setdefault(key, {})[ending.lower()] = member, content
+                samples.setdefault(key, {})[ending.lower()] = content
+                tar.members = []  # type: ignore[attr-defined]  # it holds all, a kilobyte each
     except (OSError, tarfile.TarError, EOFError) as error:
         raise TaskError(
             f"the shard {shard} cannot be read: {error}; expected a tar file, not compressed"
@@ -113,14 +115,13 @@ def _samples(shard: str, left_out: list[str]) -> Iterator[tuple[str, Content, Sa
         if not images:
             left_out.append(f"{name}/{key}")
             continue
-        said = {e: parts[e][1].read() for e in (CLASS, FIELDS) if e in parts}
-        yield f"{name}/{legible(key)}", parts[images[0]][1], said
+        said = {e: parts[e].read() for e in (CLASS, FIELDS) if e in parts}
+        yield f"{name}/{legible(key)}", parts[images[0]], said
 
 
-def _part(files: Any, path: str, member: tarfile.TarInfo) -> bytes:
+def _part(files: Any, path: str, start: int, size: int) -> bytes:
     """The bytes of a file in a shard."""
-    start = member.offset_data
-    return files.cat_file(path, start=start, end=start + member.size) if member.size else b""
+    return files.cat_file(path, start=start, end=start + size) if size else b""
 
 
 def _is_image(ending: str) -> bool:

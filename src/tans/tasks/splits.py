@@ -9,7 +9,6 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -283,10 +282,10 @@ def _carve_groups(
     names = sorted(set(groups), key=lambda group: _draw(seed, group))
     place = {name: index for index, name in enumerate(names)}
     unit = np.array([place[group] for group in groups], dtype=np.int64)  # (n,)
-    counts = np.zeros((len(names), int(labels.max(initial=0)) + 1))  # (g, c)
-    np.add.at(counts, (unit, labels), 1)
-    wanted = {split: _share(split, missing) * counts.sum(0) for split in missing}
-    carving = _Carving(counts, wanted, np.zeros(len(names), dtype=np.uint8))
+    classes = int(labels.max(initial=0)) + 1
+    met, sizes = np.unique(unit * classes + labels, return_counts=True)
+    carving = _Carving(*np.divmod(met, classes), sizes.astype(np.float64), len(names), {})
+    carving.wanted |= {split: _share(split, missing) * carving.held(TRAIN) for split in missing}
     # Every class is covered in both splits before either is filled, else test starves validation.
     for split in missing:
         carving.cover(split)
@@ -295,43 +294,79 @@ def _carve_groups(
     return carving.home[unit]
 
 
-@dataclass(frozen=True, eq=False)
 class _Carving:
-    """Greedy moves of whole groups out of the training split."""
+    """Greedy moves of whole groups out of the training split.
 
-    counts: np.ndarray
-    """Images of each class in each group, float (g, c), groups in random order."""
-    wanted: dict[int, np.ndarray]
-    """Images of each class that a split should get, float (c,)."""
-    home: np.ndarray
-    """Split of each group, uint8 (g,), changed by the moves."""
+    A table of groups and classes would be large where images are many, and nearly empty.
+
+    Args:
+        groups: int64 (k,), sorted, one for each group and class that meet; groups are numbered in
+            random order.
+        labels: the class, int64 (k,).
+        sizes: images that are of both, float (k,).
+        count: number of groups.
+        wanted: images of each class that a split should get, float (c,).
+    """
+
+    def __init__(
+        self,
+        groups: np.ndarray,
+        labels: np.ndarray,
+        sizes: np.ndarray,
+        count: int,
+        wanted: dict[int, np.ndarray],
+    ) -> None:
+        self.groups, self.labels, self.sizes, self.wanted = groups, labels, sizes, wanted
+        self.classes = int(labels.max(initial=0)) + 1
+        self.starts = np.searchsorted(groups, np.arange(count + 1))
+        self.home = np.zeros(count, dtype=np.uint8)
+        """Split of each group, uint8 (g,), changed by the moves."""
 
     def cover(self, split: int) -> None:
         """Give the split an image of each class, classes of the fewest groups first."""
-        for label in (self.counts > 0).sum(0).argsort(kind="stable"):
-            if self._held(split)[label] == 0:
-                having = np.flatnonzero((self.counts[:, label] > 0) & self._movable())
+        met = np.bincount(self.labels, minlength=self.classes)
+        for label in met.argsort(kind="stable"):
+            held = self.held(split)
+            if held[label] == 0:
+                having = self.groups[self.labels == label]
+                having = having[self._movable()[having]]
                 if len(having):
-                    distances = self._distance(self._held(split) + self.counts[having], split)
+                    distances = self._distance(held + self._rows(having), split)
                     self.home[having[distances.argmin()]] = split
 
     def fill(self, split: int) -> None:
         """Move each group that brings the split's class counts nearer to its share."""
-        held, left = self._held(split), self._held(TRAIN)
+        held, left = self.held(split), self.held(TRAIN)
         for group in np.flatnonzero(self.home == TRAIN):
-            size = self.counts[group]
-            spare = ((left > size) | (size == 0)).all()
-            if spare and self._distance(held + size, split) < self._distance(held, split):
+            own = slice(self.starts[group], self.starts[group + 1])
+            labels, sizes = self.labels[own], self.sizes[own]
+            more = held.copy()
+            more[labels] += sizes
+            spare = (left[labels] > sizes).all()
+            if spare and self._distance(more, split) < self._distance(held, split):
                 self.home[group] = split
-                held, left = held + size, left - size
+                held = more
+                left[labels] -= sizes
 
-    def _held(self, split: int) -> np.ndarray:
-        return self.counts[self.home == split].sum(0)  # (c,)
+    def held(self, split: int) -> np.ndarray:
+        """Images of each class that a split has, float (c,)."""
+        there = self.sizes * (self.home[self.groups] == split)
+        return np.bincount(self.labels, there, minlength=self.classes)
+
+    def _rows(self, groups: np.ndarray) -> np.ndarray:
+        """Images of each class in some groups (m,), float (m, c)."""
+        place = np.full(len(self.home), -1)
+        place[groups] = np.arange(len(groups))
+        rows = place[self.groups]  # (k,)
+        table = np.zeros((len(groups), self.classes))
+        table[rows[rows >= 0], self.labels[rows >= 0]] = self.sizes[rows >= 0]
+        return table
 
     def _movable(self) -> np.ndarray:
         """Training groups without which every class still has a training image, bool (g,)."""
-        keeps = (self._held(TRAIN) > self.counts) | (self.counts == 0)  # (g, c)
-        return (self.home == TRAIN) & keeps.all(1)
+        needed = self.held(TRAIN)[self.labels] <= self.sizes  # (k,)
+        needing = np.bincount(self.groups, needed, minlength=len(self.home))
+        return (self.home == TRAIN) & (needing == 0)
 
     def _distance(self, held: np.ndarray, split: int) -> np.ndarray:
         """Squared relative distance of class counts (..., c) from those wanted, (...)."""

@@ -42,6 +42,7 @@ from tans.tasks.splits import (
     join_groups,
     stratified_subset,
 )
+from tans.types import Images
 
 IMAGES, DESCRIPTION = "images.safetensors", "task.json"
 """Files of a saved task."""
@@ -68,6 +69,10 @@ class Pixels(Protocol):
     def at(self, resolution: int, rows: Tensor | None = None) -> Tensor:
         """Images of some rows (m,), or all, squeezed to squares of ``resolution`` pixels a side,
         uint8 (m, 3, r, r)."""
+        ...
+
+    def stored(self, resolution: int, rows: Tensor) -> Images:
+        """As ``at``, of some rows (m,); on the disk where they would take much memory."""
         ...
 
     def take(self, rows: Tensor) -> Pixels:
@@ -421,10 +426,20 @@ class Task:
         Raises:
             TaskError: there is no split of that name.
         """
-        members = self._members(name)
-        if limit is not None:
-            members = members[stratified_subset(self.labels[members], limit, seed)]
+        members = self._some(name, limit, seed)
         return self.pixels.at(resolution, members), self.labels[members]
+
+    def stored(
+        self, name: str, resolution: int, limit: int | None = None, seed: int = 0
+    ) -> tuple[Images, Tensor]:
+        """As ``split``; images in files that would take much memory are decoded once, onto the
+        disk, and read from there when they are asked for.
+
+        Raises:
+            TaskError: there is no split of that name, or the disk has no room.
+        """
+        members = self._some(name, limit, seed)
+        return self.pixels.stored(resolution, members), self.labels[members]
 
     def sample(self, n: int, resolution: int, seed: int = 0) -> tuple[Tensor, Tensor]:
         """At most ``n`` training images uint8 (m, 3, r, r) and labels (m,), balanced by class."""
@@ -439,18 +454,14 @@ class Task:
 
         No group is parted; ``limit`` keeps a random subset, in the proportions of the classes.
         """
-        members = self._members("train")
-        if limit is not None:
-            members = members[stratified_subset(self.labels[members], limit, seed)]
+        members = self._some("train", limit, seed)
         groups = self.groups and [self.groups[row] for row in members.tolist()]
         labels = self.labels[members]
         return self.pixels.at(resolution, members), labels, assign_folds(labels, groups, seed=seed)
 
     def groups_learnt(self, limit: int | None = None, seed: int = 0) -> int:
         """Groups that the training images are of, or those that ``folds`` draws of them."""
-        members = self._members("train")
-        if limit is not None:
-            members = members[stratified_subset(self.labels[members], limit, seed)]
+        members = self._some("train", limit, seed)
         groups = self.groups
         return len({groups[row] for row in members.tolist()}) if groups else len(members)
 
@@ -565,6 +576,13 @@ class Task:
         card = replace(card, licence=overrides.licence or card.licence)
         parts = (read.pixels, read.labels, read.splits, card, read.groups, read.found, read.keys)
         return cls(name, read.classes, *parts)
+
+    def _some(self, split: str, limit: int | None, seed: int) -> Tensor:
+        """Images of a split, or a random subset in the proportions of the classes, (m,)."""
+        members = self._members(split)
+        if limit is None:
+            return members
+        return members[stratified_subset(self.labels[members], limit, seed)]
 
     def _members(self, split: str) -> Tensor:
         if split not in SPLITS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import torch
 from torch import Tensor
 
 from tans.errors import InputError
+from tans.tasks.copies import ROWS
 from tans.tasks.decoding import Picture
 from tans.tasks.folder import images_below
 from tans.tasks.images import THUMBNAIL, FilePixels, each_picture
 from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
+from tans.types import Images
 
 MOST = 20_000
 """That are used; of more, as many at even steps."""
@@ -29,6 +32,10 @@ class Unlabelled:
 
     def __len__(self) -> int:
         return len(self.pixels.paths)
+
+    def at(self, resolution: int) -> Images:
+        """All as squares, uint8 (m, 3, r, r); on the disk where they would take much memory."""
+        return self.pixels.stored(resolution, torch.arange(len(self)))
 
 
 def read_unlabelled(root: str | Path, task: Task, max_pixels: int | None = None) -> Unlabelled:
@@ -50,7 +57,9 @@ def read_unlabelled(root: str | Path, task: Task, max_pixels: int | None = None)
     count = min(MOST, len(paths))
     chosen = [paths[place * len(paths) // count] for place in range(count)]
     thumbnails, unread = _thumbnails(chosen, task, max_pixels)  # (count, 3, 64, 64)
-    known = {_content(each) for each in task.pixels.at(THUMBNAIL)[task.splits != TRAIN]}
+    held_out = (task.splits != TRAIN).nonzero().flatten()
+    shown = task.pixels.stored(THUMBNAIL, held_out).split(ROWS)
+    known = {_content(each) for part in shown for each in part}
     equal = {row for row, each in enumerate(thumbnails) if _content(each) in known} - unread
     kept = [row for row in range(count) if row not in unread | equal]
     if not kept:
@@ -88,4 +97,4 @@ def _thumbnails(paths: list[Path], task: Task, max_pixels: int | None) -> tuple[
 
 
 def _content(image: Tensor) -> bytes:
-    return image.numpy().tobytes()
+    return hashlib.sha256(image.numpy().tobytes()).digest()

@@ -32,7 +32,7 @@ from tans.training.loop import Loop, device, sgd
 from tans.training.prediction import confusion_matrix, counted, scores_and_lengths
 from tans.training.recipe import Recipe
 from tans.training.teachers import Taught
-from tans.types import InputSpec, Origin, ZooEntry
+from tans.types import Images, InputSpec, Origin, ZooEntry
 
 AVERAGED = 6.0
 """Weights are averaged over about one part of this many of a run's steps."""
@@ -104,7 +104,7 @@ def finetune(
     *,
     limit: int | None = None,
     teachers: Sequence[Network] = (),
-    unlabelled: Tensor | None = None,
+    unlabelled: Images | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_interrupt: Callable[[Epoch], bool] | None = None,
 ) -> FineTuned:
@@ -135,12 +135,12 @@ def finetune(
     if resolution is not None:
         network.ref = resized(network.ref, resolution)
     side, count = network.input.size, len(task.classes)
-    images, labels = task.split("train", side, limit, recipe.seed)
+    images, labels = task.stored("train", side, limit, recipe.seed)
     epochs = recipe.passes(len(images))
     recipe = replace(recipe, epochs=epochs)
     network.replace_head(count, recipe.seed, recipe.deep_head)
     network.to(device()).to(memory_format=torch.channels_last)
-    held_out = task.split("val", side)
+    held_out = task.stored("val", side)
     weights = class_weights(labels, count) if recipe.weigh_classes else None
     loss = math.nan
     if recipe.fit_head:
@@ -180,7 +180,7 @@ def finetune(
         if recipe.average and recipe.fit_head:  # steps were taken since the last reading
             adapt(keeper.judged, images, recipe.seed)
     network = keeper.kept()
-    test_images, test_labels = task.split("test", side)
+    test_images, test_labels = task.stored("test", side)
     tested = scores_and_lengths(network, test_images)  # (m, classes), (m,)
     confusion = counted(tested[0], test_labels, count)
     seconds = time.perf_counter() - began
@@ -280,5 +280,5 @@ def _recorded(network: Network, size: int) -> Callable[[Tensor], Tensor]:
     return lambda x: passes(x) if len(x) == size else network(x)
 
 
-def _scores(network: Network, split: tuple[Tensor, Tensor], classes: Sequence[str]) -> Scores:
+def _scores(network: Network, split: tuple[Images, Tensor], classes: Sequence[str]) -> Scores:
     return Scores.of(confusion_matrix(network, *split, len(classes)), classes)

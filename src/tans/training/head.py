@@ -23,6 +23,7 @@ from tans.tasks.task import Task
 from tans.training.loop import augment
 from tans.training.prediction import EVALUATION_BATCH
 from tans.training.recipe import HEAD_IMAGES, NORM_IMAGES
+from tans.types import Images
 
 HEAD_LENGTH = 30.0
 """Mean squared length of what a deep head multiplies by its weights."""
@@ -50,7 +51,7 @@ def class_weights(labels: Tensor, classes: int) -> Tensor | None:
 
 def fit_head(
     network: Network,
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     seed: int = 0,
     class_weights: Tensor | None = None,
@@ -106,7 +107,7 @@ def probe(network: Network, task: Task, limit: int | None = None, seed: int = 0)
     return probe_accuracy(adapted_features(network, images, seed), labels, folds, blocks)
 
 
-def adapted_features(network: Network, images: Tensor, seed: int = 0) -> Tensor:
+def adapted_features(network: Network, images: Images, seed: int = 0) -> Tensor:
     """What the head reads of images, (n, its width), under batch-norm statistics of these images.
 
     The first training step normalises by its own batch: what the statistics of other images let
@@ -132,7 +133,7 @@ def _augmented_features(network: Network, images: Tensor, strength: float, seed:
     return torch.cat(found).cpu()
 
 
-def adapt(network: Network, images: Tensor, seed: int) -> None:
+def adapt(network: Network, images: Images, seed: int) -> None:
     """Take batch-norm statistics from some of the images, uint8 (n, 3, r, r)."""
     recalibrate(network, images[_shuffled(len(images), seed)[:NORM_IMAGES]])
 

@@ -9,7 +9,8 @@ import hashlib
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,10 +23,12 @@ from torch import Tensor, nn
 from tans.files import replacing
 from tans.networks.network import prepare
 from tans.training.recipe import Recipe
-from tans.types import InputSpec
+from tans.types import Images, InputSpec
 
 MOST_NEAR = 2**31
 """Bytes of images that are put on the accelerator at once, at most."""
+READ, AHEAD = 1024, 2
+"""Stored images that are read at a time where all are; batches that are read ahead."""
 SAVE_EVERY_S = 10.0
 """Seconds between two checkpoints, at least: an epoch over few images takes less than saving it."""
 EpochListener = Callable[[int, float], None]
@@ -50,7 +53,7 @@ class Loop:
     def minimise(
         self,
         loss: Loss,
-        images: Tensor,
+        images: Images,
         labels: Tensor,
         after_epoch: EpochListener | None = None,
         after_step: Callable[[], None] | None = None,
@@ -59,7 +62,7 @@ class Loop:
 
         Args:
             loss: of float images (b, 3, r, r), labels (b,), and the number of the step.
-            images: uint8 (n, 3, r, r), held in memory.
+            images: uint8 (n, 3, r, r), in memory or stored; each epoch has them in a new order.
             labels: int64 (n,).
         """
         recipe = self.recipe
@@ -76,8 +79,11 @@ class Loop:
             self.module.train()
             mean = torch.zeros((), device=device())
             order = torch.randperm(len(images), generator=generator).to(images.device)
-            for count, rows in enumerate(order.tensor_split(per_epoch), 1):
-                x = prepare(images[rows].to(device()), self.input)
+            parts = order.tensor_split(per_epoch)
+            for count, (rows, part) in enumerate(
+                zip(parts, batches(images, parts), strict=True), 1
+            ):
+                x = prepare(part.to(device()), self.input)
                 if recipe.augment:
                     x = augment(x, recipe.flip, generator, recipe.augment)
                 x, y = x.to(memory_format=torch.channels_last), labels[rows].to(device())
@@ -98,11 +104,12 @@ class Loop:
             if after_epoch:
                 after_epoch(epoch, mean.item())
 
-    def _of(self, images: Tensor, labels: Tensor) -> str:
+    def _of(self, images: Images, labels: Tensor) -> str:
         if self.checkpoint is None:
             return ""
         weights = self.module.state_dict().values()
-        return digest_of(repr((self.recipe, self.input)), [images, labels, *weights])
+        shown = [images] if isinstance(images, Tensor) else images.split(READ)
+        return digest_of(repr((self.recipe, self.input)), [*shown, labels, *weights])
 
     def _state(self, epoch: int, schedule: Schedule, generator: torch.Generator) -> dict[str, Any]:
         return {
@@ -201,9 +208,32 @@ def augment(x: Tensor, flip: bool, generator: torch.Generator, strength: float =
     return x * contrast + brightness
 
 
-def near(images: Tensor) -> Tensor:
+def near(images: Images) -> Images:
     """Images where they are trained on, if they take little room there."""
-    return images.to(device()) if images.nbytes <= MOST_NEAR else images
+    if images.nbytes > MOST_NEAR or device().type == "cpu":
+        return images
+    if isinstance(images, Tensor):
+        return images.to(device())
+    return torch.cat([part.to(device()) for part in images.split(READ)])
+
+
+def batches(images: Images, parts: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Images of the rows in each part; stored ones are read beside what is done with those before.
+
+    Args:
+        images: uint8 (n, 3, r, r).
+        parts: rows (b,).
+    """
+    if isinstance(images, Tensor):
+        yield from (images[rows] for rows in parts)
+        return
+    with ThreadPoolExecutor(1) as reader:
+        coming = [reader.submit(images.__getitem__, rows) for rows in parts[:AHEAD]]
+        for number in range(len(parts)):
+            part = coming[number % AHEAD].result()
+            if number + AHEAD < len(parts):
+                coming[number % AHEAD] = reader.submit(images.__getitem__, parts[number + AHEAD])
+            yield part
 
 
 def device() -> torch.device:

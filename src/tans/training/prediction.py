@@ -7,17 +7,18 @@ from torch import Tensor
 
 from tans.networks.batchnorm import folded
 from tans.networks.network import Network, prepare
+from tans.types import Images
 
 EVALUATION_BATCH = 256
 
 
-def predict(network: Network, images: Tensor) -> Tensor:
+def predict(network: Network, images: Images) -> Tensor:
     """Class scores for uint8 images, (n, 3, r, r) to (n, classes), on the CPU."""
     return scores_and_lengths(network, images)[0]
 
 
 @torch.no_grad()
-def scores_and_lengths(network: Network, images: Tensor) -> tuple[Tensor, Tensor]:
+def scores_and_lengths(network: Network, images: Images) -> tuple[Tensor, Tensor]:
     """Class scores (n, classes) for uint8 images (n, 3, r, r), and the length of what the head
     reads of each (n,), on the CPU."""
     network = folded(network).to(memory_format=torch.channels_last)
@@ -34,14 +35,14 @@ def scores_and_lengths(network: Network, images: Tensor) -> tuple[Tensor, Tensor
     return scores, lengths
 
 
-def accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
+def accuracy(network: Network, images: Images, labels: Tensor) -> float:
     """Share of images whose highest score is their label; NaN for no images."""
     if not len(images):
         return float("nan")
     return (predict(network, images).argmax(1) == labels).float().mean().item()
 
 
-def confusion_matrix(network: Network, images: Tensor, labels: Tensor, classes: int) -> Tensor:
+def confusion_matrix(network: Network, images: Images, labels: Tensor, classes: int) -> Tensor:
     """Counts of (true class, predicted class), int64 (classes, classes)."""
     return counted(predict(network, images), labels, classes)
 

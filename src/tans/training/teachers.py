@@ -15,6 +15,7 @@ from tans.networks.batchnorm import folded
 from tans.networks.network import Network, converted, prepare
 from tans.training.loop import augment, device, near
 from tans.training.recipe import Recipe
+from tans.types import Images
 
 TAUGHT = 0.7
 """How much what teachers say counts of a loss, beside the labels."""
@@ -31,7 +32,7 @@ class Taught:
         self,
         network: Network,
         teachers: Sequence[Network],
-        unlabelled: Tensor | None,
+        unlabelled: Images | None,
         recipe: Recipe,
     ) -> None:
         self.network, self.teachers = network, [folded(teacher) for teacher in teachers]

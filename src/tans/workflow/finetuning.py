@@ -64,7 +64,7 @@ def finetune_entry(
         task,
         recipe=recipe,
         teachers=[teacher.network for teacher in teachers],
-        unlabelled=None if unlabelled is None else unlabelled.pixels.at(network.input.size),
+        unlabelled=None if unlabelled is None else unlabelled.at(network.input.size),
         on_epoch=on_epoch,
         on_interrupt=on_interrupt,
     )

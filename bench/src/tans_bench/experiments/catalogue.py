@@ -34,6 +34,7 @@ from tans_bench.studies import (
     fetches,
     growth,
     heads,
+    large,
     leave_one_family_out,
     million,
     novelty,
@@ -71,7 +72,7 @@ MODULES = (
         thin,
         universal,
     ),
-    *(paper_preset, reading, building, growth, pairs_per_minute, million, ray_speedup),
+    *(paper_preset, reading, building, growth, pairs_per_minute, million, large, ray_speedup),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
