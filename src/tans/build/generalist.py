@@ -176,7 +176,7 @@ def train_generalist(
         optimiser.step()
         last = count == settings.steps
         if on_step and (last or count % REPORTED == 0):
-            on_step(count, *losses.tolist())
+            on_step(count, *losses.cpu().tolist())
         kept.save(partial(_state, count, learner, optimiser, generator), last)
     network.eval()
 

@@ -156,8 +156,9 @@ def measure_s(
     Args:
         clock: seconds since some time.
     """
-    with torch.random.fork_rng():  # whoever asks for a pace keeps the random numbers they seeded
-        torch.manual_seed(0)
+    # whoever asks for a pace keeps the random numbers they seeded; those of cards are not used
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
         turns = [_Turn(ref) for ref in refs]
     training: list[list[float]] = [[] for _ in turns]
     looking: list[float] = []

@@ -362,7 +362,7 @@ def _judge(data: MetaData, learner: Member, models: Tensor) -> Callable[[], Retr
         summaries.append(learner.query.summarise(data.features[images], data.labels[images]))
     prepared = learner.query.prepare(_stack(summaries)[:, 0]).to(models.device)  # (h, ...)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def judge() -> Retrieval:
         scores = learner.query.embed(prepared) @ learner.model.embed(models).T  # (h, e)
         return retrieval(scores.cpu(), data.entry_tasks, own)

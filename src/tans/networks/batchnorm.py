@@ -32,7 +32,7 @@ def recalibrate(network: Network, images: Tensor) -> None:
         return
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average: one batch sets it
+        norm.momentum = 1.0  # one batch sets it
         norm.train()
     x = prepare(moved(images, place(network)), network.input)
     network(x.to(memory_format=torch.channels_last))

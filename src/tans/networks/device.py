@@ -15,7 +15,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import lru_cache
@@ -275,16 +275,17 @@ def _side_by_side(
         finally:
             free.put(card)
 
+    waiting = islice(enumerate(items), 1, None)
     pool = ThreadPoolExecutor(len(places), thread_name_prefix="tans")
     try:
-        running: dict[Future[Result], int] = {
-            pool.submit(do, item): number for number, item in enumerate(items) if number
-        }
+        running = {pool.submit(do, item): number for number, item in islice(waiting, len(places))}
         while running:
             for ended in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(ended), ended.result()
+                number, done = running.pop(ended), ended.result()
+                running |= {pool.submit(do, item): n for n, item in islice(waiting, 1)}
+                yield number, done
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
 
 
 @contextmanager
