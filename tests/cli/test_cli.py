@@ -147,3 +147,20 @@ def test_names_that_a_terminal_cannot_write_are_escaped(dataset: Path, tmp_path:
     assert done.returncode == 0
     assert b"r\\xf6t" in done.stdout
     assert b"Traceback" not in done.stderr
+
+
+def test_a_device_is_chosen_for_all_commands(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TANS_DEVICE", "mps")
+    assert run("--device", "cpu", "zoo", "list", "--help").code == 0
+    assert os.environ["TANS_DEVICE"] == "cpu"
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_one_line(
+    run: Run, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TANS_DEVICE", "cpu")
+    answer = run("--device", name, "zoo", "list")
+    assert answer.code == 1
+    assert f"the device is '{name}'" in answer.err
+    assert "Traceback" not in answer.err

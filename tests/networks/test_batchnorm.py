@@ -67,6 +67,7 @@ def test_a_folded_elastic_network_computes_the_same_without_batch_norms(
     space: Specification, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(specification.SPACES, TOY.name, TOY)
+    torch.manual_seed(0)
     for architecture in (space.smallest, space.sample(random.Random(0))):
         network = with_statistics(build(ref_of(architecture, 40), 3))
         x = prepare(noise(2, 40), network.input)

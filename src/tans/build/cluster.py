@@ -28,6 +28,7 @@ import torch
 from tans.build.crew import BuildProgress, Candidate, Item, Listener, Timed, Work
 from tans.build.measure import METERS, Meter, held_out
 from tans.errors import InputError, MissingExtraError, ZooError
+from tans.networks.device import DEVICE
 from tans.tasks.task import Task
 from tans.types import NetworkRef, ZooEntry
 from tans.zoo.zoo import Zoo
@@ -207,7 +208,7 @@ class Cluster:
 
 def _do(cpus: float, work: Work[Any], item: object) -> BuildProgress | None:
     """On a worker: the work for one item; the last that it told."""
-    torch.set_num_threads(max(1, int(cpus)))
+    _begin(cpus)
     told: list[BuildProgress] = []
     work(item, on_progress=told.append)
     return told[-1] if told else None
@@ -215,10 +216,17 @@ def _do(cpus: float, work: Work[Any], item: object) -> BuildProgress | None:
 
 def _measure(cpus: float, source: Source, ref: NetworkRef) -> tuple[ZooEntry, float]:
     """On a worker: a measured pair, and the seconds that it took."""
-    torch.set_num_threads(max(1, int(cpus)))
+    _begin(cpus)
     began = time.perf_counter()
     entry = _meter(source).entry(ref)
     return entry, time.perf_counter() - began
+
+
+def _begin(cpus: float) -> None:
+    """On a worker, first."""
+    torch.set_num_threads(max(1, int(cpus)))
+    if os.environ.get(DEVICE) != "cpu":  # Ray shows it the cards that are its own, under new names
+        os.environ.pop(DEVICE, None)
 
 
 @lru_cache(maxsize=METERS)

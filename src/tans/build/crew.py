@@ -10,7 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
@@ -21,6 +21,7 @@ import torch
 
 from tans.build.measure import METERS, Meter
 from tans.errors import ZooError
+from tans.networks.device import DEVICE, device, on, several, shared_out
 from tans.tasks.task import Task
 from tans.types import Costs, NetworkRef, ZooEntry
 from tans.zoo.zoo import Zoo
@@ -102,14 +103,15 @@ class Here:
     """The processes of this machine.
 
     Args:
-        workers: that train supernets side by side; pairs are measured one after another.
+        workers: that train supernets side by side. Pairs are measured one after another, on cards
+            as many at once as fit.
     """
 
     slots = 1
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
-        self._meter = lru_cache(maxsize=METERS)(Meter.of)
+        self._meter = lru_cache(maxsize=METERS)(_meter)
 
     def side_by_side(
         self, work: Work[Item], items: Sequence[Item], on_progress: Listener | None = None
@@ -118,12 +120,23 @@ class Here:
 
     def measure(self, zoo: Zoo, candidates: Sequence[Candidate]) -> Iterator[Timed]:
         # those of a task one after another, so that its supernet is read once
-        for number in sorted(range(len(candidates)), key=lambda k: candidates[k].weights):
-            candidate = candidates[number]
-            meter = partial(self._meter, zoo, candidate.task, candidate.weights)
+        order = sorted(range(len(candidates)), key=lambda k: candidates[k].weights)
+
+        def measured(candidate: Candidate) -> ZooEntry:
+            meter = self._meter(zoo, candidate.task, candidate.weights, device())
+            return meter.entry(candidate.ref)
+
+        began = time.perf_counter()
+        for place, entry in several(measured, [candidates[number] for number in order]):
+            now = time.perf_counter()
+            yield Timed(order[place], entry, now - began)
             began = time.perf_counter()
-            entry = meter().entry(candidate.ref)
-            yield Timed(number, entry, time.perf_counter() - began)
+
+
+def _meter(zoo: Zoo, task: Task, weights: str, where: torch.device) -> Meter:
+    """That of a device, which what it reads is put on."""
+    with on(where):
+        return Meter.of(zoo, task, weights)
 
 
 def side_by_side(
@@ -132,7 +145,7 @@ def side_by_side(
     workers: int = 1,
     on_progress: Listener | None = None,
 ) -> None:
-    """Do the work for every item, so many at a time, sharing the processor's cores.
+    """Do the work for every item, so many at a time, sharing the processor's cores, and the cards.
 
     Two processes of one thread each get through about a third more than one of two threads, as
     the layers of small networks are too short to share.
@@ -151,8 +164,11 @@ def side_by_side(
     context = get_context("spawn")
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
     news, (ended, end) = context.SimpleQueue(), context.Pipe(duplex=False)
+    places = context.SimpleQueue()  # each worker takes one
+    for where in shared_out(workers):
+        places.put(str(where))
     pool = ProcessPoolExecutor(
-        workers, context, initializer=_begin, initargs=(threads, news, ended)
+        workers, context, initializer=_begin, initargs=(threads, places, news, ended)
     )
     with end, pool:
         # a terminal interrupts all processes; this one alone decides what comes of it
@@ -186,9 +202,15 @@ class _Worker:
 _worker = _Worker()
 
 
-def _begin(threads: int, news: SimpleQueue[BuildProgress], ended: Connection) -> None:
+def _begin(
+    threads: int,
+    places: SimpleQueue[str],
+    news: SimpleQueue[BuildProgress],
+    ended: Connection,
+) -> None:
     """In a worker, first."""
     torch.set_num_threads(threads)
+    os.environ[DEVICE] = places.get()
     _worker.news = news
     signal.signal(signal.SIGTERM, _stop)
     Thread(target=_stop_with, args=(ended,), daemon=True).start()

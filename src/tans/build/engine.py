@@ -8,6 +8,7 @@ was. What is measured is what is stored: subnets are taken from the packed weigh
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,14 @@ from tans.build.plan.ledger import line_of, write_report
 from tans.build.plan.strategies import STRATEGIES, Measured, Pool, Surrogate, first_pairs
 from tans.build.plan.surrogate import describe_pairs
 from tans.build.settings import BuildSettings, Choice, subnets_of
-from tans.build.supernets import add_supernet, checkpoint_of, ensure_supernet, turn
+from tans.build.supernets import (
+    add_supernet,
+    checkpoint_of,
+    ensure_supernet,
+    trained_at_once,
+    turn,
+)
+from tans.errors import TansWarning
 from tans.networks.family import describe
 from tans.tasks.task import Task
 from tans.types import ZooEntry
@@ -51,8 +59,8 @@ def build_zoo(
         choice: which pairs to measure, after all supernets, with a ledger and a report of the
             fronts; None measures all, task by task, so that a build that is stopped has whole ones.
         base_from: a zoo whose elastic base to share; None distils a new one on these tasks.
-        workers: processes that train and measure tasks side by side, or another crew, such as a
-            cluster.
+        workers: processes that train and measure tasks side by side, sharing the cards as far as
+            their memory goes, or another crew, such as a cluster.
         on_progress: told after every epoch and every measured pair.
 
     Raises:
@@ -61,7 +69,7 @@ def build_zoo(
             another cost.
     """
     settings, tasks = settings or BuildSettings(), list({t.name: t for t in tasks}.values())
-    crew = Here(workers) if isinstance(workers, int) else workers
+    crew = _here(workers, settings) if isinstance(workers, int) else workers
     published = published_base(settings)  # first, so that what cannot be read leaves no folder
     zoo = Zoo.create(path)
     _sweep(zoo)
@@ -79,6 +87,19 @@ def build_zoo(
     zoo = Zoo.open(zoo.path)
     zoo.compact()
     return zoo
+
+
+def _here(workers: int, settings: BuildSettings) -> Here:
+    """The workers that there is room for."""
+    fitting = trained_at_once(workers, settings)
+    if fitting < workers:
+        warnings.warn(
+            f"{workers} workers were asked for, and the memory that is free on the cards holds "
+            f"{fitting}, which go on; make room there for more",
+            TansWarning,
+            stacklevel=3,
+        )
+    return Here(fitting)
 
 
 def _sweep(zoo: Zoo) -> None:

@@ -25,15 +25,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tans.networks.device import autocast, device, moved, near, place
 from tans.networks.network import Network, prepare
 from tans.tasks.task import Task
-from tans.training import HEAD_LENGTH, Checkpoint, augment, device, digest_of
+from tans.training import HEAD_LENGTH, Checkpoint, augment, digest_of
 from tans.types import InputSpec
 
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Gradients for images (t, b, 3, r, r), labels (t, b) and tasks (t,); the losses (2,)."""
 WARM = 3
-"""Steps before one is recorded on a GPU."""
+"""Steps before one is recorded on a card."""
 RISE = 0.05
 """Of all steps, those over which the learning rate rises: the heads begin at nothing."""
 REPORTED = 20
@@ -65,7 +66,7 @@ class GeneralistSettings:
 
 
 class Pool:
-    """The training images of several tasks, at several resolutions, on one device.
+    """The training images of several tasks, at several resolutions, on one device if they fit.
 
     Args:
         resolutions: pixels a side.
@@ -76,7 +77,7 @@ class Pool:
         sides = sorted(set(resolutions))
         splits = {side: [task.split("train", side) for task in tasks] for side in sides}
         self.images = {
-            side: torch.cat([images for images, _ in found]).to(device())
+            side: near(torch.cat([images for images, _ in found]), device())
             for side, found in splits.items()
         }  # uint8 (n, 3, r, r)
         labels = [labels for _, labels in splits[sides[0]]]
@@ -133,9 +134,10 @@ def train_generalist(
     told = (*network.weights().values(), *pool.images.values(), pool.labels)
     kept = Checkpoint(checkpoint, digest_of(repr(settings), told) if checkpoint else "")
     generator = torch.Generator().manual_seed(settings.seed)
-    network.to(device()).to(memory_format=torch.channels_last).train()
+    where = place(network)
+    network.to(memory_format=torch.channels_last).train()
     teacher = copy.deepcopy(network).requires_grad_(False)
-    heads = _Heads(pool.classes, sum(network.block_widths())).to(device())
+    heads = _Heads(pool.classes, sum(network.block_widths())).to(where)
     learner = nn.ModuleList([network.body, heads])
     optimiser = torch.optim.SGD(
         learner.parameters(),
@@ -167,13 +169,14 @@ def train_generalist(
         optimiser.param_groups[0]["lr"] = settings.learning_rate * pace
         which, rows = pool.draw(min(settings.tasks, len(tasks)), settings.images, generator)
         x, labels = _batch(pool, rows, side, network.input, settings, generator)
+        which = moved(which, where)
         if side not in recorded:
-            recorded[side] = _recorded(gradients, x, labels, which.to(device()))
-        losses = recorded[side](x, labels, which.to(device()))
+            recorded[side] = _recorded(gradients, x, labels, which)
+        losses = recorded[side](x, labels, which)
         optimiser.step()
         last = count == settings.steps
         if on_step and (last or count % REPORTED == 0):
-            on_step(count, *losses.tolist())
+            on_step(count, *losses.cpu().tolist())
         kept.save(partial(_state, count, learner, optimiser, generator), last)
     network.eval()
 
@@ -193,7 +196,7 @@ def _losses(
     network: Network, teacher: Network, heads: _Heads, x: Tensor, labels: Tensor, task: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy on images (b, 3, r, r) of one task (1,), and the distance from the teacher."""
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda, cache_enabled=False):
+    with autocast(x.device, cache=False):
         with torch.no_grad():
             targets = [part.float() for part in teacher.blocks(x)]
         parts = [part.float() for part in network.blocks(x)]
@@ -214,15 +217,17 @@ def _batch(
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Images (t, b, 3, r, r) and labels (t, b) of rows (t, b)."""
-    where = rows.flatten().to(pool.labels.device)
-    x = augment(prepare(pool.images[side][where], input), False, generator, settings.augment)
+    images, flat = pool.images[side], rows.flatten()
+    x = moved(images[moved(flat, images.device)], pool.labels.device)
+    x = augment(prepare(x, input), False, generator, settings.augment)
     x = x.to(memory_format=torch.channels_last)
-    return x.unflatten(0, rows.shape), pool.labels[where].view(rows.shape)
+    labels = pool.labels[moved(flat, pool.labels.device)]
+    return x.unflatten(0, rows.shape), labels.view(rows.shape)
 
 
 def _recorded(step: Step, *sample: Tensor) -> Step:
-    """A step; on a GPU it is recorded once, as starting its thousands of kernels takes longer."""
-    if device().type != "cuda":
+    """A step; on a card it is recorded once, as starting its thousands of kernels takes longer."""
+    if not sample[0].is_cuda:
         return step
     given = [part.clone(memory_format=torch.preserve_format) for part in sample]
     side = torch.cuda.Stream()
@@ -236,8 +241,8 @@ def _recorded(step: Step, *sample: Tensor) -> Step:
         losses = step(*given)
 
     def replay(*parts: Tensor) -> Tensor:
-        for place, part in zip(given, parts, strict=True):
-            place.copy_(part)
+        for kept, part in zip(given, parts, strict=True):
+            kept.copy_(part)
         graph.replay()
         return losses
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tans.networks.batchnorm import folded
+from tans.networks.device import device, moved, near, place
 from tans.networks.family import describe
 from tans.networks.features import functional_embedding, reference_similarities
 from tans.networks.network import Network, Weights, prepare
@@ -76,7 +77,10 @@ class Meter:
             ZooError: the zoo has no such task or weights, or they are damaged.
         """
         resolution = resolution or zoo.resolution
-        thumbnails = previews.resize(zoo.thumbnails(task), resolution)
+        where = device()
+        thumbnails = moved(previews.resize(zoo.thumbnails(task), resolution), where)
+        # once, as each network looks at all of them
+        held_out = tuple((near(images, where), labels) for images, labels in held_out)
         state = zoo.base_state(weights)
         return cls(task, weights, licence, resolution, state, thumbnails, held_out)
 
@@ -123,16 +127,18 @@ def accuracies(network: Network, splits: Sequence[Split]) -> list[float | None]:
     """What ``tans.training.accuracy`` gives of each split; None for one without images."""
     if not splits:
         return []
+    place(network)
     fast = folded(network).to(memory_format=torch.channels_last)
     return [_accuracy(fast, images, labels) if len(images) else None for images, labels in splits]
 
 
 def _accuracy(fast: Network, images: Tensor, labels: Tensor) -> float:
+    where = fast.classifier.weight.device
     scores = [
-        fast(prepare(batch, fast.input).to(memory_format=torch.channels_last))
+        fast(prepare(moved(batch, where), fast.input).to(memory_format=torch.channels_last))
         for batch in _batches(images)
     ]
-    return (torch.cat(scores).argmax(1) == labels).float().mean().item()
+    return (torch.cat(scores).argmax(1).cpu() == labels).float().mean().item()
 
 
 def _batches(images: Tensor) -> Iterator[Tensor]:

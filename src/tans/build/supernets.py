@@ -20,18 +20,21 @@ from tans.build.crew import BuildProgress, Listener
 from tans.build.settings import BuildSettings
 from tans.build.spending import log_since
 from tans.files import alone
+from tans.networks.device import CONTEXT_BYTES, at_once, device, devices, peak_of
 from tans.networks.families.elastic.family import ELASTIC
 from tans.networks.families.elastic.specification import Specification
 from tans.networks.families.elastic.supernet import Supernet
 from tans.networks.features import image_features
 from tans.networks.network import Network, without_head
 from tans.tasks.task import Task
-from tans.training import EpochListener, Loop, Recipe, device, sgd
+from tans.training import EpochListener, Loop, Recipe, sgd
 from tans.types import Architecture
 from tans.zoo.zoo import QUERY_IMAGES, Zoo
 
 FULL_EVERY = 4
 """While distilling, the largest network is trained every this many steps; it costs the most."""
+TRIED_CLASSES = 10
+"""Of a supernet that is trained to see how much memory it takes."""
 SPREAD_FLOOR = 0.05
 """Added to the spread of a teacher's feature, so that features that rarely fire do not rule."""
 
@@ -134,6 +137,25 @@ def distil(
     loop.minimise(loss, images, unlabelled, on_epoch)
     supernet.full.classifier.requires_grad_(True)
     supernet.eval()
+
+
+def trained_at_once(workers: int, settings: BuildSettings) -> int:
+    """How many of so many supernets the cards' memory holds, as one step of training shows.
+
+    All of them, where they are not trained on cards.
+    """
+    cards, recipe = devices(), replace(settings.recipe, epochs=1)
+    if workers <= 1 or cards[0].type != "cuda":
+        return workers
+    images = torch.zeros(recipe.batch_size, 3, settings.resolution, settings.resolution)
+    labels = torch.arange(len(images)) % TRIED_CLASSES
+
+    def step() -> None:
+        supernet = Supernet(ELASTIC.space(settings.space), TRIED_CLASSES, settings.resolution)
+        train_supernet(supernet, images.to(torch.uint8), labels, recipe)
+
+    _, each = peak_of(step, cards[0])
+    return min(workers, sum(at_once(each + CONTEXT_BYTES, card) for card in cards))
 
 
 def checkpoint_of(zoo: Zoo, task: str) -> Path:

@@ -13,6 +13,7 @@ SIGTERM).
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -146,8 +147,31 @@ def show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def set_device(name: str | None) -> None:
+    """Let this process, and those that it begins, compute there.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    if name is not None:
+        from tans.networks.device import DEVICE, devices
+
+        os.environ[DEVICE] = name
+        devices()
+
+
 @app.callback(help=HELP)
 def options(
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            metavar="NAME",
+            callback=set_device,
+            help="Where to compute: `cuda` for all cards, `cuda:1` for one, `mps`, `cpu`; what "
+            "TANS_DEVICE names if not given, else the best there is.",
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option(

@@ -22,6 +22,7 @@ from pydantic import Field
 
 from tans.costs.device import Kept, fit_charges, leave_one_out, remembered
 from tans.errors import InputError
+from tans.networks.device import CPU, device, name_of, place, synchronise
 from tans.networks.family import WORKLOAD, Elastic, build, get_family
 from tans.networks.network import Network
 from tans.types import NetworkRef
@@ -135,7 +136,7 @@ def cached_latency(
     family: str, space: str, resolution: int, measure: Measure | None = None
 ) -> LatencyModel:
     """The model of this device, calibrated at first need and kept if its error can be trusted."""
-    about: dict[str, str | int] = {"space": space, "resolution": resolution}
+    about: dict[str, str | int] = {"space": space, "resolution": resolution, **_runs_on()}
     return remembered(
         "latency",
         KeptLatency,
@@ -146,7 +147,7 @@ def cached_latency(
 
 def cached_time(ref: NetworkRef, measure: Measure | None = None) -> Timed:
     """What one network takes on this device, timed at first need and kept if it can be trusted."""
-    about: dict[str, str | int] = {"network": str(ref)}
+    about: dict[str, str | int] = {"network": str(ref), **_runs_on()}
     return remembered("latency", KeptTime, about, lambda: time_network(ref, measure))
 
 
@@ -190,29 +191,41 @@ def calibrate(
 
 @torch.inference_mode()
 def measure_ms(refs: Sequence[NetworkRef]) -> list[float]:
-    """Median milliseconds of each network on this device's processor, one image at a time.
+    """Median milliseconds of each network on this device, one image at a time.
 
-    The networks take turns, so that a machine that slows down or warms up does so for all.
+    That is the card or processor that networks compute on here; an image is there already. The
+    networks take turns, so that a machine that slows down or warms up does so for all.
     """
-    turns = [
-        (
-            build(ref, CLASSES).eval().to(memory_format=torch.channels_last),
-            torch.zeros(1, 3, ref.input.size, ref.input.size).to(memory_format=torch.channels_last),
-        )
-        for ref in refs
-    ]
+    turns = [_turn(ref) for ref in refs]
     times: list[list[float]] = [[] for _ in turns]
     began = time.perf_counter()
     for round_ in range(ROUNDS):
         for (network, image), taken in zip(turns, times, strict=True):
-            network(image)  # its weights were evicted by the others' turns
+            _milliseconds(network, image)  # its weights were evicted by the others' turns
             taken += (_milliseconds(network, image) for _ in range(REPEATS))
         if round_ + 1 >= MIN_ROUNDS and time.perf_counter() - began > BUDGET_S:
             break
     return [statistics.median(taken) for taken in times]
 
 
+def _turn(ref: NetworkRef) -> tuple[Network, torch.Tensor]:
+    """A network, and an image (1, 3, r, r) that lies where it computes."""
+    network = build(ref, CLASSES).eval()
+    where, side = place(network), ref.input.size
+    image = torch.zeros(1, 3, side, side, device=where)
+    return (
+        network.to(memory_format=torch.channels_last),
+        image.to(memory_format=torch.channels_last),
+    )
+
+
+def _runs_on() -> dict[str, str | int]:
+    """The card, if it is one; the fingerprint names the processor."""
+    return {} if device() == CPU else {"runs_on": name_of(device())}
+
+
 def _milliseconds(network: Network, image: torch.Tensor) -> float:
     began = time.perf_counter()
     network(image)
+    synchronise(image.device)
     return (time.perf_counter() - began) * 1e3

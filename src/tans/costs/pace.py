@@ -21,8 +21,9 @@ from pydantic import Field
 
 from tans.costs.device import Kept, fit_charges, leave_one_out, remembered
 from tans.errors import InputError
+from tans.networks.device import device, name_of, place, synchronise
 from tans.networks.family import Elastic, build, describe, get_family, resized
-from tans.training import Loop, Recipe, accuracy, device, sgd
+from tans.training import Loop, Recipe, accuracy, sgd
 from tans.types import NetworkRef
 
 CLASSES = 10
@@ -155,8 +156,9 @@ def measure_s(
     Args:
         clock: seconds since some time.
     """
-    with torch.random.fork_rng():  # whoever asks for a pace keeps the random numbers they seeded
-        torch.manual_seed(0)
+    # whoever asks for a pace keeps the random numbers they seeded; those of cards are not used
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
         turns = [_Turn(ref) for ref in refs]
     training: list[list[float]] = [[] for _ in turns]
     looking: list[float] = []
@@ -177,7 +179,8 @@ class _Turn:
     def __init__(self, ref: NetworkRef) -> None:
         network = build(ref, CLASSES)
         network.replace_head(CLASSES, deep=Recipe.deep_head)
-        self.network = network.to(device()).to(memory_format=torch.channels_last)
+        self.where = place(network)
+        self.network = network.to(memory_format=torch.channels_last)
         side = ref.input.size
         self.images = torch.randint(0, 256, (BATCH, 3, side, side), dtype=torch.uint8)
         self.labels = torch.arange(BATCH) % CLASSES  # (b,)
@@ -189,6 +192,7 @@ class _Turn:
         self.loop.minimise(
             lambda x, y, _: F.cross_entropy(self.network(x), y), self.images, self.labels
         )
+        synchronise(self.where)
 
     def look(self) -> None:
         """As validation does."""
@@ -203,4 +207,4 @@ def _seconds(act: Callable[[], None], clock: Callable[[], float]) -> float:
 
 def _trains_on() -> str:
     """The accelerator that training uses, or the processor, which the fingerprint names."""
-    return torch.cuda.get_device_name() if device().type == "cuda" else "cpu"
+    return name_of(device())

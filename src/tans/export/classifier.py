@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from tans.errors import InputError
+from tans.networks.device import place
 from tans.networks.network import Network
 from tans.novelty import RATE, Novelty
 from tans.tasks.decoding import DETAIL, Picture, UnreadableError
@@ -22,7 +23,7 @@ from tans.tasks.folder import images_below
 from tans.tasks.images import each_picture
 from tans.tasks.memory import picture_in_memory
 from tans.tasks.reading import Range, Reading
-from tans.training import device, predict, scores_and_lengths
+from tans.training import predict, scores_and_lengths
 
 BATCH = 256
 """Images decoded and classified at a time."""
@@ -139,7 +140,8 @@ class Classifier:
         max_pixels: int | None,
     ) -> Iterator[_Batch]:
         """Images as the network takes them, some at a time."""
-        self.network.to(device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        place(self.network)
+        self.network.to(memory_format=torch.channels_last)
         asked, begin = iter(items), 0
         while batch := list(islice(asked, BATCH)):
             yield self._batch(batch, begin, ranges or {}, max_pixels)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.errors import InputError
+from tans.networks.device import moved
 
 _CONSTANT = 1e-6
 
@@ -217,10 +218,12 @@ class ModelEncoder(nn.Module):
         """Prepared rows (n, w) of networks as if they lacked some parts.
 
         Args:
-            hidden: bool (n, parts).
+            hidden: bool (n, parts); may be elsewhere.
         """
         widths = torch.tensor(list(self.widths.values()))
-        return prepared.masked_fill(hidden.repeat_interleave(widths, 1), 0.0)
+        return prepared.masked_fill(
+            moved(hidden.repeat_interleave(widths, 1), prepared.device), 0.0
+        )
 
     def embed(self, prepared: Tensor) -> Tensor:
         """Embeddings (n, d) of unit length from prepared rows (n, w)."""

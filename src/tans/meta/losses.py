@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tans.errors import InputError
+from tans.networks.device import moved
 
 
 def equation3(scores: Tensor, margin: float) -> Tensor:
@@ -56,13 +57,14 @@ def listwise(scores: Tensor, truth: Tensor, temperature: float) -> Tensor:
 
     Args:
         scores: (q, s) of targets with sources, divided by their own temperature.
-        truth: (q, s) measured accuracies, NaN where not measured.
+        truth: (q, s) measured accuracies, NaN where not measured; may be elsewhere.
         temperature: accuracy that makes a source e times as right as another.
     """
     known = truth.isfinite()
-    compared = known.sum(1) > 1  # (q,)
-    known, scores = known[compared], scores[compared]
+    compared = (known.sum(1) > 1).nonzero().squeeze(1)  # (q,)
+    known, scores = known[compared], scores[moved(compared, scores.device)]
     right = (truth[compared] / temperature).masked_fill(~known, -torch.inf).softmax(1)
+    known, right = moved(known, scores.device), moved(right, scores.device)
     log = scores.masked_fill(~known, -torch.inf).log_softmax(1)
     return -(right * log.masked_fill(~known, 0)).sum()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tans.networks.device import moved
+
 
 class Predictor(nn.Module):
     """From a query and a model embedding to the accuracy after the default fine-tune.
@@ -33,6 +35,7 @@ class Predictor(nn.Module):
 
 
 def squared_error(predicted: Tensor, measured: Tensor) -> Tensor:
-    """L_s summed over the pairs (n,) that were measured; NaN means not measured."""
-    known = measured.isfinite()
-    return (predicted - measured)[known].square().sum()
+    """L_s summed over the pairs (n,) that were measured, which may be elsewhere; NaN means not."""
+    known = measured.isfinite().nonzero().squeeze(1)  # found where they are, or a card would wait
+    rows, right = moved(known, predicted.device), moved(measured[known], predicted.device)
+    return (predicted[rows] - right).square().sum()

@@ -258,7 +258,7 @@ def _check_sizes(stored: _Stored, state: Mapping[str, Tensor]) -> None:
 def build(settings: MetaSettings, features: int, parts: Mapping[str, int]) -> Member:
     """An untrained member, seeded, for features and parts of these widths."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        torch.default_generator.manual_seed(settings.seed)  # those of cards stay as they are
         query = QueryEncoder(
             features,
             settings.dim,

@@ -22,10 +22,13 @@ from tans.meta.metrics import Retrieval, retrieval
 from tans.meta.predictor import squared_error
 from tans.meta.presets import MetaSettings
 from tans.meta.retriever import Member, Retriever, build, embed_models
+from tans.networks.device import CPU, device, moved
 from tans.zoo.columns import ids_digest
 
 _SEEDS_APART = 1000
 """Between the members of an ensemble, far enough for seeds in a row to share none."""
+READ_EVERY = 20
+"""Steps from one reading of the loss to the next on a card, which waits for it."""
 _ALIKE = 0.05
 """Accuracy that makes a source e times as right as another, in ranking."""
 
@@ -37,17 +40,17 @@ class Step:
     step: int
     """From 1 on; an ensemble's members are trained one after the other."""
     loss: float
-    """Of this batch, before the update."""
+    """Of this batch, before the update; on a card, of the last step that was read."""
     retrieval: Retrieval | None
     """On held-out images, at the steps that evaluate."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Inputs:
-    """Everything a step draws from, prepared."""
+    """Everything a step draws from, prepared; what is drawn by is on the processor."""
 
-    bank: Tensor  # (q, b, s) query summaries, or (q, b, m, s) sets
-    models: Tensor  # (e, w) network rows
+    bank: Tensor  # (q, b, s) query summaries, or (q, b, m, s) sets; where it learns
+    models: Tensor  # (e, w) network rows; where it learns
     accuracy: Tensor  # (e,)
     queried: Tensor  # (q,) task of each bank row
     by_task: Tensor  # (e,) networks, task by task
@@ -64,7 +67,7 @@ class _Inputs:
 class _Batch:
     queries: Tensor  # (p, s), or (p, m, s)
     models: Tensor  # (p, w)
-    accuracy: Tensor  # (p,), NaN where unknown
+    accuracy: Tensor  # (p,), NaN where unknown; on the processor
 
 
 def meta_train(
@@ -119,13 +122,17 @@ def _train_member(
     widths = {name: data.parts[name].shape[1] for name in settings.parts}
     learner = build(settings, data.features.shape[1], widths)
     inputs = _prepare(data, settings, learner, generator)
+    where = device()
+    inputs = replace(inputs, bank=inputs.bank.to(where), models=inputs.models.to(where))
     judge = _judge(data, learner, inputs.models)
+    learner.to(where)
     optimiser = torch.optim.AdamW(
         learner.parameters(),
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
         fused=True,
     )
+    read, told = 1 if where == CPU else READ_EVERY, math.nan
     for step in range(1, settings.steps + 1):
         loss = _loss(inputs, settings, learner, generator)
         optimiser.zero_grad()
@@ -134,8 +141,10 @@ def _train_member(
             group["lr"] = _learning_rate(settings, step)
         optimiser.step()
         due = settings.evaluate_every and step % settings.evaluate_every == 0
-        on_step(Step(step, loss.item(), judge() if due else None))
-    return learner
+        if due or step % read == 0 or step in (1, settings.steps):
+            told = loss.item()
+        on_step(Step(step, told, judge() if due else None))
+    return learner.cpu()
 
 
 def _loss(
@@ -180,7 +189,7 @@ def _ranking_loss(
     rows = torch.arange(len(inputs.queried))  # (q,)
     networks = _draw_networks(inputs, inputs.sources, generator)  # (s,)
     queries = learner.query.embed(_draw_queries(inputs, rows, generator))  # (q, dim)
-    models = _embedded(inputs.models[networks], settings, learner, generator)  # (s, dim)
+    models = _embedded(_rows(inputs.models, networks), settings, learner, generator)  # (s, dim)
     if settings.ranking_on == "cosine":
         scores = queries @ models.T / settings.temperature  # (q, s)
     else:
@@ -228,7 +237,7 @@ def _draw(inputs: _Inputs, generator: torch.Generator) -> _Batch:
     owned = sources == inputs.queried[rows]
     # a stored accuracy is the source task's own, so it says nothing of another task's query
     accuracy = torch.where(owned, inputs.accuracy[networks], torch.nan)
-    return _Batch(_draw_queries(inputs, rows, generator), inputs.models[networks], accuracy)
+    return _Batch(_draw_queries(inputs, rows, generator), _rows(inputs.models, networks), accuracy)
 
 
 def _draw_transfers(inputs: _Inputs, generator: torch.Generator) -> _Batch:
@@ -237,13 +246,19 @@ def _draw_transfers(inputs: _Inputs, generator: torch.Generator) -> _Batch:
     rows, networks = inputs.transfers[pick].unbind(1)
     return _Batch(
         _draw_queries(inputs, rows, generator),
-        inputs.models[networks],
+        _rows(inputs.models, networks),
         inputs.transfer_accuracy[pick],
     )
 
 
 def _draw_queries(inputs: _Inputs, rows: Tensor, generator: torch.Generator) -> Tensor:
-    return inputs.bank[rows, _integers(inputs.bank.shape[1], len(rows), generator)]  # (p, ...)
+    drawn = torch.stack([rows, _integers(inputs.bank.shape[1], len(rows), generator)])
+    rows, subsets = moved(drawn, inputs.bank.device)
+    return inputs.bank[rows, subsets]  # (p, ...)
+
+
+def _rows(of: Tensor, rows: Tensor) -> Tensor:
+    return of[moved(rows, of.device)]
 
 
 def _draw_networks(inputs: _Inputs, sources: Tensor, generator: torch.Generator) -> Tensor:
@@ -345,11 +360,11 @@ def _judge(data: MetaData, learner: Member, models: Tensor) -> Callable[[], Retr
     for task in own.tolist():
         images = (data.image_tasks == task) & data.held_out
         summaries.append(learner.query.summarise(data.features[images], data.labels[images]))
-    prepared = learner.query.prepare(_stack(summaries)[:, 0])  # (h, ...)
+    prepared = learner.query.prepare(_stack(summaries)[:, 0]).to(models.device)  # (h, ...)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def judge() -> Retrieval:
         scores = learner.query.embed(prepared) @ learner.model.embed(models).T  # (h, e)
-        return retrieval(scores, data.entry_tasks, own)
+        return retrieval(scores.cpu(), data.entry_tasks, own)
 
     return judge

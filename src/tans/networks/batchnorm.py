@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
+from tans.networks.device import moved, place
 from tans.networks.family import build
 from tans.networks.network import Network, prepare
 from tans.types import NetworkRef
@@ -31,10 +32,10 @@ def recalibrate(network: Network, images: Tensor) -> None:
         return
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average: one batch sets it
+        norm.momentum = 1.0  # one batch sets it
         norm.train()
-    where = next(network.parameters()).device
-    network(prepare(images, network.input).to(where, memory_format=torch.channels_last))
+    x = prepare(moved(images, place(network)), network.input)
+    network(x.to(memory_format=torch.channels_last))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import lru_cache
 from importlib.resources import as_file, files
 
@@ -12,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from tans.networks.batchnorm import folded
+from tans.networks.device import autocast, moved, near, place
 from tans.networks.network import Network, prepare
 from tans.types import Images
 
@@ -23,9 +25,10 @@ REFERENCES = 32
 @torch.no_grad()
 def functional_embedding(network: Network) -> Tensor:
     """Features for one fixed Gaussian-noise image, (width,); the paper's v_f."""
+    where, side = place(network), network.input.size
     generator = torch.Generator().manual_seed(NOISE_SEED)
-    noise = torch.randn(1, 3, network.input.size, network.input.size, generator=generator)
-    return network.eval().features(noise)[0]
+    noise = torch.randn(1, 3, side, side, generator=generator)
+    return network.eval().features(moved(noise, where))[0].cpu()
 
 
 @torch.no_grad()
@@ -34,12 +37,13 @@ def reference_similarities(network: Network) -> Tensor:
 
     They do not depend on the width of the features, so networks of any family compare.
     """
-    side = network.input.size
-    images = F.interpolate(reference_images().float(), (side, side), mode="bilinear")
+    where, side = place(network), network.input.size
+    images = moved(reference_images(), where).float()
+    images = F.interpolate(images, (side, side), mode="bilinear")
     features = network.eval().features(prepare(images, network.input))  # (P, width)
     centred = F.normalize(features - features.mean(0), dim=1)
     rows, columns = torch.triu_indices(REFERENCES, REFERENCES, offset=1)
-    return (centred @ centred.T)[rows, columns]
+    return (centred @ centred.T).cpu()[rows, columns]
 
 
 @lru_cache(maxsize=1)
@@ -59,13 +63,17 @@ def image_features(
     """Features of images, uint8 (n, 3, r, r) to float32 (n, width) on the CPU.
 
     Args:
-        of_head: what the head reads, of which pooled features may be a part.
+        of_head: what the head reads, of which pooled features may be a part; as in training, in 16
+            bits on a card that has them.
     """
+    where = place(network)
     network = folded(network).to(memory_format=torch.channels_last)
-    where = network.classifier.weight.device
     features = network.head_features if of_head else network.features
-    found = [
-        features(prepare(part.to(where), network.input).to(memory_format=torch.channels_last)).cpu()
-        for part in images.split(batch)
-    ]
-    return torch.cat(found)  # (n, width)
+    with autocast(where) if of_head else nullcontext():
+        found = [
+            features(
+                prepare(moved(part, where), network.input).to(memory_format=torch.channels_last)
+            )
+            for part in near(images, where).split(batch)
+        ]
+    return torch.cat(found).float().cpu()  # (n, width)

@@ -7,8 +7,10 @@ Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning, I
 from __future__ import annotations
 
 import copy
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +27,7 @@ HEAD = "classifier."
 
 def prepare(images: Tensor, input: InputSpec) -> Tensor:
     """What a network takes, float32, of images, uint8 (n, 3, r, r)."""
-    mean, std = torch.tensor([input.mean, input.std], device=images.device)[..., None, None]
+    mean, std = scale_of(input, images.device)
     return (images.float() - mean) / std  # (n, 3, r, r)
 
 
@@ -33,12 +35,19 @@ def converted(x: Tensor, given: InputSpec, wanted: InputSpec) -> Tensor:
     """What one network takes, of what another takes, float32 (n, 3, r, r) both."""
     if wanted == given:
         return x
-    mean, std = torch.tensor([given.mean, given.std], device=x.device)[..., None, None]
+    mean, std = scale_of(given, x.device)
     pixels = x * std + mean
     if wanted.size != given.size:
         side = (wanted.size, wanted.size)
         pixels = F.interpolate(pixels, side, mode="bilinear", antialias=True)
     return prepare(pixels, wanted)
+
+
+@lru_cache(maxsize=256)
+def scale_of(input: InputSpec, where: torch.device) -> Tensor:
+    """Mean and deviation of an input on a device, (2, 3, 1, 1); kept, or each batch would wait."""
+    with torch.inference_mode(False):
+        return torch.tensor([input.mean, input.std], device=where)[..., None, None]
 
 
 class DeepHead(nn.Linear):
@@ -167,17 +176,16 @@ class Network(nn.Module):
         """
         where = self.classifier.weight.device
         blocks = self.block_widths() if deep else [self.width]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with torch.device("meta"):
             head = DeepHead(blocks, classes) if deep else nn.Linear(self.width, classes)
-        self.classifier = head.to(where)
+        self.classifier = _drawn(head, seed, where)
 
     def blocks(self, x: Tensor) -> list[Tensor]:
         """What a deep head reads of images (n, 3, r, r), side by side: (n, width of each) each."""
         pooled: dict[str, tuple[Tensor, Tensor]] = {}
 
         def pool(name: str, output: Tensor) -> None:  # at once: what comes next may work in place
-            pooled[name] = output.mean((2, 3)), output.amax((2, 3))
+            pooled[name] = pooled_map(output)
 
         features = self._watched(x, pool)
         return [*(part for name in self.stage_names for part in pooled[name]), features]
@@ -218,6 +226,30 @@ class Network(nn.Module):
         missing = list(self.body.load_state_dict(state, strict=strict).missing_keys)
         lost = self.classifier.load_state_dict(head, strict=strict).missing_keys
         return [*missing, *(HEAD + name for name in lost)]
+
+
+def _drawn(head: nn.Linear, seed: int, where: torch.device) -> nn.Linear:
+    """A head of the meta device somewhere, with the numbers that ``nn.Linear`` draws of a seed.
+
+    What others draw from is not touched, as others may draw at the same time.
+    """
+    if where.type == "meta":
+        return head
+    generator, least = torch.Generator().manual_seed(seed), head.in_features**-0.5
+    weight = torch.empty(head.weight.shape, device="cpu")
+    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+    bias = torch.empty(head.out_features, device="cpu").uniform_(-least, least, generator=generator)
+    state = {"weight": weight, "bias": bias}
+    if isinstance(head, DeepHead):
+        state |= {"mean": torch.zeros_like(weight[0]), "scale": torch.ones_like(weight[0])}
+    head = head.to_empty(device=where)
+    head.load_state_dict(state)
+    return head
+
+
+def pooled_map(output: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and maximum (n, channels) of what a stage gives, (n, channels, height, width)."""
+    return output.mean((2, 3)), output.amax((2, 3))
 
 
 def without_head(weights: Mapping[str, Tensor]) -> Weights:

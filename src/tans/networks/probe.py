@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from tans.errors import InputError
+from tans.networks.device import moved
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 """Ridge penalties that are tried, as multiples of the features' mean squared length."""
@@ -49,7 +50,7 @@ def standards(features: Tensor, blocks: Sequence[int] | None = None) -> tuple[Te
         return mean, deviation
     widths = torch.tensor(blocks)
     longer = (widths * len(widths) / features.shape[1]).sqrt()  # (blocks,)
-    return mean, deviation * longer.repeat_interleave(widths).to(deviation)
+    return mean, deviation * moved(longer.repeat_interleave(widths), features.device).to(deviation)
 
 
 @torch.no_grad()
@@ -122,7 +123,8 @@ def ridge_right(kernel: Tensor, labels: Tensor, fitted: Tensor, judged: Tensor) 
     values, vectors = torch.linalg.eigh(kernel[fitted][:, fitted])  # (m,), (m, m)
     rotated = vectors.T @ (targets - mean)  # (m, c)
     across = kernel[judged][:, fitted] @ vectors  # (k, m)
-    inverse = 1 / (values.clamp_min(0)[None] + torch.tensor(STRENGTHS)[:, None])  # (s, m)
+    strengths = torch.tensor(STRENGTHS, device=kernel.device)
+    inverse = 1 / (values.clamp_min(0)[None] + strengths[:, None])  # (s, m)
     scores = across @ (inverse[..., None] * rotated) + mean  # (s, k, c)
     return scores.argmax(2) == labels[judged]
 
@@ -160,8 +162,8 @@ def _logistic(
     standard: Tensor, labels: Tensor, classes: int, class_weights: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """On features (n, f), float64, of mean 0 and mean square 1."""
-    weight = torch.zeros(classes, standard.shape[1], dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
+    weight = standard.new_zeros(classes, standard.shape[1]).requires_grad_()
+    bias = standard.new_zeros(classes).requires_grad_()
     steps_kept = HISTORY_BYTES // (2 * (weight.nbytes + bias.nbytes))
     optimiser = torch.optim.LBFGS(
         [weight, bias],
@@ -198,7 +200,7 @@ def logme(features: Tensor, labels: Tensor) -> float:
     y = torch.nn.functional.one_hot(labels).double()  # (n, c)
     along = (u.T @ y).square()  # (k, c)
     beyond = (y.square().sum(0) - along.sum(0)).clamp_min(0)  # (c,)
-    alpha, beta = torch.ones(2, y.shape[1], dtype=torch.float64)  # (c,) each
+    alpha, beta = y.new_ones(2, y.shape[1])  # (c,) each
     for _ in range(ROUNDS):
         ratio = alpha / beta  # (c,)
         gamma = (squares / (squares + ratio)).sum(0)
@@ -216,6 +218,6 @@ def logme(features: Tensor, labels: Tensor) -> float:
         - determinant
         - beta * residual
         - alpha * weights
-        - n * torch.tensor(2 * torch.pi).log()
+        - n * torch.tensor(2 * torch.pi).log().item()
     ) / 2
     return float((evidence / n).mean())

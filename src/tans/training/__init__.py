@@ -8,9 +8,10 @@ to keep the best of many epochs by few validation images is to keep the luckiest
 to a length: the first ones of some networks, and of most at many pixels, would undo all learnt.
 """
 
+from tans.networks.device import device
 from tans.training.finetuning import Epoch, FineTuned, finetune
 from tans.training.head import HEAD_LENGTH, UNEVEN, adapted_features, class_weights, fit_head, probe
-from tans.training.loop import Checkpoint, EpochListener, Loop, augment, device, digest_of, sgd
+from tans.training.loop import Checkpoint, EpochListener, Loop, augment, digest_of, sgd
 from tans.training.prediction import (
     EVALUATION_BATCH,
     accuracy,

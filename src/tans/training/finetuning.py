@@ -12,23 +12,23 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from tans.errors import InputError
 from tans.licences import LicenceChain
+from tans.networks.device import autocast, compiled, moved, near, place
 from tans.networks.family import resized
-from tans.networks.network import Network
+from tans.networks.network import Network, pooled_map
 from tans.novelty import Novelty
 from tans.scores import Scores
 from tans.tasks.task import Task
 from tans.temperature import Calibration, calibrate
 from tans.training.head import adapt, class_weights, fit_head
-from tans.training.loop import Loop, device, sgd
+from tans.training.loop import Loop, sgd
 from tans.training.prediction import confusion_matrix, counted, scores_and_lengths
 from tans.training.recipe import Recipe
 from tans.training.teachers import Taught
@@ -139,14 +139,18 @@ def finetune(
     epochs = recipe.passes(len(images))
     recipe = replace(recipe, epochs=epochs)
     network.replace_head(count, recipe.seed, recipe.deep_head)
-    network.to(device()).to(memory_format=torch.channels_last)
+    where = place(network)
+    network.to(memory_format=torch.channels_last)
     held_out = task.stored("val", side)
     weights = class_weights(labels, count) if recipe.weigh_classes else None
     loss = math.nan
     if recipe.fit_head:
         loss = fit_head(network, images, labels, recipe.seed, weights, recipe.augment)
-    weights = None if weights is None else weights.to(device())
-    keeper = _Keeper(network, recipe, recipe.steps(len(images)) * epochs)
+    weights = None if weights is None else moved(weights, where)
+    steps = recipe.steps(len(images)) * epochs
+    keeper = _Keeper(network, recipe, steps)
+    # once, as all of them are looked at again and again
+    images, held_out = near(images, where), (near(held_out[0], where), held_out[1])
 
     every = recipe.every(len(images))
 
@@ -165,7 +169,7 @@ def finetune(
         after_epoch(0, loss)
     loop = Loop(network, network.input, sgd(network, recipe), recipe)
     try:
-        scores = _recorded(network, len(images) // recipe.steps(len(images)))
+        scores = _recorded(network, len(images) // recipe.steps(len(images)), steps)
         taught = Taught(network, teachers, unlabelled, recipe) if teachers else None
 
         def objective(x: Tensor, y: Tensor, _: int) -> Tensor:
@@ -211,16 +215,14 @@ class _Keeper:
         self.network, self.history = network, list[Epoch]()
         self.mean = None
         if recipe.average:
-            rule = get_ema_multi_avg_fn(max(0.0, 1 - AVERAGED / steps))
-            self.mean = AveragedModel(network, multi_avg_fn=rule)
-            self.mean.update_parameters(network)  # the first is the start
+            self.mean = _Mean(network, max(0.0, 1 - AVERAGED / steps))
         self._state: dict[str, Tensor] = {}
         self._best: Epoch | None = None
 
     @property
     def judged(self) -> Network:
         """The network that would be kept if training ended now."""
-        return self.network if self.mean is None else cast(Network, self.mean.module)
+        return self.network if self.mean is None else self.mean.network
 
     @property
     def best(self) -> Epoch:
@@ -231,7 +233,7 @@ class _Keeper:
     def step(self) -> None:
         """Take the weights of one more step in."""
         if self.mean is not None:
-            self.mean.update_parameters(self.network)
+            self.mean.take()
 
     def note(self, epoch: Epoch) -> None:
         """Take note of how an epoch did on validation images."""
@@ -251,6 +253,28 @@ class _Keeper:
         return self.judged
 
 
+class _Mean:
+    """A running mean of the weights of a network that is trained, from its start on.
+
+    As ``AveragedModel`` of PyTorch, which makes a card wait at each step: it counts them there.
+
+    Args:
+        kept: share of the mean that stays at each step.
+    """
+
+    def __init__(self, network: Network, kept: float) -> None:
+        self.network, self._rule = copy.deepcopy(network), get_ema_multi_avg_fn(kept)
+        self._weights = [[p.detach() for p in n.parameters()] for n in (self.network, network)]
+        self._buffers = list(zip(self.network.buffers(), network.buffers(), strict=True))
+
+    @torch.no_grad()
+    def take(self) -> None:
+        """Take the weights of one more step in; running statistics as they are."""
+        self._rule(*self._weights, None)
+        for own, new in self._buffers:
+            own.copy_(new)
+
+
 class _Pass(nn.Module):
     """A network's forward pass as a module of its own, which can be recorded."""
 
@@ -262,19 +286,53 @@ class _Pass(nn.Module):
         return self.network(x)
 
 
-def _recorded(network: Network, size: int) -> Callable[[Tensor], Tensor]:
-    """The network; on a GPU its passes forward and back are recorded for batches of ``size``.
+class Program(nn.Module):
+    """A network's forward pass that can be compiled: its hooks stay, rather than come and go.
 
-    Starting hundreds of small kernels one by one takes a GPU longer than running them.
+    Args:
+        network: its weights are shared.
     """
-    if device().type != "cuda" or network.is_frozen:  # what is frozen may run elsewhere
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        tensors = (*network.parameters(), *network.buffers())
+        self.network = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+        self._pooled: dict[str, tuple[Tensor, Tensor]] = {}
+        for name in network.stage_names if network.is_deep else ():
+            self.network.body.get_submodule(name).register_forward_hook(self._seer(name))
+
+    def _seer(self, name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def see(_module: nn.Module, _given: object, output: Tensor) -> None:
+            self._pooled[name] = pooled_map(output)
+
+        return see
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class scores, (n, 3, r, r) to (n, classes)."""
+        features = self.network.body(x)
+        if not self.network.is_deep:
+            return self.network.classifier(features)
+        stages = [part for name in self.network.stage_names for part in self._pooled[name]]
+        self._pooled.clear()
+        return self.network.classifier(torch.cat([part.float() for part in (*stages, features)], 1))
+
+
+def _recorded(network: Network, size: int, steps: int) -> Callable[[Tensor], Tensor]:
+    """The network; on a card its passes forward and back are recorded for batches of ``size``.
+
+    Starting hundreds of small kernels one by one takes a card longer than running them. For a run
+    of very many steps they are compiled, which takes long itself.
+    """
+    where, side = network.classifier.weight.device, network.input.size
+    if where.type != "cuda":
         return network
-    side = network.input.size
-    sample = torch.rand(size, 3, side, side, device=device()).to(memory_format=torch.channels_last)
+    sample = torch.rand(size, 3, side, side, device=where).to(memory_format=torch.channels_last)
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    passes = _Pass(network).train()
-    with torch.autocast("cuda", torch.bfloat16, cache_enabled=False):
-        torch.cuda.make_graphed_callables(passes, (sample,))
+    passes = compiled(Program(network).train(), steps, sample)
+    if passes is None:
+        passes = _Pass(network).train()
+        with autocast(where, cache=False):
+            torch.cuda.make_graphed_callables(passes, (sample,))
     for name, buffer in network.named_buffers():  # recording took running statistics in
         buffer.copy_(buffers[name])
     return lambda x: passes(x) if len(x) == size else network(x)

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tans.networks.batchnorm import folded, recalibrate
+from tans.networks.device import autocast, moved, near, place
 from tans.networks.features import image_features
 from tans.networks.network import DeepHead, Network, prepare
 from tans.networks.probe import linear_head, probe_accuracy, standards
@@ -125,12 +126,17 @@ def adapted_features(network: Network, images: Images, seed: int = 0) -> Tensor:
 def _augmented_features(network: Network, images: Tensor, strength: float, seed: int) -> Tensor:
     """What the head reads of images, (n, its width), each changed at random as in training."""
     generator = torch.Generator().manual_seed(seed)
+    where = place(network)
     network = folded(network).to(memory_format=torch.channels_last)
-    found = [
-        network.head_features(augment(prepare(part, network.input), False, generator, strength))
-        for part in images.to(network.classifier.weight.device).split(EVALUATION_BATCH)
-    ]
-    return torch.cat(found).cpu()
+
+    def changed(part: Tensor) -> Tensor:
+        x = prepare(moved(part, where), network.input)
+        return augment(x, False, generator, strength)
+
+    with autocast(where):
+        parts = near(images, where).split(EVALUATION_BATCH)
+        found = [network.head_features(changed(part)) for part in parts]
+    return torch.cat(found).float().cpu()
 
 
 def adapt(network: Network, images: Images, seed: int) -> None:

@@ -21,14 +21,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.files import replacing
+from tans.networks.device import READ, autocast, moved, near, sampled, scaler
 from tans.networks.network import prepare
 from tans.training.recipe import Recipe
 from tans.types import Images, InputSpec
 
-MOST_NEAR = 2**31
-"""Bytes of images that are put on the accelerator at once, at most."""
-READ, AHEAD = 1024, 2
-"""Stored images that are read at a time where all are; batches that are read ahead."""
+AHEAD = 2
+"""Batches of stored images that are read ahead."""
 SAVE_EVERY_S = 10.0
 """Seconds between two checkpoints, at least: an epoch over few images takes less than saving it."""
 EpochListener = Callable[[int, float], None]
@@ -42,6 +41,7 @@ class Loop:
     """A module, how its weights are changed, and where a stopped run goes on."""
 
     module: nn.Module
+    """It is trained where it is."""
     input: InputSpec
     """What images it takes."""
     optimiser: torch.optim.Optimizer
@@ -65,37 +65,39 @@ class Loop:
             images: uint8 (n, 3, r, r), in memory or stored; each epoch has them in a new order.
             labels: int64 (n,).
         """
-        recipe = self.recipe
+        recipe, where = self.recipe, next(self.module.parameters()).device
         generator = torch.Generator().manual_seed(recipe.seed)
         # batches of nearly equal size, as a small rest would upset batch-norm
         per_epoch, epochs = recipe.steps(len(images)), recipe.passes(len(images))
-        images = near(images)
+        images = near(images, where)
         labels = labels.to(images.device)
+        doubtful = scaler(where)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimiser, T_max=epochs * per_epoch
         )
         kept = Checkpoint(self.checkpoint, self._of(images, labels))
         for epoch in range(self._resume(kept.load(), schedule, generator) + 1, epochs + 1):
             self.module.train()
-            mean = torch.zeros((), device=device())
-            order = torch.randperm(len(images), generator=generator).to(images.device)
+            mean = torch.zeros((), device=where)
+            order = moved(torch.randperm(len(images), generator=generator), images.device)
             parts = order.tensor_split(per_epoch)
             for count, (rows, part) in enumerate(
                 zip(parts, batches(images, parts), strict=True), 1
             ):
-                x = prepare(part.to(device()), self.input)
+                x, y = moved(part, where), moved(labels[rows], where)
+                x = prepare(x, self.input)
                 if recipe.augment:
                     x = augment(x, recipe.flip, generator, recipe.augment)
-                x, y = x.to(memory_format=torch.channels_last), labels[rows].to(device())
-                with torch.autocast(
-                    device().type, torch.bfloat16, enabled=torch.cuda.is_available()
-                ):
+                x = x.to(memory_format=torch.channels_last)
+                with autocast(where):
                     value = loss(x, y, (epoch - 1) * per_epoch + count)
                 self.optimiser.zero_grad()
-                value.backward()
+                doubtful.scale(value).backward()
+                doubtful.unscale_(self.optimiser)
                 if recipe.clip is not None:
                     nn.utils.clip_grad_norm_(self.module.parameters(), recipe.clip)
-                self.optimiser.step()
+                doubtful.step(self.optimiser)
+                doubtful.update()
                 schedule.step()
                 if after_step:
                     after_step()
@@ -157,7 +159,7 @@ class Checkpoint:
         if self.path is None:
             return None
         try:
-            state = torch.load(self.path, weights_only=True)
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
             return None
         return state if state.get("of") == self.of else None
@@ -200,21 +202,14 @@ def augment(x: Tensor, flip: bool, generator: torch.Generator, strength: float =
     mirror = uniform(-1, 1).sign() if flip else torch.ones(n)
     cos, sin = angle.cos() * scale, angle.sin() * scale
     across, down = uniform(-shift, shift), uniform(-shift, shift)
-    theta = torch.stack([cos * mirror, -sin, across, sin * mirror, cos, down], 1).view(n, 2, 3)
-    grid = F.affine_grid(theta.to(x.device), list(x.shape), align_corners=False)  # (n, r, r, 2)
-    x = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
-    changes = torch.stack([uniform(1 - light, 1 + light), uniform(-shift, shift)]).to(x.device)
-    contrast, brightness = changes[..., None, None, None]  # (n, 1, 1, 1) each
+    places = (cos * mirror, -sin, across, sin * mirror, cos, down)  # rows of a matrix (2, 3)
+    lights = uniform(1 - light, 1 + light), uniform(-shift, shift)
+    changes = moved(torch.stack([*places, *lights]), x.device)  # (8, n), all in one go
+    theta = changes[:6].T.reshape(n, 2, 3)
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)  # (n, r, r, 2)
+    x = sampled(x, grid)
+    contrast, brightness = changes[6:, :, None, None, None]  # (n, 1, 1, 1) each
     return x * contrast + brightness
-
-
-def near(images: Images) -> Images:
-    """Images where they are trained on, if they take little room there."""
-    if images.nbytes > MOST_NEAR or device().type == "cpu":
-        return images
-    if isinstance(images, Tensor):
-        return images.to(device())
-    return torch.cat([part.to(device()) for part in images.split(READ)])
 
 
 def batches(images: Images, parts: Sequence[Tensor]) -> Iterator[Tensor]:
@@ -234,8 +229,3 @@ def batches(images: Images, parts: Sequence[Tensor]) -> Iterator[Tensor]:
             if number + AHEAD < len(parts):
                 coming[number % AHEAD] = reader.submit(images.__getitem__, parts[number + AHEAD])
             yield part
-
-
-def device() -> torch.device:
-    """The accelerator where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

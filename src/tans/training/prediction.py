@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tans.networks.batchnorm import folded
+from tans.networks.device import moved, near, place
 from tans.networks.network import Network, prepare
 from tans.types import Images
 
@@ -21,13 +22,13 @@ def predict(network: Network, images: Images) -> Tensor:
 def scores_and_lengths(network: Network, images: Images) -> tuple[Tensor, Tensor]:
     """Class scores (n, classes) for uint8 images (n, 3, r, r), and the length of what the head
     reads of each (n,), on the CPU."""
+    where = place(network)
     network = folded(network).to(memory_format=torch.channels_last)
-    where = network.classifier.weight.device
     found = [
         network.scores_and_lengths(
-            prepare(batch, network.input).to(where, memory_format=torch.channels_last)
+            prepare(moved(batch, where), network.input).to(memory_format=torch.channels_last)
         )
-        for batch in images.split(EVALUATION_BATCH)
+        for batch in near(images, where).split(EVALUATION_BATCH)
     ]
     if not found:
         return torch.empty(0, 0), torch.empty(0)

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tans.networks.batchnorm import folded
+from tans.networks.device import moved, near
 from tans.networks.network import Network, converted, prepare
-from tans.training.loop import augment, device, near
+from tans.training.loop import augment
 from tans.training.recipe import Recipe
 from tans.types import Images
 
@@ -35,8 +36,9 @@ class Taught:
         unlabelled: Images | None,
         recipe: Recipe,
     ) -> None:
-        self.network, self.teachers = network, [folded(teacher) for teacher in teachers]
-        self.unlabelled = None if unlabelled is None else near(unlabelled)
+        self.network, self.where = network, network.classifier.weight.device
+        self.teachers = [folded(teacher.to(self.where)) for teacher in teachers]
+        self.unlabelled = None if unlabelled is None else near(unlabelled, self.where)
         self.recipe, self.generator = recipe, torch.Generator().manual_seed(recipe.seed)
 
     def loss(self, own: Tensor, scores: Tensor, x: Tensor) -> Tensor:
@@ -65,8 +67,8 @@ class Taught:
         """Unlabelled images, changed at random as labelled ones are, (count, 3, r, r)."""
         assert self.unlabelled is not None
         rows = torch.randint(len(self.unlabelled), (count,), generator=self.generator)
-        images = self.unlabelled[rows.to(self.unlabelled.device)].to(device())
-        x = prepare(images, self.network.input)
+        images = self.unlabelled[moved(rows, self.unlabelled.device)]
+        x = prepare(moved(images, self.where), self.network.input)
         if self.recipe.augment:
             x = augment(x, self.recipe.flip, self.generator, self.recipe.augment)
         return x.to(memory_format=torch.channels_last)

@@ -354,7 +354,7 @@ class Zoo:
     # Networks
 
     def load(self, id: str, classes: int | None = None, seed: int = 0) -> Network:
-        """The network of an entry, in evaluation mode.
+        """The network of an entry, in evaluation mode, on the processor.
 
         Args:
             id: of an entry.
@@ -366,7 +366,7 @@ class Zoo:
                 head and no number of classes is given.
         """
         entry = self.entry(id)
-        network = self.load_entry(entry)
+        network = self.load_entry(entry).cpu()  # its statistics may have been taken on a card
         if classes is not None:
             network.replace_head(classes, seed)
         elif not self.has_head(entry):
