@@ -163,7 +163,7 @@ def test_work_on_a_node_that_dies_is_done_by_another(nodes: Any, tmp_path: Path)
 
     with connected(nodes.address) as crew:
         work = partial(linger, nodes.head_node.node_id, tmp_path)
-        crew.side_by_side(work, ["a", "b"], on_progress)
+        list(crew.each(work, ["a", "b"], on_progress))
     assert sorted(told) == ["a", "b"]
 
 
@@ -226,12 +226,12 @@ def test_work_whose_worker_dies_is_done_again(
     local: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     told: list[BuildProgress] = []
-    local.side_by_side(partial(die, tmp_path, 1), ["a", "b"], told.append)
+    list(local.each(partial(die, tmp_path, 1), ["a", "b"], told.append))
     assert {(step.task, step.done) for step in told} == {("a", 2), ("b", 2)}
     monkeypatch.setattr(clusters, "RETRIES", 0)
     with pytest.raises(ZooError, match="lost 1 times"):
-        Cluster(sys.modules["ray"], local.resources).side_by_side(partial(die, tmp_path, 1), ["c"])
-    local.side_by_side(partial(die, tmp_path, 1), ["c"])  # as a build that goes on
+        list(Cluster(sys.modules["ray"], local.resources).each(partial(die, tmp_path, 1), ["c"]))
+    list(local.each(partial(die, tmp_path, 1), ["c"]))  # as a build that goes on
     assert (tmp_path / "c").exists()
 
 
@@ -239,14 +239,14 @@ def test_work_whose_worker_dies_is_done_again(
 def test_more_work_than_is_handed_out_at_once_is_all_done(local: Cluster) -> None:
     told: list[BuildProgress] = []
     names = [str(k) for k in range(5 * local.slots)]
-    local.side_by_side(tell_name, names, told.append)
+    list(local.each(tell_name, names, told.append))
     assert sorted(step.task for step in told) == sorted(names)
 
 
 @pytest.mark.long
 def test_what_the_work_raises_comes_as_it_is(local: Cluster) -> None:
     with pytest.raises(InputError, match="^bad was given; expected good$"):
-        local.side_by_side(tell_name, ["good", "bad"])
+        list(local.each(tell_name, ["good", "bad"]))
 
 
 @pytest.mark.long

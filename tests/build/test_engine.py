@@ -19,7 +19,7 @@ from tans.build.plan.ledger import REPORT, pairs_of
 from tans.build.plan.strategies import STRATEGIES
 from tans.build.settings import BuildSettings, Choice, subnets_of
 from tans.build.spending import seconds_per_network
-from tans.build.supernets import ensure_supernet
+from tans.build.supernets import add_supernet
 from tans.errors import ZooError
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.tasks.task import Task
@@ -43,7 +43,7 @@ def supernets(
     zoo = Zoo.create(tmp_path_factory.mktemp("supernets") / "zoo")
     zoo.copy_base(small_zoo)
     for task in small_tasks:
-        ensure_supernet(zoo.path, SETTINGS, task, on_progress=None)
+        add_supernet(zoo, SETTINGS, task, None)
     return zoo.path
 
 

@@ -37,7 +37,7 @@ def test_pairs_are_chosen_by_a_strategy_and_its_limits() -> None:
     choice = workflow.choose_pairs("pareto", 9, minutes=2.0, cost="flops")
     assert choice is not None
     assert (choice.strategy, choice.budget, choice.cost) == ("pareto", Budget(9, 2.0), "flops")
-    everything = workflow.choose_pairs(on_cluster=True)
+    everything = workflow.choose_pairs(pair_by_pair=True)
     assert everything is not None
     assert everything.strategy == "grid"
     for wrong in ({"pairs": 5}, {"minutes": 1.0}, {"least_growth": 0.1}, {"cost": "flops"}):

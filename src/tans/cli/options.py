@@ -369,7 +369,10 @@ CopyPath = Annotated[
     ),
 ]
 BuildPath = Annotated[
-    Path, typer.Argument(metavar="PATH", parser=folder_here, help="Folder of the zoo.")
+    str,
+    typer.Argument(
+        metavar="PATH", help="Folder of the zoo, or an address such as s3://bucket/zoo."
+    ),
 ]
 PushedZoo = Annotated[
     Path, typer.Argument(metavar="ZOO", parser=folder_here, help="Folder of the zoo.")
@@ -407,7 +410,8 @@ TrainedOn = Annotated[
         "--tasks",
         metavar="NAME|FOLDER",
         help="A packaged source, as `tans tasks list` names it, `train` for all that are "
-        "for training, or a folder of datasets. Repeatable.",
+        "for training, a folder of datasets, or the address of one, such as s3://bucket/flags. "
+        "Repeatable.",
     ),
 ]
 TunedOn = Annotated[
@@ -676,7 +680,7 @@ def read_pixels(count: float | None) -> int | None:
     return None if count is None else int(count)
 
 
-def read_task(path: Path, overrides: Overrides | None = None) -> Task:
+def read_task(path: str | Path, overrides: Overrides | None = None) -> Task:
     """The task at a path, told about as warnings: for commands that read many."""
     from tans.tasks.check import warnings
     from tans.tasks.task import Task

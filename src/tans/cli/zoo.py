@@ -50,6 +50,7 @@ from tans.cli.options import (
     read_task,
 )
 from tans.errors import visible
+from tans.plugins import is_distant
 
 app = typer.Typer(no_args_is_help=True, help="Look into a zoo, build one, or check one.")
 
@@ -122,7 +123,8 @@ def zoo_build(
         space=space, base_weights=base_weights, subnets=subnets, seed=seed
     )
     settings = replace(settings, recipe=replace(settings.recipe, epochs=epochs, seed=seed))
-    choice = workflow.choose_pairs(**vars(choosing), on_cluster=working.ray is not None)
+    pair_by_pair = working.ray is not None or is_distant(path)
+    choice = workflow.choose_pairs(**vars(choosing), pair_by_pair=pair_by_pair)
     gathered = workflow.gather_crew(**vars(working))
     base = workflow.find_base(path, settings, new_base)
     read = partial(read_task, overrides=Overrides(licence=licence))

@@ -18,7 +18,7 @@ PARETO = Pareto(Oracle(MADE.accuracies))
 
 def ran(budget: Budget, measured: Measured | None = None, batch: int = 4) -> list[Step]:
     steps = construct(
-        MADE.pool, PARETO, MADE.train, budget, measured=measured, start=START, batch=batch
+        MADE.pool, PARETO, MADE.train, budget, measured=measured, start=START, batch=lambda: batch
     )
     return list(steps)
 
