@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -107,6 +108,7 @@ def s3_server(secret: str = "secret") -> Iterator[Any]:
     running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     with mock.patch.dict(os.environ, given):
         running.start()
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         urlopen(Request(f"{given['AWS_ENDPOINT_URL']}/moto-api/reset", method="POST")).close()
         fsspec.filesystem("s3").clear_instance_cache()
         fsspec.filesystem("s3").mkdir("shelf")

@@ -134,6 +134,8 @@ class Cluster:
                 "the cluster has so many; give smaller --cpus-per-pair or --gpus-per-pair"
             )
 
+    distant = True
+
     @property
     def slots(self) -> int:
         """Pairs that it measures at the same time, with the nodes that are there now."""

@@ -85,6 +85,11 @@ class Crew(Protocol):
     """Trains supernets, measures pairs, looks at networks: whatever falls into pieces."""
 
     @property
+    def distant(self) -> bool:
+        """Whether its workers may be on other machines, which do not see a task's files."""
+        ...
+
+    @property
     def slots(self) -> int:
         """Pairs that it measures at the same time, now."""
         ...
@@ -108,6 +113,7 @@ class Here:
     """
 
     slots = 1
+    distant = False
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers

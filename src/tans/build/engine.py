@@ -137,8 +137,8 @@ def _ensure_supernets(
     stored = {task.name for task in zoo.tasks()}
     missing = [task for task in tasks if task.name not in stored]
     given: Iterable[Task | Lesson] = missing
-    if zoo.address is not None:  # one after the other, as they are handed out
-        given = (Lesson.of(task, settings).packed(zoo) for task in missing)
+    if crew.distant or zoo.address is not None:  # each when it is handed out
+        given = (Lesson.of(task, settings).sent_by(zoo) for task in missing)
     work = partial(learn, zoo.portable(), settings)
     with closing(crew.each(work, given, on_progress)) as done:
         for _, learnt in done:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, is_dataclass
 from functools import wraps
 from inspect import Parameter
@@ -18,6 +19,7 @@ from tans.plugins import is_distant
 from tans.types import Constraints
 
 if TYPE_CHECKING:
+    from tans.build.crew import Crew
     from tans.networks.incoming.incoming import Stated
     from tans.tasks.findings import Overrides
     from tans.tasks.reading import Range
@@ -496,6 +498,14 @@ CpusPerPair = Annotated[
     float | None,
     typer.Option(metavar="N", help="With --ray: processor cores for each network; 1 if not given."),
 ]
+Members = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Retrieval models of different seeds whose predictions are averaged; the preset has "
+        "its own.",
+    ),
+]
 GpusPerPair = Annotated[
     float | None,
     typer.Option(
@@ -644,6 +654,26 @@ class CrewOptions:
     ray: Ray = None
     cpus_per_pair: CpusPerPair = None
     gpus_per_pair: GpusPerPair = None
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """A cluster that does the work, if one is named."""
+
+    ray: Ray = None
+    cpus_per_pair: CpusPerPair = None
+
+    def gathered(self) -> AbstractContextManager[Crew | None]:
+        """The crew of the cluster; None where none is named.
+
+        Raises:
+            InputError: what is given does not go together, or the cluster cannot be joined.
+        """
+        from tans.workflow import gather_crew
+
+        if self.ray is None and self.cpus_per_pair is None:
+            return nullcontext(None)
+        return gather_crew(ray=self.ray, cpus_per_pair=self.cpus_per_pair)
 
 
 def _colours(option: str, text: str | None) -> tuple[float, float, float] | None:

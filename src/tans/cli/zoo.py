@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -24,6 +25,7 @@ from tans.cli.options import (
     Diverse,
     EntryId,
     Json,
+    Members,
     MergedPath,
     MergedZoos,
     NewBase,
@@ -31,6 +33,7 @@ from tans.cli.options import (
     Preset,
     PresetSeed,
     PushedZoo,
+    RayOptions,
     Replace,
     Seed,
     Sizes,
@@ -282,10 +285,14 @@ def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
 
 
+@grouped
 def train(
+    *,
     zoo: ZooPath = None,
     preset: Preset = "default",
     seed: PresetSeed = None,
+    members: Members = None,
+    working: RayOptions,
     as_json: Json = False,
 ) -> None:
     """Meta-train the retrieval model of a zoo on its tasks and networks."""
@@ -294,17 +301,27 @@ def train(
 
     settings = get_preset(preset)
     settings = settings if seed is None else replace(settings, seed=seed)
-    opened = views.open_zoo(zoo)
+    settings = settings if members is None else replace(settings, members=members)
     steps = settings.steps * settings.members
-    with console.progress(f"preset {preset}") as advance:
-        trained = workflow.train(
-            opened,
-            settings,
-            lambda step: advance(step.step, steps, f"loss {step.loss:.3f}"),
-        )
+    with ExitStack() as held:
+        if zoo is not None and is_distant(zoo):
+            site = held.enter_context(workflow.worked_on(zoo))
+        else:
+            site = workflow.Site(views.open_zoo(zoo))
+        crew = held.enter_context(working.gathered())
+        with console.progress(f"preset {preset}") as advance:
+            trained = workflow.train(
+                site.zoo,
+                settings,
+                lambda step: advance(step.step, steps, f"loss {step.loss:.3f}"),
+                crew,
+            )
+        site.publish()
+        site.clean()
+    where = str(site.zoo.retrieval) if site.zoo.address is None else site.zoo.place
     if as_json:
         found = asdict(trained.retrieval)
-        console.emit({"folder": str(opened.retrieval), "retrieval": found})
+        console.emit({"folder": where, "retrieval": found})
     else:
         views.show_trained(trained)
-        console.say(f"Wrote {opened.retrieval}")
+        console.say(f"Wrote {where}")

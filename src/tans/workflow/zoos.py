@@ -111,7 +111,7 @@ def gather_crew(
     cpus_per_pair: float | None = None,
     gpus_per_pair: float | None = None,
 ) -> AbstractContextManager[Crew]:
-    """Who does the work of a build; a cluster is left again at the end.
+    """Who does work that falls into pieces; a cluster is left again at the end.
 
     Args:
         workers: processes side by side on this machine.
@@ -219,16 +219,22 @@ def copy_zoo(
 
 
 def train(
-    zoo: Zoo, settings: MetaSettings, on_step: Callable[[meta.Step], None] | None = None
+    zoo: Zoo,
+    settings: MetaSettings,
+    on_step: Callable[[meta.Step], None] | None = None,
+    crew: Crew | None = None,
 ) -> Trained:
     """Meta-train the retrieval model of a zoo and what predicts accuracies, and store both there.
+
+    Args:
+        crew: that trains the members of an ensemble side by side.
 
     Raises:
         ZooError: the zoo holds too little to learn from, or cannot be written.
     """
     zoo.check_writable()
     data = MetaData.from_zoo(zoo)
-    retriever = meta.meta_train(data, settings, on_step)
+    retriever = meta.meta_train(data, settings, on_step, crew)
     with alone(zoo.retrieval):
         zoo.blobs.sweep()
         retriever.save(zoo.retrieval)

@@ -99,8 +99,11 @@ class _Distant(Site):
         known = {place_of(key, part.sha256) for key, part in self._named().items()} | self._begun
         new = {key: part for key, part in state.items() if place_of(key, part.sha256) not in known}
         with ThreadPoolExecutor(AT_ONCE) as pool:
+            listed = pool.map(self.store.sizes, SUFFIXES)
             list(pool.map(self._send, new, new.values()))
-        after = Index(files={**state, **self._contents()}).to_bytes()
+            contents = [(key, size) for sizes in listed for key, size in sizes.items()]
+        named = {key: Part(name_of(key)[1], n) for key, n in contents if is_content(key)}
+        after = Index(files={**state, **named}).to_bytes()
         if after != self.before and not self.store.swap(INDEX, self.before, after):
             raise ZooError(
                 f"another build or push changed {self.store} meanwhile; what it has is whole, and "
@@ -127,11 +130,6 @@ class _Distant(Site):
             raise ZooError(f"{self.zoo.path}/{key} was changed while it was sent; build again")
         self.store.write(place, data)
         self._begun.add(place)
-
-    def _contents(self) -> dict[str, Part]:
-        """Weights, sheets and features, whoever wrote them."""
-        sizes = {key: size for kind in SUFFIXES for key, size in self.store.sizes(kind).items()}
-        return {key: Part(name_of(key)[1], n) for key, n in sizes.items() if is_content(key)}
 
 
 @contextmanager
