@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -24,6 +25,10 @@ from tans.build.plan.construct import Budget
 from tans.build.plan.ledger import pairs_of
 from tans.build.settings import Choice, subnets_of
 from tans.errors import InputError, MissingExtraError, ZooError
+from tans.meta.data import MetaData
+from tans.meta.presets import MetaSettings
+from tans.meta.train import Step, meta_train
+from tans.search.look import second_look
 from tans.tasks.task import Task
 from tans.types import Costs, ZooEntry
 from tans.zoo.verify import verify_zoo
@@ -247,6 +252,31 @@ def test_more_work_than_is_handed_out_at_once_is_all_done(local: Cluster) -> Non
 def test_what_the_work_raises_comes_as_it_is(local: Cluster) -> None:
     with pytest.raises(InputError, match="^bad was given; expected good$"):
         list(local.each(tell_name, ["good", "bad"]))
+
+
+@pytest.mark.long
+def test_looks_are_what_they_are_here(
+    local: Cluster, small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path
+) -> None:
+    entries = small_zoo.entries(vectors=False)[::3]
+    small_tasks[0].save(tmp_path / "red")
+    task = Task.from_path(tmp_path / "red")
+    with one_thread():
+        here = second_look(task, small_zoo, entries)
+        shutil.rmtree(tmp_path / "red")  # which no worker needs to see
+        assert second_look(small_tasks[0], small_zoo, entries, local) == here
+    assert len({look.resolution for look in here}) > 1
+
+
+@pytest.mark.long
+def test_an_ensemble_is_the_one_that_is_trained_here(local: Cluster, small_zoo: Zoo) -> None:
+    settings = MetaSettings(steps=20, query_images=20, query_least=20, evaluate_every=10, members=3)
+    data, steps = MetaData.from_zoo(small_zoo), list[Step]()
+    with one_thread():
+        here = meta_train(data, settings)
+    there = meta_train(data, settings, steps.append, local)
+    assert there.matrix.equal(here.matrix)
+    assert [step.step for step in steps] == [20, 40, 60]
 
 
 @pytest.mark.long

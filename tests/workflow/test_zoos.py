@@ -12,10 +12,14 @@ from tans import workflow
 from tans.build.crew import Here
 from tans.build.plan.construct import Budget
 from tans.errors import InputError
+from tans.meta.presets import MetaSettings
+from tans.meta.retriever import Retriever
 from tans.tasks.task import Task
 from tans.workflow import BuildSettings
+from tans.zoo.sharing import push_zoo
 from tans.zoo.zoo import Zoo
 from tests.small_zoo import SMALL
+from tests.zoo.conftest import stores  # noqa: F401 - a fixture
 
 
 def test_tasks_are_read_from_folders_of_datasets(tmp_path: Path, task: Task) -> None:
@@ -103,3 +107,19 @@ def test_some_or_all_tasks_of_a_zoo_are_copied(small_zoo: Zoo, tmp_path: Path) -
     with pytest.raises(InputError, match="both given"):
         copied("both", tasks=["red"], diverse=1)
     assert not (tmp_path / "both").exists()
+
+
+@pytest.mark.usefixtures("stores")
+def test_a_zoo_at_an_address_is_trained_where_it_lies(small_zoo: Zoo) -> None:
+    push_zoo(small_zoo, "memory://zoos/mine")
+    settings = MetaSettings(steps=2, query_images=20, query_least=20, evaluate_every=0, seed=3)
+    with workflow.worked_on("memory://zoos/mine") as site:
+        workflow.train(site.zoo, settings)
+        site.publish()
+    stored = Retriever.load(Zoo.open("memory://zoos/mine").retrieval)
+    assert stored.settings == settings
+
+
+def test_a_task_is_read_from_an_address() -> None:
+    read = workflow.read_tasks(["memory://data/flags"], lambda path: str(path))  # type: ignore[arg-type, return-value]
+    assert list(read) == ["memory://data/flags"]

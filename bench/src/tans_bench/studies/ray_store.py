@@ -7,6 +7,7 @@ simulated from the time that Amazon says S3 takes to answer.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import socket
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
@@ -126,7 +128,7 @@ class AtAnAddress:
 
 @contextmanager
 def _server() -> Iterator[None]:
-    """Of S3, on this machine, with a bucket."""
+    """Of S3, on this machine, with a bucket; what is read of it is not yet in tans's cache."""
     moto: Any = library("moto.server", "test")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -138,8 +140,9 @@ def _server() -> Iterator[None]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    with mock.patch.dict(os.environ, given):
+    with TemporaryDirectory() as cache, mock.patch.dict(os.environ, given, TANS_CACHE=cache):
         running.start()
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         fsspec.filesystem("s3").clear_instance_cache()
         fsspec.filesystem("s3").mkdir("shelf")
         yield
