@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tans.build.checkpoints import checkpoint, forget
+from tans.build.checkpoints import checkpoint, forget, tidy
 from tans.zoo.building import worked_on
 from tans.zoo.zoo import Zoo
 from tests.zoo.conftest import stores  # noqa: F401 - a fixture
@@ -46,3 +46,6 @@ def test_at_an_address_each_epoch_is_sent_and_another_machine_goes_on(
             assert not kept.path.exists()  # what is damaged counts as none
         forget(site.zoo, "flags", "never begun")
         assert not [key for key in keys(ADDRESS) if key.endswith(".checkpoint")]
+        write(KEY, b"of a worker that died")
+        tidy(site.zoo)
+        assert not [key for key in keys(ADDRESS) if key.startswith("build/")]

@@ -80,11 +80,24 @@ def forget(zoo: Zoo, *names: str) -> None:
         ZooError: the store cannot be reached.
     """
     blobs = zoo.files.blobs
+    if isinstance(blobs, StoreBlobs):
+        for key in {_key(name) for name in names} & set(blobs.list(f"{BUILD}/")):
+            blobs.delete(key)
+        return
     for name in names:
-        if isinstance(blobs, StoreBlobs):
-            blobs.delete(_key(name))
-        else:
-            (zoo.path / f"{name}{SUFFIX}").unlink(missing_ok=True)
+        (zoo.path / f"{name}{SUFFIX}").unlink(missing_ok=True)
+
+
+def tidy(zoo: Zoo) -> None:
+    """Delete what only a build needed that has ended: packed images, and checkpoints.
+
+    Raises:
+        ZooError: the store cannot be reached.
+    """
+    blobs = zoo.files.blobs
+    if isinstance(blobs, StoreBlobs):
+        for key in blobs.list(f"{BUILD}/"):
+            blobs.delete(key)
 
 
 def _key(name: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tans.build.base import ensure_base, published_base
-from tans.build.checkpoints import forget
+from tans.build.checkpoints import forget, tidy
 from tans.build.costing import Costing, fixed_costing
 from tans.build.crew import BuildProgress, Candidate, Crew, Here, Listener, Timed, in_order
 from tans.build.plan.construct import Outcome, Step, construct
@@ -92,6 +92,7 @@ def build_zoo(
         site.zoo.compact()
         site.publish()
         site.clean()
+        tidy(site.zoo)
     return Zoo.open(path)
 
 

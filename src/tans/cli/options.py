@@ -35,7 +35,7 @@ def folder_here(text: str) -> Path:
     """
     if is_distant(text):
         raise InputError(
-            f"{text} is an address, where a zoo is only read; expected a folder here: pull the zoo "
+            f"{text} is an address, where this cannot be done; expected a folder here: pull it "
             "with 'tans zoo pull', change the copy, and push it with 'tans zoo push'"
         )
     return Path(text)

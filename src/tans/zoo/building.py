@@ -34,7 +34,7 @@ from tans.zoo.shared import (
     unreached,
 )
 from tans.zoo.sharing import index_at
-from tans.zoo.stored import BUILD, StoreBlobs
+from tans.zoo.stored import StoreBlobs
 from tans.zoo.zoo import Zoo
 
 AT_ONCE = 16
@@ -58,7 +58,7 @@ class Site:
         """
 
     def clean(self) -> None:
-        """Delete what only the build needed, after the last ``publish``."""
+        """Delete what was published here and superseded since."""
 
 
 @dataclass
@@ -82,8 +82,7 @@ class _Distant(Site):
     def clean(self) -> None:
         kept = {place_of(key, part.sha256) for key, part in self._named().items()}
         try:
-            left = self.store.sizes(BUILD)
-            self.store.delete([*left, *(self._begun - kept)])
+            self.store.delete(sorted(self._begun - kept))
         except OSError as error:
             raise unreached(self.store, error) from error
 
