@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -24,6 +25,10 @@ from tans.build.plan.construct import Budget
 from tans.build.plan.ledger import pairs_of
 from tans.build.settings import Choice, subnets_of
 from tans.errors import InputError, MissingExtraError, ZooError
+from tans.meta.data import MetaData
+from tans.meta.presets import MetaSettings
+from tans.meta.train import Step, meta_train
+from tans.search.look import second_look
 from tans.tasks.task import Task
 from tans.types import Costs, ZooEntry
 from tans.zoo.verify import verify_zoo
@@ -163,7 +168,7 @@ def test_work_on_a_node_that_dies_is_done_by_another(nodes: Any, tmp_path: Path)
 
     with connected(nodes.address) as crew:
         work = partial(linger, nodes.head_node.node_id, tmp_path)
-        crew.side_by_side(work, ["a", "b"], on_progress)
+        list(crew.each(work, ["a", "b"], on_progress))
     assert sorted(told) == ["a", "b"]
 
 
@@ -226,12 +231,12 @@ def test_work_whose_worker_dies_is_done_again(
     local: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     told: list[BuildProgress] = []
-    local.side_by_side(partial(die, tmp_path, 1), ["a", "b"], told.append)
+    list(local.each(partial(die, tmp_path, 1), ["a", "b"], told.append))
     assert {(step.task, step.done) for step in told} == {("a", 2), ("b", 2)}
     monkeypatch.setattr(clusters, "RETRIES", 0)
     with pytest.raises(ZooError, match="lost 1 times"):
-        Cluster(sys.modules["ray"], local.resources).side_by_side(partial(die, tmp_path, 1), ["c"])
-    local.side_by_side(partial(die, tmp_path, 1), ["c"])  # as a build that goes on
+        list(Cluster(sys.modules["ray"], local.resources).each(partial(die, tmp_path, 1), ["c"]))
+    list(local.each(partial(die, tmp_path, 1), ["c"]))  # as a build that goes on
     assert (tmp_path / "c").exists()
 
 
@@ -239,14 +244,39 @@ def test_work_whose_worker_dies_is_done_again(
 def test_more_work_than_is_handed_out_at_once_is_all_done(local: Cluster) -> None:
     told: list[BuildProgress] = []
     names = [str(k) for k in range(5 * local.slots)]
-    local.side_by_side(tell_name, names, told.append)
+    list(local.each(tell_name, names, told.append))
     assert sorted(step.task for step in told) == sorted(names)
 
 
 @pytest.mark.long
 def test_what_the_work_raises_comes_as_it_is(local: Cluster) -> None:
     with pytest.raises(InputError, match="^bad was given; expected good$"):
-        local.side_by_side(tell_name, ["good", "bad"])
+        list(local.each(tell_name, ["good", "bad"]))
+
+
+@pytest.mark.long
+def test_looks_are_what_they_are_here(
+    local: Cluster, small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path
+) -> None:
+    entries = small_zoo.entries(vectors=False)[::3]
+    small_tasks[0].save(tmp_path / "red")
+    task = Task.from_path(tmp_path / "red")
+    with one_thread():
+        here = second_look(task, small_zoo, entries)
+        shutil.rmtree(tmp_path / "red")  # which no worker needs to see
+        assert second_look(small_tasks[0], small_zoo, entries, local) == here
+    assert len({look.resolution for look in here}) > 1
+
+
+@pytest.mark.long
+def test_an_ensemble_is_the_one_that_is_trained_here(local: Cluster, small_zoo: Zoo) -> None:
+    settings = MetaSettings(steps=20, query_images=20, query_least=20, evaluate_every=10, members=3)
+    data, steps = MetaData.from_zoo(small_zoo), list[Step]()
+    with one_thread():
+        here = meta_train(data, settings)
+    there = meta_train(data, settings, steps.append, local)
+    assert there.matrix.equal(here.matrix)
+    assert [step.step for step in steps] == [20, 40, 60]
 
 
 @pytest.mark.long

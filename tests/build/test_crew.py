@@ -35,7 +35,7 @@ def processes(folder: Path, names: Sequence[str]) -> set[int]:
 def test_all_is_done_and_told(tmp_path: Path, workers: int) -> None:
     told: list[BuildProgress] = []
     names = ["a", "b", "c"]
-    Here(workers).side_by_side(partial(write_process, tmp_path), names, told.append)
+    list(Here(workers).each(partial(write_process, tmp_path), names, told.append))
     assert (os.getpid() in processes(tmp_path, names)) == (workers == 1)
     assert sorted(step.task for step in told) == names
 
@@ -43,7 +43,7 @@ def test_all_is_done_and_told(tmp_path: Path, workers: int) -> None:
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_what_the_work_raises_comes_as_it_is(tmp_path: Path, workers: int) -> None:
     with pytest.raises(InputError, match="^bad was given; expected good$"):
-        Here(workers).side_by_side(partial(write_process, tmp_path), ["good", "bad"])
+        list(Here(workers).each(partial(write_process, tmp_path), ["good", "bad"]))
 
 
 def test_pairs_are_measured_task_by_task_and_keep_their_numbers(

@@ -19,17 +19,20 @@ from tans.build.plan.ledger import REPORT, pairs_of
 from tans.build.plan.strategies import STRATEGIES
 from tans.build.settings import BuildSettings, Choice, subnets_of
 from tans.build.spending import seconds_per_network
-from tans.build.supernets import ensure_supernet
-from tans.errors import ZooError
+from tans.build.supernets import add_supernet
+from tans.errors import InputError, ZooError
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.tasks.task import Task
 from tans.training import accuracy
 from tans.types import NetworkRef, ZooEntry
 from tans.zoo.rows import LedgerLine
+from tans.zoo.sharing import push_zoo
 from tans.zoo.verify import verify_zoo
 from tans.zoo.zoo import IMAGENET, Zoo
 from tests.build.plan.construction import charging
 from tests.small_zoo import SMALL
+from tests.zoo.conftest import stores  # noqa: F401 - a fixture
+from tests.zoo.stores import keys
 
 SETTINGS = replace(SMALL, subnets=6)
 Build = Callable[..., Zoo]
@@ -43,7 +46,7 @@ def supernets(
     zoo = Zoo.create(tmp_path_factory.mktemp("supernets") / "zoo")
     zoo.copy_base(small_zoo)
     for task in small_tasks:
-        ensure_supernet(zoo.path, SETTINGS, task, on_progress=None)
+        add_supernet(zoo, SETTINGS, task, None)
     return zoo.path
 
 
@@ -292,3 +295,52 @@ def test_the_report_has_the_front_of_every_dataset(build: Build, small_tasks: li
                 for other in entries.values()
                 if other.task == task.name
             )
+
+
+@pytest.mark.usefixtures("stores")
+def test_a_build_at_an_address_gives_what_one_in_a_folder_gives(
+    small_zoo: Zoo, small_tasks: list[Task], supernets: Path, tmp_path: Path
+) -> None:
+    address = "memory://zoos/mine"
+    push_zoo(Zoo.open(supernets), address)
+    choice = Choice("grid", Budget(5), batch=2, cost="flops")
+    given = {"settings": SETTINGS, "choice": choice, "base_from": small_zoo}
+    shutil.copytree(supernets, tmp_path / "zoo")
+    there = build_zoo(address, small_tasks, **given)
+    here = build_zoo(tmp_path / "zoo", small_tasks, **given)
+    assert there.entries() == here.entries()
+    assert verify_zoo(there).ok
+    assert [line.pair for line in pairs_of(there)] == [line.pair for line in pairs_of(here)]
+    assert not [key for key in keys(address) if key.startswith("build/")]
+    with pytest.raises(InputError, match="came without a choice"):
+        build_zoo(address, small_tasks, SETTINGS)
+
+
+@pytest.mark.usefixtures("stores")
+def test_a_training_at_an_address_goes_on_from_its_last_epoch(
+    small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tans.training.loop.SAVE_EVERY_S", 0.0)
+    settings = replace(SETTINGS, least_seen=100)
+    address, red = "memory://zoos/mine", small_tasks[:1]
+    choice = Choice("grid", Budget(1), cost="flops")
+    told: list[int] = []
+
+    def die(step: BuildProgress) -> None:
+        if step.step == "train" and step.done == 1:
+            raise KeyboardInterrupt
+
+    def tell(step: BuildProgress) -> None:
+        if step.step == "train":
+            told.append(step.done)
+
+    given = {"settings": settings, "choice": choice, "base_from": small_zoo}
+    with pytest.raises(KeyboardInterrupt):
+        build_zoo(address, red, **given, on_progress=die)
+    assert f"build/{red[0].name}.checkpoint" in keys(address)
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path / "elsewhere"))
+    there = build_zoo(address, red, **given, on_progress=tell)
+    assert told
+    assert told[0] == 2
+    here = build_zoo(tmp_path / "zoo", red, **given)
+    assert there.task(red[0].name).weights == here.task(red[0].name).weights

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tans.build.crew import Here
 from tans.errors import InputError
 from tans.meta.data import MetaData
 from tans.meta.evaluate import evaluate_retrieval
@@ -213,3 +214,12 @@ def test_hiding_parts_is_drawn_from_the_seed_and_no_hiding_draws_nothing() -> No
     hidden = [meta_train(data, replace(settings, part_dropout=0.5)).matrix for _ in range(2)]
     assert torch.equal(*hidden)
     assert not torch.equal(hidden[0], plain)
+
+
+def test_a_crew_trains_the_same_ensemble() -> None:
+    data, steps = make_data(), list[int]()
+    settings = replace(QUICK, steps=3, members=2)
+    alone = meta_train(data, settings)
+    together = meta_train(data, settings, lambda step: steps.append(step.step), Here())
+    assert torch.equal(alone.matrix, together.matrix)
+    assert steps == [3, 6]

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
+from tans.build.crew import Here
 from tans.costs import limits
 from tans.costs.pace import Pace
-from tans.errors import ZooError
+from tans.errors import TaskError, ZooError
 from tans.meta.calibrator import FILE, Calibrator
 from tans.meta.evidence import COLUMNS
 from tans.networks.family import describe
 from tans.search import SearchResult, look, search
-from tans.search.look import second_look
+from tans.search.look import in_memory, second_look
+from tans.tasks.task import Task
 from tans.types import Match, NetworkRef
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, Zoo, at_size
@@ -242,3 +244,15 @@ def test_a_look_costs_at_most_three_passes_of_the_images_that_it_sees(small_zoo:
     assert told.look_share(0.0) == 0.0  # nothing was looked at
     looked = replace(told, embedding_s=1.0, search_s=1.0, look_s=2.0)
     assert looked.look_share(4.0) == 0.25
+
+
+def test_a_crew_sees_what_is_seen_here_and_no_files(small_zoo: Zoo, tmp_path: Path) -> None:
+    replace(QUERY, name="kept").save(tmp_path / "kept")
+    task = Task.from_path(tmp_path / "kept")
+    entries = small_zoo.entries(vectors=False)[::4]
+    assert second_look(task, small_zoo, entries, Here()) == second_look(task, small_zoo, entries)
+    sent = in_memory(task, {32, 48})
+    shutil.rmtree(tmp_path / "kept")
+    assert len(sent.folds(48)[0]) == len(sent.folds(32)[0])
+    with pytest.raises(TaskError, match="images of 64 pixels are not here; expected 32, 48"):
+        sent.folds(64)

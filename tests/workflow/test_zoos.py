@@ -12,10 +12,14 @@ from tans import workflow
 from tans.build.crew import Here
 from tans.build.plan.construct import Budget
 from tans.errors import InputError
+from tans.meta.presets import MetaSettings
+from tans.meta.retriever import Retriever
 from tans.tasks.task import Task
 from tans.workflow import BuildSettings
+from tans.zoo.sharing import push_zoo
 from tans.zoo.zoo import Zoo
 from tests.small_zoo import SMALL
+from tests.zoo.conftest import stores  # noqa: F401 - a fixture
 
 
 def test_tasks_are_read_from_folders_of_datasets(tmp_path: Path, task: Task) -> None:
@@ -37,7 +41,7 @@ def test_pairs_are_chosen_by_a_strategy_and_its_limits() -> None:
     choice = workflow.choose_pairs("pareto", 9, minutes=2.0, cost="flops")
     assert choice is not None
     assert (choice.strategy, choice.budget, choice.cost) == ("pareto", Budget(9, 2.0), "flops")
-    everything = workflow.choose_pairs(on_cluster=True)
+    everything = workflow.choose_pairs(pair_by_pair=True)
     assert everything is not None
     assert everything.strategy == "grid"
     for wrong in ({"pairs": 5}, {"minutes": 1.0}, {"least_growth": 0.1}, {"cost": "flops"}):
@@ -103,3 +107,19 @@ def test_some_or_all_tasks_of_a_zoo_are_copied(small_zoo: Zoo, tmp_path: Path) -
     with pytest.raises(InputError, match="both given"):
         copied("both", tasks=["red"], diverse=1)
     assert not (tmp_path / "both").exists()
+
+
+@pytest.mark.usefixtures("stores")
+def test_a_zoo_at_an_address_is_trained_where_it_lies(small_zoo: Zoo) -> None:
+    push_zoo(small_zoo, "memory://zoos/mine")
+    settings = MetaSettings(steps=2, query_images=20, query_least=20, evaluate_every=0, seed=3)
+    with workflow.worked_on("memory://zoos/mine") as site:
+        workflow.train(site.zoo, settings)
+        site.publish()
+    stored = Retriever.load(Zoo.open("memory://zoos/mine").retrieval)
+    assert stored.settings == settings
+
+
+def test_a_task_is_read_from_an_address() -> None:
+    read = workflow.read_tasks(["memory://data/flags"], lambda path: str(path))  # type: ignore[arg-type, return-value]
+    assert list(read) == ["memory://data/flags"]

@@ -1,12 +1,18 @@
-"""Stores in memory: one that keeps what it is given, and one that fails when it is told to."""
+"""Stores: in memory, some of which fail when they are told to, and a real server of S3."""
 
 from __future__ import annotations
 
+import logging
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
+from unittest import mock
+from urllib.request import Request, urlopen
 
 import fsspec
+import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 
@@ -81,3 +87,30 @@ def read(address: str) -> bytes:
 def write(address: str, data: bytes) -> None:
     files, path = fsspec.core.url_to_fs(address)
     files.pipe_file(path, data)
+
+
+@contextmanager
+def s3_server(secret: str = "secret") -> Iterator[Any]:
+    """On this machine, with the bucket ``shelf``; address and credentials are in the environment,
+    which processes that are begun meanwhile inherit."""
+    pytest.importorskip("s3fs")
+    moto = pytest.importorskip("moto.server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    given = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "somebody",
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    with mock.patch.dict(os.environ, given):
+        running.start()
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        urlopen(Request(f"{given['AWS_ENDPOINT_URL']}/moto-api/reset", method="POST")).close()
+        fsspec.filesystem("s3").clear_instance_cache()
+        fsspec.filesystem("s3").mkdir("shelf")
+        yield running
+        running.stop()

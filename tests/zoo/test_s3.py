@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import fsspec
 import pytest
 import torch
 from fsspec.implementations.memory import MemoryFileSystem
@@ -17,40 +16,21 @@ from tans.zoo.sharing import pull_zoo, push_zoo
 from tans.zoo.verify import verify_zoo
 from tans.zoo.zoo import Zoo
 from tests.zoo.conftest import Tiny, some_entries
-from tests.zoo.stores import read, write
+from tests.zoo.stores import read, s3_server, write
 
 ADDRESS = "s3://shelf/zoos/mine"
 SECRET = "do-not-tell"
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """With one bucket; credentials are in the environment."""
-    pytest.importorskip("s3fs")
-    moto = pytest.importorskip("moto.server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    given = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_MAX_ATTEMPTS": "1",
-    }
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    running.start()
-    fsspec.filesystem("s3").clear_instance_cache()
-    fsspec.filesystem("s3").mkdir("shelf")
-    yield running
-    running.stop()
+def server() -> Iterator[Any]:
+    with s3_server(SECRET) as running:
+        yield running
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("stores")
-def test_a_zoo_on_s3(tiny: Tiny, tmp_path: Path, server: object) -> None:
+def test_a_zoo_on_s3(tiny: Tiny, tmp_path: Path, server: Any) -> None:
     made = push_zoo(tiny.zoo, ADDRESS)
     assert made.sent == made.files
     zoo = Zoo.open(ADDRESS)
@@ -73,7 +53,7 @@ def test_a_zoo_on_s3(tiny: Tiny, tmp_path: Path, server: object) -> None:
         Zoo.open("s3://shelf/nothing")
     with pytest.raises(ZooError, match="s3://no-such-bucket/zoo"):
         push_zoo(tiny.zoo, "s3://no-such-bucket/zoo")
-    server.stop()  # type: ignore[attr-defined]
+    server.stop()
     with pytest.warns(TansWarning, match="cannot be reached"):
         offline = Zoo.open(ADDRESS)
     assert offline.entries() == tiny.zoo.entries()

@@ -42,3 +42,17 @@ def test_each_worker_reads_a_task_once() -> None:
     one = simulate(costs, Scale(workers=1, nodes=1, tasks=4, pairs=16))
     assert one["seconds"] == pytest.approx(32 + 4 * 5)
     assert one["tasks_read"] == 4
+
+
+def test_a_slow_store_costs_a_read_for_each_node_and_a_wait_for_each_commit() -> None:
+    scale = Scale(workers=2, nodes=1, tasks=4, pairs=16, batch=2)
+    plain = simulate(PAIRS_ALONE, scale)
+    slow = replace(PAIRS_ALONE, request_s=0.5, reads=2, commit_rounds=3, commit_writes=5)
+    found = simulate(slow, scale)
+    assert plain["seconds"] == pytest.approx(16)
+    assert 16 + 8 * 1.5 < found["seconds"] <= 16 + 8 * 1.5 + 4 * 1.0
+    assert found["committing"] == pytest.approx(8 * 1.5 / found["seconds"])
+    assert found["gets_per_s"] == pytest.approx(4 * 2 / found["seconds"])
+    assert found["puts_per_s"] == pytest.approx(8 * 5 / found["seconds"])
+    line = simulate(replace(PAIRS_ALONE, node_bytes_per_s=11.0), scale)
+    assert line["node_line"] == pytest.approx(4 * 11 / 11 / line["seconds"])

@@ -14,12 +14,13 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
+from tans.build.checkpoints import checkpoint, forget
 from tans.build.crew import BuildProgress, Listener
 from tans.build.generalist import GeneralistSettings, train_generalist
 from tans.build.measure import Meter
 from tans.build.settings import BuildSettings, draw_subnets
 from tans.build.spending import log_since
-from tans.build.supernets import checkpoint_of, distil, epoch_listener, turn
+from tans.build.supernets import distil, epoch_listener, turn
 from tans.errors import ZooError
 from tans.networks.batchnorm import recalibrate
 from tans.networks.families.elastic import imagenet, onceforall
@@ -54,8 +55,8 @@ def ensure_base(
     settings: BuildSettings,
     given: Zoo | Supernet | None,
     on_progress: Listener | None,
-) -> None:
-    """Store an elastic base, unless the zoo has one.
+) -> Zoo:
+    """Store an elastic base, unless the zoo has one; the zoo with it.
 
     Args:
         tasks: whose training images a base is distilled or recalibrated on.
@@ -66,7 +67,7 @@ def ensure_base(
             none and the zoo holds networks that were imported.
     """
     with turn(zoo.path, IMAGENET, on_progress):
-        zoo = Zoo.open(zoo.path)  # as another build may have left it
+        zoo = zoo.again()  # as another build may have left it
         if zoo.base is None and any(task.name != IMAGENET for task in zoo.tasks()):
             raise ZooError(
                 f"the zoo in {zoo.path} holds networks that were imported, whose embeddings are of "
@@ -82,6 +83,7 @@ def ensure_base(
             f"the zoo in {zoo.path} starts from {zoo.base_ref}, expected {settings.base}; choose "
             "another folder, or the settings that it was begun with"
         )
+    return zoo
 
 
 def _make_base(
@@ -120,8 +122,7 @@ def _make_base(
     )
     _add_entries(zoo, settings, base, whole, card.licence)
     zoo.set_base(base, settings.base)
-    for checkpoint in (checkpoint_of(zoo, IMAGENET), zoo.path / f"{GENERALIST}.checkpoint"):
-        checkpoint.unlink(missing_ok=True)
+    forget(zoo, IMAGENET, GENERALIST)
 
 
 def _pooled(tasks: Sequence[Task], settings: BuildSettings) -> Tensor:
@@ -153,8 +154,9 @@ def _distilled(
     sort_channels(student)
     supernet.full.load_weights(student.weights(), strict=False)
     epochs = settings.base_recipe.passes(len(pooled))
-    on_epoch = epoch_listener(IMAGENET, "distil", epochs, on_progress)
-    distil(supernet, teacher, pooled, settings.base_recipe, on_epoch, checkpoint_of(zoo, IMAGENET))
+    with checkpoint(zoo, IMAGENET) as kept:
+        on_epoch = epoch_listener(IMAGENET, "distil", epochs, on_progress, kept)
+        distil(supernet, teacher, pooled, settings.base_recipe, on_epoch, kept.path)
     return whole, supernet
 
 
@@ -167,12 +169,14 @@ def _learn(
 ) -> None:
     """Train a generalist in place."""
 
-    def on_step(step: int, *_: float) -> None:
-        if on_progress:
-            on_progress(BuildProgress(IMAGENET, "learn", step, settings.steps))
+    with checkpoint(zoo, GENERALIST) as kept:  # of its own: the distillation's comes after it
 
-    # of its own: that of the distillation comes after it
-    train_generalist(network, tasks, settings, on_step, zoo.path / f"{GENERALIST}.checkpoint")
+        def on_step(step: int, *_: float) -> None:
+            kept.sync()
+            if on_progress:
+                on_progress(BuildProgress(IMAGENET, "learn", step, settings.steps))
+
+        train_generalist(network, tasks, settings, on_step, kept.path)
 
 
 def _add_entries(zoo: Zoo, settings: BuildSettings, base: str, whole: str, licence: str) -> None:

@@ -1,36 +1,37 @@
-"""The home of Ray: build a zoo on a cluster.
+"""The home of Ray: build a zoo on a cluster, and whatever else falls into pieces.
 
 Pieces of work are sent to whichever node has room. A piece whose worker or node dies is run again,
-and nothing else is lost. The folder of the zoo must be the same on all nodes, as on a network file
-system: workers read supernets and thumbnails there, and store the supernets that they train.
-Measured pairs come back to the driver, which alone adds them, a batch in one commit. A task's
-held-out images go to a node once.
+and nothing else is lost. Workers read and store the zoo's files: in a folder that must be the same
+on all nodes, as on a network file system, or at an address such as ``s3://bucket/zoo``. All rows
+come back to the driver, which alone adds them, a batch in one commit.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from tans.build.crew import BuildProgress, Candidate, Item, Listener, Timed, Work
-from tans.build.measure import METERS, Meter, held_out
+from tans.build.crew import BuildProgress, Candidate, Item, Listener, Result, Timed, Work
+from tans.build.measure import METERS, Meter, Split, held_out
+from tans.build.packing import pack, unpack
 from tans.errors import InputError, MissingExtraError, ZooError
 from tans.networks.device import DEVICE
 from tans.tasks.task import Task
 from tans.types import NetworkRef, ZooEntry
+from tans.zoo.shared import TRAFFIC, Traffic
 from tans.zoo.zoo import Zoo
 
 LOCAL = "local"
@@ -40,6 +41,10 @@ ANSWER_S = 10
 QUEUED = 2
 """Pieces of work for each slot that are handed out at once, so that their images do not fill memory
 and no slot waits."""
+RECOUNTED_S = 1.0
+"""Seconds from which on slots are counted anew, as nodes join and die."""
+PARTS = ("images", "labels")
+"""Of a split, as it is packed."""
 RETRIES = 3
 """How often Ray runs a piece of work again whose worker or node died, and how often the driver
 hands it in again when that was not enough."""
@@ -70,13 +75,16 @@ class Resources:
 class Source:
     """What a worker makes a ``Meter`` from."""
 
-    path: Path
-    """Of the zoo."""
+    place: str
+    """Folder or address of the zoo."""
     task: str
     weights: str
     licence: str
     held_out: Any
-    """A reference to images and labels, which are fetched only where they are missing."""
+    """Key at the zoo's address of images and labels, or a reference to them in Ray's object store;
+    either way they are fetched only where they are missing."""
+    zoo: Zoo = field(compare=False)
+    """That knows this task."""
 
 
 @contextmanager
@@ -110,19 +118,24 @@ class Cluster:
         ray: the module, connected.
         resources: that each piece of work takes.
 
+    Counts what its workers exchanged with the zoo's address, over all work: ``traffic``.
+
     Raises:
         InputError: no node will ever have room for a piece of work.
     """
 
     def __init__(self, ray: Any, resources: Resources) -> None:
         self._ray, self.resources = ray, resources
-        self._held_out = cache(self._put_held_out)
-        self._remote = cache(self._prepare)
+        self.traffic = Traffic()
+        self._sent = cache(self._send)
+        self._remote = self._prepare()
         if not self.slots:
             raise InputError(
                 f"a pair takes {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, and no node of "
                 "the cluster has so many; give smaller --cpus-per-pair or --gpus-per-pair"
             )
+
+    distant = True
 
     @property
     def slots(self) -> int:
@@ -130,20 +143,23 @@ class Cluster:
         alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         return sum(_room(node, self.resources) for node in alive)
 
-    def side_by_side(
-        self, work: Work[Item], items: Sequence[Item], on_progress: Listener | None = None
-    ) -> None:
+    def each(
+        self, work: Work[Item, Result], items: Iterable[Item], on_progress: Listener | None = None
+    ) -> Generator[tuple[int, Result], None, None]:
         """Do the work for every item, which must look first for what is done already.
 
-        Tells the last that the work told of each item, when the item is done.
+        What all items share is best a part of the work, which a node is sent once. Tells the last
+        that the work told of each item, when the item is done.
 
         Raises:
             whatever the work raises, or ZooError where its worker dies again and again.
         """
-        calls = ((self.resources.cpus, work, self._ray.put(item)) for item in items)
-        for _, told in self._each(_do, calls):
+        shared = self._ray.put(work)
+        for number, (result, told, traffic) in self._answers(shared, items):
+            self.traffic += traffic
             if told is not None and on_progress:
                 on_progress(told)
+            yield number, result
 
     def measure(self, zoo: Zoo, candidates: Sequence[Candidate]) -> Iterator[Timed]:
         """Measure pairs in the order in which they end.
@@ -151,72 +167,87 @@ class Cluster:
         Raises:
             whatever measuring raises, or ZooError where its worker dies again and again.
         """
-        path = zoo.path.resolve()
-        calls = (
-            (self.resources.cpus, self._source(path, zoo.resolution, c), c.ref) for c in candidates
-        )
-        for number, (entry, seconds) in self._each(_measure, calls):
-            yield Timed(number, entry, seconds)
+        items = ((self._source(zoo, c), c.ref) for c in candidates)
+        measured: Generator[tuple[int, tuple[ZooEntry, float]], None, None]
+        measured = self.each(_measure, items)
+        with closing(measured):
+            for number, (entry, seconds) in measured:
+                yield Timed(number, entry, seconds)
 
-    def _each(
-        self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]
-    ) -> Iterator[tuple[int, Any]]:
-        """Number and result of each call, in the order in which they end."""
-        ray, deaths, remote = self._ray, Counter[int](), self._remote(function)
-        waiting, most = enumerate(calls), max(1, QUEUED * self.slots)
-        running: dict[Any, tuple[int, tuple[Any, ...]]] = {}
+    def _answers(self, work: Any, items: Iterable[object]) -> Iterator[tuple[int, Any]]:
+        """Number and answer of each item, in the order in which they end."""
+        ray, deaths, remote = self._ray, Counter[int](), self._remote
+        waiting, running = enumerate(items), dict[Any, tuple[int, object]]()
+        most, counted = 0, -math.inf
         try:
             while True:
-                for number, call in islice(waiting, most - len(running)):
-                    running[remote.remote(*call)] = number, call
+                if time.monotonic() - counted > RECOUNTED_S:  # nodes join and die
+                    most, counted = max(1, QUEUED * self.slots), time.monotonic()
+                for number, item in islice(waiting, max(0, most - len(running))):
+                    running[remote.remote(self.resources.cpus, work, item)] = number, item
                 if not running:
                     return
                 (ended,), _ = ray.wait(list(running), num_returns=1)
-                number, call = running.pop(ended)
+                number, item = running.pop(ended)
                 try:
-                    result = ray.get(ended)
+                    answer = ray.get(ended)
                 except ray.exceptions.RayTaskError as error:
                     raise error.cause from None
                 except ray.exceptions.RayError as error:
                     deaths[number] += 1
                     if deaths[number] > RETRIES:
                         raise _given_up(error) from error
-                    running[remote.remote(*call)] = number, call
+                    running[remote.remote(self.resources.cpus, work, item)] = number, item
                     continue
-                yield number, result
+                yield number, answer
         finally:
             for reference in running:
                 ray.cancel(reference)
 
-    def _source(self, path: Path, resolution: int, candidate: Candidate) -> Source:
+    def _source(self, zoo: Zoo, candidate: Candidate) -> Source:
         task = candidate.task
-        images = self._held_out(task, resolution)
-        return Source(path, task.name, candidate.weights, task.card.licence, images)
+        known, images = self._sent(zoo, task)
+        return Source(zoo.place, task.name, candidate.weights, task.card.licence, images, known)
 
-    def _put_held_out(self, task: Task, resolution: int) -> Any:
-        return self._ray.put(held_out(task, resolution))
+    def _send(self, zoo: Zoo, task: Task) -> tuple[Zoo, Any]:
+        """The zoo as a worker needs it, and where it finds the held-out images of a task."""
+        splits = held_out(task, zoo.resolution)
+        if zoo.address is None:
+            return zoo.portable(task.name), self._ray.put(splits)
+        named = {
+            f"{name}{k}": tensor
+            for k, split in enumerate(splits)
+            for name, tensor in zip(PARTS, split, strict=True)
+        }
+        return zoo.portable(task.name), pack(zoo.files.blobs, named)
 
-    def _prepare(self, function: Callable[..., Any]) -> Any:
-        """The function as Ray runs it."""
+    def _prepare(self) -> Any:
+        """What workers do, as Ray runs it."""
         return self._ray.remote(
             num_cpus=self.resources.cpus,
             num_gpus=self.resources.gpus,
             max_retries=RETRIES,
             max_calls=0,  # a process keeps what it has read, also where it holds an accelerator
-        )(function)
+        )(_do)
 
 
-def _do(cpus: float, work: Work[Any], item: object) -> BuildProgress | None:
-    """On a worker: the work for one item; the last that it told."""
+def _do(
+    cpus: float, work: Work[Any, Any], item: object
+) -> tuple[Any, BuildProgress | None, Traffic]:
+    """On a worker: what the work gives for one item, the last that it told, and its traffic."""
     _begin(cpus)
     told: list[BuildProgress] = []
-    work(item, on_progress=told.append)
-    return told[-1] if told else None
+    before = replace(TRAFFIC)
+    result = work(item, on_progress=told.append)
+    return result, told[-1] if told else None, TRAFFIC - before
 
 
-def _measure(cpus: float, source: Source, ref: NetworkRef) -> tuple[ZooEntry, float]:
-    """On a worker: a measured pair, and the seconds that it took."""
-    _begin(cpus)
+def _measure(
+    item: tuple[Source, NetworkRef], *, on_progress: Listener | None
+) -> tuple[ZooEntry, float]:
+    """On a worker: measure a pair."""
+    del on_progress  # one pair is one step
+    source, ref = item
     began = time.perf_counter()
     entry = _meter(source).entry(ref)
     return entry, time.perf_counter() - began
@@ -232,9 +263,14 @@ def _begin(cpus: float) -> None:
 @lru_cache(maxsize=METERS)
 def _meter(source: Source) -> Meter:
     """On a worker: what the pairs of a task share."""
-    images = _ray().get(source.held_out)
-    zoo = Zoo.open(source.path)
-    return Meter.read(zoo, source.task, source.weights, source.licence, held_out=images)
+    zoo = source.zoo
+    if isinstance(source.held_out, str):
+        named = unpack(zoo.files.blobs, source.held_out)
+        images, labels = ([named[f"{name}{k}"] for k in (0, 1)] for name in PARTS)
+        splits: tuple[Split, ...] = tuple(zip(images, labels, strict=True))
+    else:
+        splits = _ray().get(source.held_out)
+    return Meter.read(zoo, source.task, source.weights, source.licence, held_out=splits)
 
 
 def _ray() -> Any:

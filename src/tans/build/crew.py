@@ -1,11 +1,11 @@
-"""Who does the work of a build: this machine here, or a cluster (``tans.build.cluster``)."""
+"""Who does work that falls into pieces: this machine, or a cluster (``tans.build.cluster``)."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -31,6 +31,8 @@ NEWS_S = 0.5
 
 Item = TypeVar("Item")
 Item_contra = TypeVar("Item_contra", contravariant=True)
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,10 @@ class BuildProgress:
 Listener = Callable[[BuildProgress], None]
 
 
-class Work(Protocol[Item_contra]):
+class Work(Protocol[Item_contra, Result_co]):
     """One piece of work; a function of a module, or a partial of one, so that it can be sent."""
 
-    def __call__(self, item: Item_contra, *, on_progress: Listener | None) -> None: ...
+    def __call__(self, item: Item_contra, *, on_progress: Listener | None) -> Result_co: ...
 
 
 @dataclass(frozen=True)
@@ -81,17 +83,22 @@ class Timed:
 
 
 class Crew(Protocol):
-    """Trains supernets and measures pairs."""
+    """Trains supernets, measures pairs, looks at networks: whatever falls into pieces."""
+
+    @property
+    def distant(self) -> bool:
+        """Whether its workers may be on other machines, which do not see a task's files."""
+        ...
 
     @property
     def slots(self) -> int:
-        """Pairs that it measures at the same time."""
+        """Pairs that it measures at the same time, now."""
         ...
 
-    def side_by_side(
-        self, work: Work[Item], items: Sequence[Item], on_progress: Listener | None = None
-    ) -> None:
-        """Do the work for every item, as the function ``side_by_side``."""
+    def each(
+        self, work: Work[Item, Result], items: Iterable[Item], on_progress: Listener | None = None
+    ) -> Generator[tuple[int, Result], None, None]:
+        """Do the work for every item; number and result of each, in any order."""
         ...
 
     def measure(self, zoo: Zoo, candidates: Sequence[Candidate]) -> Iterator[Timed]:
@@ -108,15 +115,34 @@ class Here:
     """
 
     slots = 1
+    distant = False
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
         self._meter = lru_cache(maxsize=METERS)(_meter)
 
-    def side_by_side(
-        self, work: Work[Item], items: Sequence[Item], on_progress: Listener | None = None
-    ) -> None:
-        side_by_side(work, items, self.workers, on_progress)
+    def each(
+        self, work: Work[Item, Result], items: Iterable[Item], on_progress: Listener | None = None
+    ) -> Generator[tuple[int, Result], None, None]:
+        """Do the work for every item, sharing the processor's cores, and the cards.
+
+        Two processes of one thread each get through about a third more than one of two threads,
+        as the layers of small networks are too short to share.
+
+        An interrupt of this process, and its death, stops the workers, after they have stored what
+        is done.
+
+        Raises:
+            whatever the work raises, or ZooError where a worker died; what was not begun by then
+            is left undone.
+        """
+        if self.workers <= 1:
+            for number, item in enumerate(items):
+                yield number, work(item, on_progress=on_progress)
+        elif len(given := list(items)) <= 1:
+            yield from Here().each(work, given, on_progress)
+        else:
+            yield from _pooled(work, given, self.workers, on_progress)
 
     def measure(self, zoo: Zoo, candidates: Sequence[Candidate]) -> Iterator[Timed]:
         # those of a task one after another, so that its supernet is read once
@@ -140,27 +166,24 @@ def _meter(zoo: Zoo, task: Task, weights: str, where: torch.device) -> Meter:
 
 
 def side_by_side(
-    work: Work[Item],
+    work: Work[Item, object],
     items: Sequence[Item],
     workers: int = 1,
     on_progress: Listener | None = None,
 ) -> None:
-    """Do the work for every item, so many at a time, sharing the processor's cores, and the cards.
+    """Do the work for every item here, so many at a time, as ``Here.each``."""
+    for _ in Here(workers).each(work, items, on_progress):
+        pass
 
-    Two processes of one thread each get through about a third more than one of two threads, as
-    the layers of small networks are too short to share.
 
-    An interrupt of this process, and its death, stops the workers, after they have stored what is
-    done.
+def in_order(results: Iterable[tuple[int, Result]]) -> list[Result]:
+    """What a crew's work gave, in the order of the items."""
+    return [result for _, result in sorted(results, key=lambda each: each[0])]
 
-    Raises:
-        whatever the work raises, or ZooError where a worker died; what was not begun by then is
-        left undone.
-    """
-    if workers <= 1 or len(items) <= 1:
-        for item in items:
-            work(item, on_progress=on_progress)
-        return
+
+def _pooled(
+    work: Work[Item, Result], items: Sequence[Item], workers: int, on_progress: Listener | None
+) -> Generator[tuple[int, Result], None, None]:
     context = get_context("spawn")
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
     news, (ended, end) = context.SimpleQueue(), context.Pipe(duplex=False)
@@ -173,11 +196,12 @@ def side_by_side(
     with end, pool:
         # a terminal interrupts all processes; this one alone decides what comes of it
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        futures = [pool.submit(_do, work, item) for item in items]
+        futures = {pool.submit(_do, work, item): number for number, item in enumerate(items)}
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
-            _follow(futures, news, on_progress)
-        except KeyboardInterrupt:
+            for future in _ended(futures, news, on_progress):
+                yield futures[future], future.result()
+        except (KeyboardInterrupt, GeneratorExit):
             end.close()  # which stops the workers
             pool.shutdown(cancel_futures=True)  # one that is starting needs what is held here
             raise
@@ -230,24 +254,24 @@ def _stop(*_: object) -> None:
     os._exit(1)
 
 
-def _do(work: Work[Any], item: object) -> None:
+def _do(work: Work[Any, Result], item: object) -> Result:
     """In a worker: the work for one item."""
     assert _worker.news is not None
     try:
         _worker.busy = True
-        work(item, on_progress=_worker.news.put)
+        return work(item, on_progress=_worker.news.put)
     except KeyboardInterrupt:
         os._exit(1)  # there may be nobody to tell
     finally:
         _worker.busy = False
 
 
-def _follow(
-    futures: Sequence[Future[None]],
+def _ended(
+    futures: Iterable[Future[Result]],
     news: SimpleQueue[BuildProgress],
     on_progress: Listener | None,
-) -> None:
-    """Pass on what the workers tell until all have ended or one has failed."""
+) -> Iterator[Future[Result]]:
+    """The futures as they end, and what the workers tell passed on until all have."""
     running = set(futures)
     while running:
         ended, running = wait(running, timeout=NEWS_S)
@@ -255,5 +279,4 @@ def _follow(
             told = news.get()
             if on_progress:
                 on_progress(told)
-        for future in ended:
-            future.result()
+        yield from ended

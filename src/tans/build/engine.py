@@ -18,25 +18,22 @@ from pathlib import Path
 import numpy as np
 
 from tans.build.base import ensure_base, published_base
+from tans.build.checkpoints import forget, tidy
 from tans.build.costing import Costing, fixed_costing
-from tans.build.crew import BuildProgress, Candidate, Crew, Here, Listener, Timed
+from tans.build.crew import BuildProgress, Candidate, Crew, Here, Listener, Timed, in_order
 from tans.build.plan.construct import Outcome, Step, construct
 from tans.build.plan.growth import Array, normalised
 from tans.build.plan.ledger import line_of, write_report
 from tans.build.plan.strategies import STRATEGIES, Measured, Pool, Surrogate, first_pairs
 from tans.build.plan.surrogate import describe_pairs
 from tans.build.settings import BuildSettings, Choice, subnets_of
-from tans.build.supernets import (
-    add_supernet,
-    checkpoint_of,
-    ensure_supernet,
-    trained_at_once,
-    turn,
-)
-from tans.errors import TansWarning
+from tans.build.supernets import Lesson, add_supernet, learn, trained_at_once, turn
+from tans.errors import InputError, TansWarning
 from tans.networks.family import describe
+from tans.plugins import is_distant
 from tans.tasks.task import Task
 from tans.types import ZooEntry
+from tans.zoo.building import Site, worked_on
 from tans.zoo.rows import LedgerLine, StepCost
 from tans.zoo.zoo import Zoo, entry_id
 
@@ -54,7 +51,8 @@ def build_zoo(
     """Make or continue a zoo of the given tasks.
 
     Args:
-        path: folder of the zoo, made when missing.
+        path: folder of the zoo, made when missing, or an address such as ``s3://bucket/zoo``, where
+            it is worked on as ``tans.zoo.building`` says; there pairs are always chosen.
         tasks: one that is named twice counts once.
         choice: which pairs to measure, after all supernets, with a ledger and a report of the
             fronts; None measures all, task by task, so that a build that is stopped has whole ones.
@@ -64,29 +62,39 @@ def build_zoo(
         on_progress: told after every epoch and every measured pair.
 
     Raises:
-        InputError: the base that the settings name cannot be read.
-        ZooError: the folder holds something else, a zoo of other settings, or a build that counts
-            another cost.
+        InputError: the base that the settings name cannot be read, or a build at an address came
+            without a choice.
+        ZooError: the folder or address holds something else, a zoo of other settings, or a build
+            that counts another cost; or the address cannot be reached or written, or another build
+            changed what is there.
     """
     settings, tasks = settings or BuildSettings(), list({t.name: t for t in tasks}.values())
     crew = _here(workers, settings) if isinstance(workers, int) else workers
+    if choice is None and is_distant(str(path)):
+        raise InputError(f"a build at {path} came without a choice; expected one, such as 'grid'")
     published = published_base(settings)  # first, so that what cannot be read leaves no folder
-    zoo = Zoo.create(path)
-    _sweep(zoo)
-    if choice is not None:  # before there is other work on this device
-        costing = fixed_costing(zoo.path, settings.space, settings.resolution, choice.cost)
-    ensure_base(zoo, tasks, settings, base_from or published, on_progress)
-    if choice is None:
-        crew.side_by_side(partial(_add_task, zoo.path.resolve(), settings), tasks, on_progress)
-    else:
-        _ensure_supernets(zoo, tasks, settings, crew, on_progress)
-        with _turns(zoo, tasks, on_progress):
-            pairs = _Pairs.of(Zoo.open(zoo.path), tasks, settings, costing)
-            _measure_chosen(pairs, choice, settings.seed, crew, on_progress)
-            pairs.report()
-    zoo = Zoo.open(zoo.path)
-    zoo.compact()
-    return zoo
+    with worked_on(path, create=True) as site:
+        zoo = site.zoo
+        _sweep(zoo)
+        if choice is not None:  # before there is other work on this device
+            costing = fixed_costing(zoo.path, settings.space, settings.resolution, choice.cost)
+        site.zoo = zoo = ensure_base(zoo, tasks, settings, base_from or published, on_progress)
+        site.publish()
+        if choice is None:
+            work = partial(_add_task, zoo.path.resolve(), settings)
+            in_order(crew.each(work, tasks, on_progress))
+        else:
+            with _turns(zoo, tasks, on_progress):
+                _ensure_supernets(site, tasks, settings, crew, on_progress)
+                pairs = _Pairs.of(site, tasks, settings, costing)
+                _measure_chosen(pairs, choice, settings.seed, crew, on_progress)
+                pairs.report()
+        site.zoo = zoo.again()
+        site.zoo.compact()
+        site.publish()
+        site.clean()
+        tidy(site.zoo)
+    return Zoo.open(path)
 
 
 def _here(workers: int, settings: BuildSettings) -> Here:
@@ -105,8 +113,7 @@ def _here(workers: int, settings: BuildSettings) -> Here:
 def _sweep(zoo: Zoo) -> None:
     """Delete what builds that died left, but for the checkpoints that a training goes on from."""
     zoo.blobs.sweep()
-    for task in zoo.tasks():
-        checkpoint_of(zoo, task.name).unlink(missing_ok=True)
+    forget(zoo, *(task.name for task in zoo.tasks()))
 
 
 def _add_task(
@@ -114,11 +121,11 @@ def _add_task(
 ) -> None:
     """What is missing of one task; apart from others, so that workers can share a zoo."""
     with turn(path, task.name, on_progress):
-        add_supernet(path, settings, task, on_progress)
+        add_supernet(Zoo.open(path), settings, task, on_progress)
         zoo = Zoo.open(path)
         stored = {entry.id for entry in zoo.entries(vectors=False, task=task.name)}
         missing = [c for c in _candidates(zoo, [task], settings) if c.id not in stored]
-        with closing(_measure(zoo, Here(), missing)) as measured:
+        with closing(_measure(Site(zoo), Here(), missing)) as measured:
             for done, _ in enumerate(measured, 1):
                 if on_progress:
                     on_progress(BuildProgress(task.name, "measure", done, len(missing)))
@@ -134,15 +141,24 @@ def _turns(zoo: Zoo, tasks: Sequence[Task], on_progress: Listener | None) -> Ite
 
 
 def _ensure_supernets(
-    zoo: Zoo,
+    site: Site,
     tasks: Sequence[Task],
     settings: BuildSettings,
     crew: Crew,
     on_progress: Listener | None,
 ) -> None:
+    """Train those that are missing, and add each when it is done."""
+    site.zoo = zoo = site.zoo.again()  # as another build may have left it
     stored = {task.name for task in zoo.tasks()}
     missing = [task for task in tasks if task.name not in stored]
-    crew.side_by_side(partial(ensure_supernet, zoo.path.resolve(), settings), missing, on_progress)
+    given: Iterable[Task | Lesson] = missing
+    if crew.distant or zoo.address is not None:  # each when it is handed out
+        given = (Lesson.of(task, settings).sent_by(zoo) for task in missing)
+    work = partial(learn, zoo.portable(), settings)
+    with closing(crew.each(work, given, on_progress)) as done:
+        for _, learnt in done:
+            learnt.add(zoo)
+            site.publish()
 
 
 def _candidates(zoo: Zoo, tasks: Sequence[Task], settings: BuildSettings) -> list[Candidate]:
@@ -157,14 +173,14 @@ def _candidates(zoo: Zoo, tasks: Sequence[Task], settings: BuildSettings) -> lis
 
 
 def _measure(
-    zoo: Zoo, crew: Crew, candidates: Sequence[Candidate], ledger: list[LedgerLine] | None = None
+    site: Site, crew: Crew, candidates: Sequence[Candidate], ledger: list[LedgerLine] | None = None
 ) -> Generator[Timed, None, None]:
     """Measure pairs, and store those that were measured when it ends, however it does.
 
     Args:
         ledger: lines to store too, and to be emptied; whoever is told of a pair adds its own.
     """
-    entries: list[ZooEntry] = []
+    zoo, entries = site.zoo, list[ZooEntry]()
     spent: dict[str, list[float]] = {}
     try:
         for done in crew.measure(zoo, candidates):
@@ -183,13 +199,14 @@ def _measure(
             ]
         )
         zoo.add_entries(entries)
+        site.publish()
 
 
 @dataclass(frozen=True, eq=False)
 class _Pairs:
     """Pairs of a zoo to choose from."""
 
-    zoo: Zoo
+    site: Site
     tasks: Sequence[Task]
     candidates: Sequence[Candidate]
     costing: Costing
@@ -200,12 +217,13 @@ class _Pairs:
 
     @classmethod
     def of(
-        cls, zoo: Zoo, tasks: Sequence[Task], settings: BuildSettings, costing: Costing
+        cls, site: Site, tasks: Sequence[Task], settings: BuildSettings, costing: Costing
     ) -> _Pairs:
         """All of these tasks, whose supernets are stored."""
+        site.zoo = zoo = site.zoo.again()
         candidates = _candidates(zoo, tasks, settings)
         costs = [costing.of(c.ref, c.costs) for c in candidates]
-        return cls(zoo, tasks, candidates, costing, np.array(costs, dtype=float), [])
+        return cls(site, tasks, candidates, costing, np.array(costs, dtype=float), [])
 
     def pool(self) -> tuple[Pool, Surrogate]:
         """The pairs as numbers, and what predicts their accuracies.
@@ -213,7 +231,7 @@ class _Pairs:
         A pair's time goes with its multiply-adds and with the images that it is measured on. What
         the surrogate is told is the same on every device, as accuracies are.
         """
-        zoo, names = self.zoo, [task.name for task in self.tasks]
+        zoo, names = self.site.zoo, [task.name for task in self.tasks]
         numbers = np.array([names.index(c.task.name) for c in self.candidates])
         counted = np.array([[c.costs.params, c.costs.flops] for c in self.candidates], dtype=float)
         held_out = np.array([int((task.splits > 0).sum()) for task in self.tasks], dtype=float)
@@ -225,13 +243,13 @@ class _Pairs:
 
     def measured(self) -> Measured:
         """What is stored already."""
-        stored = {entry.id: entry.val_accuracy for entry in self.zoo.entries(vectors=False)}
+        stored = {entry.id: entry.val_accuracy for entry in self.site.zoo.entries(vectors=False)}
         known = [(k, stored[c.id] or 0.0) for k, c in enumerate(self.candidates) if c.id in stored]
         return Measured(tuple(k for k, _ in known), tuple(accuracy for _, accuracy in known))
 
     def train(self, crew: Crew, batch: Sequence[int]) -> Iterator[Outcome]:
         """Measure and store some of the pairs."""
-        for done in _measure(self.zoo, crew, [self.candidates[k] for k in batch], self.ledger):
+        for done in _measure(self.site, crew, [self.candidates[k] for k in batch], self.ledger):
             yield Outcome(batch[done.number], done.entry.val_accuracy or 0.0, done.seconds)
 
     def log(self, step: Step) -> None:
@@ -243,7 +261,7 @@ class _Pairs:
 
     def report(self) -> None:
         """Write the fronts down."""
-        zoo = Zoo.open(self.zoo.path)
+        zoo = self.site.zoo.again()
         entries = {entry.id: entry for entry in zoo.entries(vectors=False)}
         found: dict[str, list[ZooEntry]] = {task.name: [] for task in self.tasks}
         for candidate in self.candidates:
@@ -266,7 +284,7 @@ def _measure_chosen(
         choice.budget,
         measured=pairs.measured(),
         start=first_pairs(pool, choice.start, seed) if learns else (),
-        batch=max(choice.batch, crew.slots),
+        batch=lambda: max(choice.batch, crew.slots),
     )
     with closing(steps):
         for step in steps:

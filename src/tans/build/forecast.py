@@ -12,7 +12,7 @@ from pathlib import Path
 from tans.build.crew import BuildProgress
 from tans.build.settings import BuildSettings, subnets_of
 from tans.tasks.task import Task
-from tans.zoo.manifest import KEY
+from tans.zoo.building import has_zoo
 from tans.zoo.zoo import IMAGENET, Zoo, entry_id
 
 PER_NETWORK, PER_HELD_OUT = 15.0, 0.07
@@ -27,7 +27,7 @@ Key = tuple[str, str]
 
 
 def expected_work(
-    path: Path,
+    path: str | Path,
     tasks: Sequence[Task],
     settings: BuildSettings,
     *,
@@ -37,11 +37,11 @@ def expected_work(
     """Work of each step of a build that is not stored yet.
 
     Args:
-        path: folder of the zoo, which may be missing.
+        path: folder or address of the zoo, which may be missing.
         own_base: whether a zoo without a base distils one.
         pairs: networks that are measured in all, at most; all when None.
     """
-    zoo = Zoo.open(path) if (path / KEY).exists() else None
+    zoo = Zoo.open(path) if has_zoo(path) else None
     found: dict[Key, float] = {}
     if own_base and settings.base_weights is None and (zoo is None or zoo.base is None):
         images = sum(min(_images(task), settings.base_images_per_task) for task in tasks)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tans.build.checkpoints import Checkpoint, checkpoint, forget
 from tans.build.crew import BuildProgress, Listener
+from tans.build.packing import Tensors, pack, unpack
 from tans.build.settings import BuildSettings
-from tans.build.spending import log_since
 from tans.files import alone
 from tans.networks.device import CONTEXT_BYTES, at_once, device, devices, peak_of
 from tans.networks.families.elastic.family import ELASTIC
@@ -29,6 +31,7 @@ from tans.networks.network import Network, without_head
 from tans.tasks.task import Task
 from tans.training import EpochListener, Loop, Recipe, sgd
 from tans.types import Architecture
+from tans.zoo.rows import StepCost, ZooTask
 from tans.zoo.zoo import QUERY_IMAGES, Zoo
 
 FULL_EVERY = 4
@@ -39,21 +42,110 @@ SPREAD_FLOOR = 0.05
 """Added to the spread of a teacher's feature, so that features that rarely fire do not rule."""
 
 
-def ensure_supernet(
-    path: Path, settings: BuildSettings, task: Task, *, on_progress: Listener | None
-) -> None:
-    """Train and store a task's supernet, unless it is stored; on any node that sees the zoo."""
-    with turn(path, task.name, on_progress):
-        add_supernet(path, settings, task, on_progress)
+@dataclass(frozen=True)
+class Lesson:
+    """What a supernet learns from, and what of it stays in a zoo: sent to whoever trains it."""
+
+    task: str
+    classes: tuple[str, ...]
+    card: Mapping[str, str]
+    images: Tensors | str
+    """``train`` uint8 (n, 3, r, r) and ``train_labels`` (n,), ``query`` and ``query_labels``, and
+    ``thumbnails`` (64, 3, 64, 64); or the key at the zoo's address that they lie under."""
+
+    @classmethod
+    def of(cls, task: Task, settings: BuildSettings) -> Lesson:
+        """What the settings ask for of a task."""
+        size, seed = settings.resolution, settings.seed
+        train, train_labels = task.split("train", size, settings.images_per_task, seed)
+        query, query_labels = task.sample(QUERY_IMAGES, size, seed)
+        tensors = {
+            "train": train,
+            "train_labels": train_labels,
+            "query": query,
+            "query_labels": query_labels,
+            "thumbnails": task.thumbnails(64, seed),
+        }
+        return cls(task.name, task.classes, asdict(task.card), tensors)
+
+    def sent_by(self, zoo: Zoo) -> Lesson:
+        """The same, with the images at the zoo's address, if it has one.
+
+        Raises:
+            ZooError: it cannot be reached or written.
+        """
+        if zoo.address is None or isinstance(self.images, str):
+            return self
+        return replace(self, images=pack(zoo.files.blobs, self.images))
+
+    def tensors(self, zoo: Zoo) -> Tensors:
+        """The images and labels, wherever they lie.
+
+        Raises:
+            ZooError: they cannot be read.
+        """
+        if isinstance(self.images, str):
+            return unpack(zoo.files.blobs, self.images)
+        return self.images
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A supernet whose files are stored, and whose rows are not."""
+
+    task: ZooTask
+    cost: StepCost
+
+    def add(self, zoo: Zoo) -> None:
+        """Add its rows, and forget its checkpoint.
+
+        Raises:
+            ZooError: the zoo cannot be written.
+        """
+        zoo.costs.add([self.cost])  # first: a supernet that is stored is not trained again
+        zoo.put_task(self.task)
+        forget(zoo, self.task.name)
 
 
 def add_supernet(
-    path: Path, settings: BuildSettings, task: Task, on_progress: Listener | None
+    zoo: Zoo, settings: BuildSettings, task: Task, on_progress: Listener | None
 ) -> None:
-    """As ``ensure_supernet``, in this task's turn."""
-    zoo = Zoo.open(path)
+    """Train and store a task's supernet, unless it is stored."""
     if task.name not in {stored.name for stored in zoo.tasks()}:
-        _add_supernet(zoo, task, settings, on_progress)
+        learn(zoo, settings, task, on_progress=on_progress).add(zoo)
+
+
+def learn(
+    zoo: Zoo, settings: BuildSettings, given: Task | Lesson, *, on_progress: Listener | None
+) -> Learnt:
+    """Train a task's supernet and store its files, on any machine that sees these.
+
+    Raises:
+        ZooError: the zoo cannot be read or written.
+    """
+    began = time.perf_counter()
+    lesson = given if isinstance(given, Lesson) else Lesson.of(given, settings)
+    tensors, seed = lesson.tensors(zoo), settings.recipe.seed
+    supernet = Supernet(ELASTIC.space(settings.space), len(lesson.classes), settings.resolution)
+    supernet.full.load_weights(without_head(zoo.base_state()), strict=False)
+    supernet.full.replace_head(len(lesson.classes), seed)
+    count = len(tensors["train"])
+    recipe = replace(settings.recipe, epochs=settings.epochs(count))
+    with checkpoint(zoo, lesson.task) as kept:
+        tell = epoch_listener(lesson.task, "train", settings.epochs(count), on_progress, kept)
+        images, labels = tensors["train"], tensors["train_labels"]
+        train_supernet(supernet, images, labels, recipe, tell, kept.path)
+    task = zoo.store_task(
+        lesson.task,
+        classes=lesson.classes,
+        card=lesson.card,
+        thumbnails=tensors["thumbnails"],
+        features=(image_features(zoo.query_network(), tensors["query"]), tensors["query_labels"]),
+        weights=zoo.add_weights(supernet.full.weights(), base=zoo.base),
+        train_images=count,
+        cost_s=time.perf_counter() - began,
+    )
+    return Learnt(task, StepCost(task.name, "train", count, round(task.cost_s, 1)))
 
 
 def turn(path: Path, task: str, on_progress: Listener | None) -> AbstractContextManager[object]:
@@ -158,49 +250,17 @@ def trained_at_once(workers: int, settings: BuildSettings) -> int:
     return min(workers, sum(at_once(each + CONTEXT_BYTES, card) for card in cards))
 
 
-def checkpoint_of(zoo: Zoo, task: str) -> Path:
-    """Where a stopped training of this task goes on; gone when it ends."""
-    return zoo.path / f"{task}.checkpoint"
-
-
 def epoch_listener(
-    task: str, step: str, epochs: int, on_progress: Listener | None
+    task: str, step: str, epochs: int, on_progress: Listener | None, kept: Checkpoint
 ) -> EpochListener:
-    """Tells of each epoch of a step."""
+    """Tells of each epoch of a step, and sends what was kept of it."""
 
     def listen(epoch: int, _: float) -> None:
+        kept.sync()
         if on_progress:
             on_progress(BuildProgress(task, step, epoch, epochs))
 
     return listen
-
-
-def _add_supernet(
-    zoo: Zoo, task: Task, settings: BuildSettings, on_progress: Listener | None
-) -> None:
-    began = time.perf_counter()
-    supernet = Supernet(ELASTIC.space(settings.space), len(task.classes), settings.resolution)
-    supernet.full.load_weights(without_head(zoo.base_state()), strict=False)
-    supernet.full.replace_head(len(task.classes), settings.recipe.seed)
-    limit = settings.images_per_task
-    images, labels = task.split("train", settings.resolution, limit, settings.seed)
-    epochs = settings.epochs(len(images))
-    recipe = replace(settings.recipe, epochs=epochs)
-    on_epoch = epoch_listener(task.name, "train", epochs, on_progress)
-    checkpoint = checkpoint_of(zoo, task.name)
-    train_supernet(supernet, images, labels, recipe, on_epoch, checkpoint)
-    query_images, query_labels = task.sample(QUERY_IMAGES, settings.resolution, settings.seed)
-    zoo.add_task(
-        task.name,
-        classes=task.classes,
-        card=asdict(task.card),
-        thumbnails=task.thumbnails(64, settings.seed),
-        features=(image_features(zoo.query_network(), query_images), query_labels),
-        weights=zoo.add_weights(supernet.full.weights(), base=zoo.base),
-        train_images=len(images),
-        cost_s=log_since(zoo, task.name, "train", len(images), began),
-    )
-    checkpoint.unlink(missing_ok=True)
 
 
 def _subnet(space: Specification, *seed: int) -> Architecture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, is_dataclass
 from functools import wraps
 from inspect import Parameter
@@ -18,6 +19,7 @@ from tans.plugins import is_distant
 from tans.types import Constraints
 
 if TYPE_CHECKING:
+    from tans.build.crew import Crew
     from tans.networks.incoming.incoming import Stated
     from tans.tasks.findings import Overrides
     from tans.tasks.reading import Range
@@ -33,7 +35,7 @@ def folder_here(text: str) -> Path:
     """
     if is_distant(text):
         raise InputError(
-            f"{text} is an address, where a zoo is only read; expected a folder here: pull the zoo "
+            f"{text} is an address, where this cannot be done; expected a folder here: pull it "
             "with 'tans zoo pull', change the copy, and push it with 'tans zoo push'"
         )
     return Path(text)
@@ -369,7 +371,10 @@ CopyPath = Annotated[
     ),
 ]
 BuildPath = Annotated[
-    Path, typer.Argument(metavar="PATH", parser=folder_here, help="Folder of the zoo.")
+    str,
+    typer.Argument(
+        metavar="PATH", help="Folder of the zoo, or an address such as s3://bucket/zoo."
+    ),
 ]
 PushedZoo = Annotated[
     Path, typer.Argument(metavar="ZOO", parser=folder_here, help="Folder of the zoo.")
@@ -407,7 +412,8 @@ TrainedOn = Annotated[
         "--tasks",
         metavar="NAME|FOLDER",
         help="A packaged source, as `tans tasks list` names it, `train` for all that are "
-        "for training, or a folder of datasets. Repeatable.",
+        "for training, a folder of datasets, or the address of one, such as s3://bucket/flags. "
+        "Repeatable.",
     ),
 ]
 TunedOn = Annotated[
@@ -491,6 +497,14 @@ Ray = Annotated[
 CpusPerPair = Annotated[
     float | None,
     typer.Option(metavar="N", help="With --ray: processor cores for each network; 1 if not given."),
+]
+Members = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Retrieval models of different seeds whose predictions are averaged; the preset has "
+        "its own.",
+    ),
 ]
 GpusPerPair = Annotated[
     float | None,
@@ -642,6 +656,26 @@ class CrewOptions:
     gpus_per_pair: GpusPerPair = None
 
 
+@dataclass(frozen=True)
+class RayOptions:
+    """A cluster that does the work, if one is named."""
+
+    ray: Ray = None
+    cpus_per_pair: CpusPerPair = None
+
+    def gathered(self) -> AbstractContextManager[Crew | None]:
+        """The crew of the cluster; None where none is named.
+
+        Raises:
+            InputError: what is given does not go together, or the cluster cannot be joined.
+        """
+        from tans.workflow import gather_crew
+
+        if self.ray is None and self.cpus_per_pair is None:
+            return nullcontext(None)
+        return gather_crew(ray=self.ray, cpus_per_pair=self.cpus_per_pair)
+
+
 def _colours(option: str, text: str | None) -> tuple[float, float, float] | None:
     """Three values, from ``R,G,B`` or one number for all.
 
@@ -676,7 +710,7 @@ def read_pixels(count: float | None) -> int | None:
     return None if count is None else int(count)
 
 
-def read_task(path: Path, overrides: Overrides | None = None) -> Task:
+def read_task(path: str | Path, overrides: Overrides | None = None) -> Task:
     """The task at a path, told about as warnings: for commands that read many."""
     from tans.tasks.check import warnings
     from tans.tasks.task import Task

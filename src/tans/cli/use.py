@@ -36,6 +36,7 @@ from tans.cli.options import (
     Page,
     QueryFile,
     Ranges,
+    RayOptions,
     SearchData,
     Top,
     TopLabels,
@@ -96,6 +97,7 @@ def search(
     top: Top = 10,
     catalogue: FromCatalogue = False,
     said: DataOptions,
+    working: RayOptions,
     zoo: ZooPath = None,
     as_json: Json = False,
 ) -> None:
@@ -106,19 +108,26 @@ def search(
 
     opened = views.open_zoo(zoo)
     task = Query.load(data) if is_query(data) else views.read_data(data, said.overrides())
-    if not catalogue:
-        result = search_within(
-            task, opened, limits.constraints(), commercial=commercial, top=top, look=look
-        )
-    elif isinstance(task, Query):
+    if catalogue and isinstance(task, Query):
         raise InputError(
             f"{data} is a query, and networks of the catalogue are judged by images; search where "
             "these lie, or leave --catalogue out"
         )
-    else:
-        terms = Terms(limits.constraints(), commercial, top)
-        result = search_beyond(task, opened, terms, look=look, tell=console.tell)
-        console.warn_each(result.notes)
+    terms = Terms(limits.constraints(), commercial, top)
+    with working.gathered() as crew:
+        if catalogue and not isinstance(task, Query):
+            result = search_beyond(task, opened, terms, look=look, tell=console.tell, crew=crew)
+            console.warn_each(result.notes)
+        else:
+            result = search_within(
+                task,
+                opened,
+                terms.limits,
+                commercial=commercial,
+                top=top,
+                look=look,
+                crew=crew,
+            )
     if as_json:
         console.emit(views.describe_search(result, task))
         return

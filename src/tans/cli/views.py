@@ -627,19 +627,19 @@ def show_entries(zoo: Zoo, entries: Sequence[ZooEntry], title: str) -> None:
 
 
 @contextmanager
-def build_bar(path: Path) -> Iterator[Callable[[float, str], None]]:
+def build_bar(path: str) -> Iterator[Callable[[float, str], None]]:
     """The bar of a whole build; yields what moves it."""
-    with console.progress(str(path), percent=True) as advance:
+    with console.progress(path, percent=True) as advance:
         yield lambda share, note: advance(share, 1, note)
 
 
 def say_zoo(zoo: Zoo, how: str) -> None:
     """What a zoo holds that was made, and what it lacks."""
     console.say(
-        f"{zoo.path} holds {len(zoo.entries(vectors=False))} networks of {len(zoo.tasks())} tasks "
+        f"{zoo.place} holds {len(zoo.entries(vectors=False))} networks of {len(zoo.tasks())} tasks "
         f"{how}"
     )
-    console.say(f"Next: tans train --zoo {shlex.quote(str(zoo.path))}")
+    console.say(f"Next: tans train --zoo {shlex.quote(zoo.place)}")
 
 
 def show_trained(trained: Trained) -> None:

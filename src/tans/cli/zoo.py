@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -24,6 +25,7 @@ from tans.cli.options import (
     Diverse,
     EntryId,
     Json,
+    Members,
     MergedPath,
     MergedZoos,
     NewBase,
@@ -31,6 +33,7 @@ from tans.cli.options import (
     Preset,
     PresetSeed,
     PushedZoo,
+    RayOptions,
     Replace,
     Seed,
     Sizes,
@@ -50,6 +53,7 @@ from tans.cli.options import (
     read_task,
 )
 from tans.errors import visible
+from tans.plugins import is_distant
 
 app = typer.Typer(no_args_is_help=True, help="Look into a zoo, build one, or check one.")
 
@@ -122,7 +126,8 @@ def zoo_build(
         space=space, base_weights=base_weights, subnets=subnets, seed=seed
     )
     settings = replace(settings, recipe=replace(settings.recipe, epochs=epochs, seed=seed))
-    choice = workflow.choose_pairs(**vars(choosing), on_cluster=working.ray is not None)
+    pair_by_pair = working.ray is not None or is_distant(path)
+    choice = workflow.choose_pairs(**vars(choosing), pair_by_pair=pair_by_pair)
     gathered = workflow.gather_crew(**vars(working))
     base = workflow.find_base(path, settings, new_base)
     read = partial(read_task, overrides=Overrides(licence=licence))
@@ -280,10 +285,14 @@ def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
 
 
+@grouped
 def train(
+    *,
     zoo: ZooPath = None,
     preset: Preset = "default",
     seed: PresetSeed = None,
+    members: Members = None,
+    working: RayOptions,
     as_json: Json = False,
 ) -> None:
     """Meta-train the retrieval model of a zoo on its tasks and networks."""
@@ -292,17 +301,27 @@ def train(
 
     settings = get_preset(preset)
     settings = settings if seed is None else replace(settings, seed=seed)
-    opened = views.open_zoo(zoo)
+    settings = settings if members is None else replace(settings, members=members)
     steps = settings.steps * settings.members
-    with console.progress(f"preset {preset}") as advance:
-        trained = workflow.train(
-            opened,
-            settings,
-            lambda step: advance(step.step, steps, f"loss {step.loss:.3f}"),
-        )
+    with ExitStack() as held:
+        if zoo is not None and is_distant(zoo):
+            site = held.enter_context(workflow.worked_on(zoo))
+        else:
+            site = workflow.Site(views.open_zoo(zoo))
+        crew = held.enter_context(working.gathered())
+        with console.progress(f"preset {preset}") as advance:
+            trained = workflow.train(
+                site.zoo,
+                settings,
+                lambda step: advance(step.step, steps, f"loss {step.loss:.3f}"),
+                crew,
+            )
+        site.publish()
+        site.clean()
+    where = str(site.zoo.retrieval) if site.zoo.address is None else site.zoo.place
     if as_json:
         found = asdict(trained.retrieval)
-        console.emit({"folder": str(opened.retrieval), "retrieval": found})
+        console.emit({"folder": where, "retrieval": found})
     else:
         views.show_trained(trained)
-        console.say(f"Wrote {opened.retrieval}")
+        console.say(f"Wrote {where}")

@@ -7,13 +7,17 @@ step is two gathers, two small encoders, and one optimiser update.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from tans.build.crew import Crew, Listener
 from tans.errors import InputError
 from tans.meta.data import MetaData
 from tans.meta.encoders import QueryEncoder
@@ -71,14 +75,18 @@ class _Batch:
 
 
 def meta_train(
-    data: MetaData, settings: MetaSettings, on_step: Callable[[Step], None] | None = None
+    data: MetaData,
+    settings: MetaSettings,
+    on_step: Callable[[Step], None] | None = None,
+    crew: Crew | None = None,
 ) -> Retriever:
     """Learn encoders and predictor, and embed all networks.
 
     Args:
         data: what to learn from; its held-out images are only evaluated on.
         settings: see ``tans.meta.presets``; the same seed gives the same retriever.
-        on_step: called after every step.
+        on_step: called after every step; with a crew, after the last one of each member.
+        crew: that trains the members side by side; None trains one after another here.
 
     Raises:
         InputError: fewer than two tasks have both images and networks, or no network has a part
@@ -93,11 +101,11 @@ def meta_train(
             f"no network here has {' or '.join(lacking)}, which the encoder is to read; train with "
             "a preset that reads what there is, such as --preset paper"
         )
-    members = []
-    for place in range(settings.members):
-        report = _counted(on_step, place * settings.steps)
-        own = replace(settings, seed=settings.seed + place * _SEEDS_APART)
-        members.append(_train_member(data, own, report))
+    places = range(settings.members)
+    if crew is None:
+        members = [_member(data, settings, place, on_step) for place in places]
+    else:
+        members = _apart(data, settings, on_step, crew)
     return Retriever(
         members=tuple(members),
         settings=settings,
@@ -105,6 +113,38 @@ def meta_train(
         networks=ids_digest(data.entries),
         matrix=embed_models(members, data.parts),
     )
+
+
+def _member(
+    data: MetaData, settings: MetaSettings, place: int, on_step: Callable[[Step], None] | None
+) -> Member:
+    """That of a place in the ensemble, which has a seed of its own."""
+    own = replace(settings, seed=settings.seed + place * _SEEDS_APART)
+    return _train_member(data, own, _counted(on_step, place * settings.steps))
+
+
+def _apart(
+    data: MetaData, settings: MetaSettings, on_step: Callable[[Step], None] | None, crew: Crew
+) -> list[Member]:
+    """All members, trained by a crew."""
+    found: dict[int, Member] = {}
+    work = partial(_train_apart, data, settings)
+    with closing(crew.each(work, range(settings.members))) as trained:
+        for count, (place, (member, last)) in enumerate(trained, 1):
+            found[place] = member
+            if on_step is not None:
+                on_step(replace(last, step=count * settings.steps))
+    return [found[place] for place in sorted(found)]
+
+
+def _train_apart(
+    data: MetaData, settings: MetaSettings, item: int, *, on_progress: Listener | None
+) -> tuple[Member, Step]:
+    """On a worker: a member, and its last step."""
+    del on_progress  # steps are told as steps
+    last = deque[Step](maxlen=1)
+    member = _member(data, settings, item, last.append)
+    return member, last[0]
 
 
 def _counted(on_step: Callable[[Step], None] | None, before: int) -> Callable[[Step], None]:

@@ -7,13 +7,19 @@ whether they help this one before anything is trained.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
+import torch
+from torch import Tensor
+
+from tans.build.crew import Crew, Listener, in_order
+from tans.errors import TaskError
 from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.training import Recipe, probe
-from tans.types import ZooEntry
+from tans.types import Images, ZooEntry
 from tans.zoo.zoo import Zoo
 
 IMAGES = 300
@@ -53,9 +59,57 @@ class Tried:
     """That fetching it took; 0 for what was here already."""
 
 
-def second_look(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> tuple[Look, ...]:
-    """Probe stored networks on a task's training images, without training any."""
-    return tuple(look_at(task, zoo, entry) for entry in entries)
+def second_look(
+    task: Task, zoo: Zoo, entries: Sequence[ZooEntry], crew: Crew | None = None
+) -> tuple[Look, ...]:
+    """Probe stored networks on a task's training images, without training any.
+
+    Args:
+        crew: that looks at several side by side; None looks at one after another here.
+    """
+    if crew is None:
+        return tuple(look_at(task, zoo, entry) for entry in entries)
+    sent = in_memory(task, {entry.resolution for entry in entries})
+    return tuple(in_order(crew.each(partial(_look_at, sent, zoo.portable()), entries)))
+
+
+def _look_at(task: Task, zoo: Zoo, item: ZooEntry, *, on_progress: Listener | None) -> Look:
+    """On a worker: a look is one step."""
+    del on_progress
+    return look_at(task, zoo, item)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sized:
+    """Images in memory, in those sizes that will be asked for."""
+
+    sizes: Mapping[int, Tensor]
+    """By pixels a side, uint8 (n, 3, r, r)."""
+
+    def at(self, resolution: int, rows: Tensor | None = None) -> Tensor:
+        if resolution not in self.sizes:
+            known = ", ".join(map(str, sorted(self.sizes)))
+            raise TaskError(f"images of {resolution} pixels are not here; expected {known}")
+        found = self.sizes[resolution]
+        return found if rows is None else found[rows]
+
+    def stored(self, resolution: int, rows: Tensor) -> Images:
+        return self.at(resolution, rows)
+
+    def take(self, rows: Tensor) -> _Sized:
+        return _Sized({size: images[rows] for size, images in self.sizes.items()})
+
+
+def in_memory(task: Task, sizes: Iterable[int]) -> Task:
+    """What looks see of a task, for a machine that does not see its files.
+
+    Args:
+        sizes: pixels a side of the networks that are looked at.
+    """
+    few = task.limited(IMAGES)  # its training images first
+    rows = torch.arange(few.split_sizes[TRAIN])
+    images = {size: few.pixels.at(size, rows) for size in sorted(sizes)}
+    return replace(few, pixels=_Sized(images), keys=None)
 
 
 def look_larger(

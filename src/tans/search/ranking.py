@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tans.build.crew import Crew
 from tans.costs.limits import (
     DEFAULT,
     Array,
@@ -146,6 +147,7 @@ def search(
     commercial: bool = False,
     top: int = 10,
     look: int = 5,
+    crew: Crew | None = None,
 ) -> SearchResult:
     """Embed a task in one forward pass and rank the networks that fit the limits (equation 6).
 
@@ -166,6 +168,7 @@ def search(
             commercial use or is not known.
         top: matches to return, at most.
         look: sources beside ImageNet that get the second look; with 0 the embeddings alone rank.
+        crew: that looks at several side by side; None looks at one after another here.
 
     Raises:
         InputError: a limit or ``top`` is not positive, or ``look`` is negative; a query is of
@@ -197,7 +200,7 @@ def search(
     looks: tuple[Look, ...] = ()
     if calibrator is not None and look and not isinstance(task, Query):
         sources = Sources.of(zoo, columns)
-        looks = second_look(task, zoo, _worth_a_look(stored, within, sources, look))
+        looks = second_look(task, zoo, _worth_a_look(stored, within, sources, look), crew)
         start = _best_stored(looks, sources)
         larger = _larger(stored, start, sources, task, limits, epochs)
         again = look_larger(task, zoo, larger.entries, start.accuracy)

@@ -39,6 +39,7 @@ from tans.workflow.zoos import (
     train,
     verify,
 )
+from tans.zoo.building import Site, worked_on
 
 __all__ = [
     "BEST_MATCH",
@@ -53,6 +54,7 @@ __all__ = [
     "FinetuneStep",
     "MetaSettings",
     "Selection",
+    "Site",
     "Terms",
     "Trained",
     "build",
@@ -73,4 +75,5 @@ __all__ = [
     "search_within",
     "train",
     "verify",
+    "worked_on",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from tans.build.crew import Crew
 from tans.errors import InputError, LimitError, ZooError
 from tans.networks.incoming.fetched import ID as FETCHED
 from tans.networks.incoming.fetched import entry_of
@@ -143,9 +144,11 @@ def search_within(
     commercial: bool = False,
     top: int = TOP,
     look: int = 5,
+    crew: Crew | None = None,
 ) -> SearchResult:
     """As ``tans.search.search``, which says more, with all limits in one object."""
-    return search(task, zoo, **asdict(limits), commercial=commercial, top=top, look=look)
+    given = asdict(limits)
+    return search(task, zoo, **given, commercial=commercial, top=top, look=look, crew=crew)
 
 
 def search_beyond(
@@ -155,6 +158,7 @@ def search_beyond(
     *,
     look: int = 5,
     tell: Callable[[str], None] | None = None,
+    crew: Crew | None = None,
 ) -> SearchResult:
     """As ``search_within``, and then among networks of the catalogue, which are fetched.
 
@@ -162,6 +166,7 @@ def search_beyond(
         terms: the limits, and what else is asked.
         look: sources that get the second look, at least 1.
         tell: told of each download, and of how each network does.
+        crew: that looks at the zoo's own networks side by side.
 
     Raises:
         InputError: ``look`` is 0, so that nothing can be compared.
@@ -175,11 +180,17 @@ def search_beyond(
     nothing: LimitError | None = None
     try:
         found = search_within(
-            task, zoo, terms.limits, commercial=terms.commercial, top=terms.top, look=look
+            task,
+            zoo,
+            terms.limits,
+            commercial=terms.commercial,
+            top=terms.top,
+            look=look,
+            crew=crew,
         )
     except LimitError as error:  # looks tell how hard the task is, also at what does not fit
         nothing = error
-        found = replace(search_within(task, zoo, Constraints(), look=look), matches=())
+        found = replace(search_within(task, zoo, Constraints(), look=look, crew=crew), matches=())
     found = search_catalogue(task, zoo, found, terms, tell)
     if not found.matches:
         raise nothing or LimitError("no network fits the limits; loosen them")

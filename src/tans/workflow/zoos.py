@@ -25,10 +25,12 @@ from tans.meta.metrics import Retrieval
 from tans.meta.presets import MetaSettings
 from tans.meta.retriever import Retriever, files_of
 from tans.networks.families.elastic.family import ELASTIC
+from tans.plugins import is_distant
 from tans.tasks.folder import is_result
 from tans.tasks.outputs import WRITTEN
 from tans.tasks.packaged import fetch_tasks
 from tans.tasks.task import Task
+from tans.zoo.building import has_zoo
 from tans.zoo.copy import copy_tasks, diverse_tasks
 from tans.zoo.verify import VerifyReport, verify_zoo
 from tans.zoo.zoo import CALIBRATOR, Zoo
@@ -46,13 +48,13 @@ class Trained:
 
 def read_tasks(
     names: Sequence[str],
-    read: Callable[[Path], Task] = Task.from_path,
+    read: Callable[[str | Path], Task] = Task.from_path,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[Task]:
-    """Each packaged task, all of a role such as ``train``, and each dataset in each folder.
+    """Each packaged task, all of a role such as ``train``, each dataset in each folder or address.
 
     Args:
-        names: packaged tasks, roles and folders.
+        names: packaged tasks, roles, folders of datasets, and addresses of one dataset each.
         read: makes a task of a dataset.
         tell: is told what a folder holds that is no dataset but a result of tans.
 
@@ -62,6 +64,8 @@ def read_tasks(
     for name in names:
         if Path(name).is_dir():
             yield from map(read, _datasets(Path(name), tell))
+        elif is_distant(name):
+            yield read(name)
         else:
             yield from fetch_tasks(name)
 
@@ -73,7 +77,7 @@ def choose_pairs(
     least_growth: float = 0.0,
     cost: str | None = None,
     *,
-    on_cluster: bool = False,
+    pair_by_pair: bool = False,
 ) -> Choice | None:
     """Which pairs of a task and a network a build measures; None for all, task by task.
 
@@ -83,7 +87,8 @@ def choose_pairs(
         minutes: to measure for, at most.
         least_growth: hypervolume that the best pair must be expected to add.
         cost: what counts beside accuracy and parameters, one of ``tans.build.costing.COUNTED``.
-        on_cluster: a cluster is handed pairs rather than tasks, so that all of it has work.
+        pair_by_pair: all pairs are named one by one where no strategy is given: a cluster is handed
+            pairs rather than tasks, so that all of it has work, and so is a zoo at an address.
 
     Raises:
         InputError: there is no such strategy or cost, a limit is out of range, or one is given
@@ -97,7 +102,7 @@ def choose_pairs(
             "--budget, --minutes, --least-growth or --cost was given without --strategy; "
             "expected a strategy too, such as --strategy pareto"
         )
-    return Choice("grid", Budget(sys.maxsize)) if on_cluster else None
+    return Choice("grid", Budget(sys.maxsize)) if pair_by_pair else None
 
 
 def gather_crew(
@@ -106,7 +111,7 @@ def gather_crew(
     cpus_per_pair: float | None = None,
     gpus_per_pair: float | None = None,
 ) -> AbstractContextManager[Crew]:
-    """Who does the work of a build; a cluster is left again at the end.
+    """Who does work that falls into pieces; a cluster is left again at the end.
 
     Args:
         workers: processes side by side on this machine.
@@ -128,11 +133,11 @@ def gather_crew(
     return nullcontext(Here(workers))
 
 
-def find_base(path: Path, settings: BuildSettings, new: bool = False) -> Zoo | None:
+def find_base(path: str | Path, settings: BuildSettings, new: bool = False) -> Zoo | None:
     """The zoo whose elastic base a build shares; None where it makes one of its own.
 
     Args:
-        path: folder of the zoo to build.
+        path: folder or address of the zoo to build.
         new: distil one, although there is one to share.
 
     Raises:
@@ -144,7 +149,7 @@ def find_base(path: Path, settings: BuildSettings, new: bool = False) -> Zoo | N
     shipped = Zoo.open()
     if expected.name == shipped.base_ref.name:
         return None if given or new else shipped
-    if not given and not path.exists():
+    if not given and not has_zoo(path):
         raise InputError(
             f"no base of space {settings.space!r} is shipped; expected --base-weights with a file "
             "or URL of weights that Once-for-All publishes"
@@ -153,7 +158,7 @@ def find_base(path: Path, settings: BuildSettings, new: bool = False) -> Zoo | N
 
 
 def build(
-    path: Path,
+    path: str | Path,
     tasks: Sequence[Task],
     settings: BuildSettings,
     crew: Crew,
@@ -165,7 +170,7 @@ def build(
     """Make or continue a zoo of the pairs that are chosen.
 
     Args:
-        path: folder of the zoo, made when missing.
+        path: folder or address of the zoo, made when missing.
         choice: of pairs; all of them when None.
         base_from: a zoo whose elastic base to share; None distils one.
         on_progress: told the share of the whole that is done, in [0, 1], and a few words.
@@ -214,16 +219,22 @@ def copy_zoo(
 
 
 def train(
-    zoo: Zoo, settings: MetaSettings, on_step: Callable[[meta.Step], None] | None = None
+    zoo: Zoo,
+    settings: MetaSettings,
+    on_step: Callable[[meta.Step], None] | None = None,
+    crew: Crew | None = None,
 ) -> Trained:
     """Meta-train the retrieval model of a zoo and what predicts accuracies, and store both there.
+
+    Args:
+        crew: that trains the members of an ensemble side by side.
 
     Raises:
         ZooError: the zoo holds too little to learn from, or cannot be written.
     """
     zoo.check_writable()
     data = MetaData.from_zoo(zoo)
-    retriever = meta.meta_train(data, settings, on_step)
+    retriever = meta.meta_train(data, settings, on_step, crew)
     with alone(zoo.retrieval):
         zoo.blobs.sweep()
         retriever.save(zoo.retrieval)

@@ -25,8 +25,9 @@ import secrets
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, NoReturn, Self, TypeVar
 from urllib.parse import urlsplit
@@ -46,6 +47,8 @@ from tans.zoo.seals import FOLDER, is_unfinished, parsed
 INDEX = "index.json"
 OBJECTS = "objects"
 RETRIEVAL = "retrieval/"
+CREATE = {"IfNoneMatch": "*"}
+"""How S3 is asked to write what is not there yet."""
 CHUNK = 2**20
 """Bytes that are read at once."""
 ATTEMPTS = 4
@@ -76,6 +79,39 @@ Told = TypeVar("Told")
 
 
 # The store
+
+
+@dataclass
+class Traffic:
+    """What was exchanged with stores."""
+
+    reads: int = 0
+    """Files that were read."""
+    read_bytes: int = 0
+    writes: int = 0
+    """Files that were written."""
+    written_bytes: int = 0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return self._with(other, 1)
+
+    def __sub__(self, other: Traffic) -> Traffic:
+        return self._with(other, -1)
+
+    def _with(self, other: Traffic, sign: int) -> Traffic:
+        return Traffic(*(a + sign * b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def has_read(self, size: int) -> None:
+        self.reads += 1
+        self.read_bytes += size
+
+    def has_written(self, size: int) -> None:
+        self.writes += 1
+        self.written_bytes += size
+
+
+TRAFFIC = Traffic()
+"""Of this process, since it began."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +145,17 @@ class Store:
     def __str__(self) -> str:
         return self.address
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes of each file, by key; none where there is nothing."""
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Bytes of each file, by key; none where there is nothing.
+
+        Args:
+            folder: whose files, such as ``weights``; all when empty.
+        """
 
         def find(files: Any, root: str) -> dict[str, int]:
             files.invalidate_cache()
             try:
-                found = files.find(root, detail=True)
+                found = files.find(f"{root}/{folder}" if folder else root, detail=True)
             except FileNotFoundError:
                 return {}
             inside = {name.removeprefix(f"{root}/"): each for name, each in found.items()}
@@ -135,15 +175,71 @@ class Store:
         """
         return self._asked(lambda files, root: self._copy(files, root, key, path, size))
 
-    def write(self, key: str, content: bytes) -> None:
-        """Store content whole or not at all, over what is there."""
+    def exists(self, key: str) -> bool:
+        """Whether there is such a file."""
+
+        def exists(files: Any, root: str) -> bool:
+            files.invalidate_cache()
+            return bool(files.exists(f"{root}/{key}"))
+
+        return self._asked(exists)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete those files that are there."""
+
+        def delete(files: Any, root: str) -> None:
+            for key in keys:
+                with suppress(FileNotFoundError):
+                    files.rm_file(f"{root}/{key}")
+
+        self._asked(delete)
+
+    def swap(self, key: str, before: bytes | None, after: bytes) -> bool:
+        """Write a file over content that is still as it was; False where another changed it.
+
+        On S3 the store itself sees to it. Elsewhere another may write in the moment between.
+
+        Args:
+            before: what is to be there; None where nothing is.
+        """
+
+        def tag(files: Any, root: str) -> dict[str, str]:
+            files.invalidate_cache()
+            if "s3" not in files.protocol:
+                return {}
+            return {"IfMatch": files.info(f"{root}/{key}")["ETag"]} if before else CREATE
+
+        try:
+            given = self._asked(tag)
+            if self._content(key) != before:
+                return False
+            self.write(key, after, **given)
+        except OSError:  # of a condition that does not hold, or of an answer that was lost
+            if (there := self._content(key)) == before:
+                raise
+            return there == after
+        return True
+
+    def _content(self, key: str) -> bytes | None:
+        try:
+            return self.read(key)
+        except FileNotFoundError:
+            return None
+
+    def write(self, key: str, content: bytes, **given: str) -> None:
+        """Store content whole or not at all, over what is there.
+
+        Args:
+            given: conditions, for stores that write whole.
+        """
 
         def put(files: Any, root: str) -> None:
+            TRAFFIC.has_written(len(content))
             name = f"{root}/{key}"
             if not files.async_impl:  # those that are have no folders, but might make a bucket
                 files.makedirs(name.rpartition("/")[0], exist_ok=True)
             if type(files).mv is AbstractFileSystem.mv:  # it cannot rename, and writes whole
-                files.pipe_file(name, content)
+                files.pipe_file(name, content, **given)
                 return
             files.makedirs(f"{root}/{OBJECTS}", exist_ok=True)
             fresh = f"{root}/{OBJECTS}/{secrets.token_hex(8)}.tmp"
@@ -156,7 +252,9 @@ class Store:
     def _begin(files: Any, root: str, key: str, most: int) -> bytes:
         files.invalidate_cache()  # another may have replaced it
         with files.open(f"{root}/{key}", "rb") as source:
-            return source.read(most)
+            data: bytes = source.read(most)
+        TRAFFIC.has_read(len(data))
+        return data
 
     @staticmethod
     def _copy(files: Any, root: str, key: str, path: Path, size: int) -> str:
@@ -167,6 +265,7 @@ class Store:
                 digest.update(part)
                 target.write(part)
                 left -= len(part)
+        TRAFFIC.has_read(size + 1 - left)
         return digest.hexdigest()
 
     def _asked(self, action: Callable[[Any, str], Told]) -> Told:
@@ -400,6 +499,18 @@ class PulledBlobs:
             fetch(self.store, self.index, key, path)
         return paths
 
+    def copy_state(self, folder: Path) -> None:
+        """Copy all but the content to a folder here: tables, seals, retrieval and manifests.
+
+        Raises:
+            ZooError: a file is missing or damaged, or cannot be reached or written.
+        """
+        state = self.index.state
+        for key, path in zip(state, self.here(state, STATE), strict=True):
+            target = folder / key
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
     def refuse_change(self) -> NoReturn:
         """Say that a shared zoo is only read.
 
@@ -498,10 +609,6 @@ def _mirrored(pulled: PulledBlobs, kept: Path) -> Path:
     blobs = LocalBlobs(folder)
     if all(holds(blobs.place(key), index.files[key].sha256) for key in index.state):
         return folder
-    paths = pulled.here(index.state, STATE)
     with replacing(folder) as fresh:
-        for key, path in zip(index.state, paths, strict=True):
-            target = fresh / key
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+        pulled.copy_state(fresh)
     return folder

@@ -10,7 +10,7 @@ from pathlib import Path
 from tans.errors import InputError, ZooError
 from tans.plugins import is_distant
 from tans.tasks.findings import some
-from tans.zoo.blobs import LocalBlobs, damaged, name_of
+from tans.zoo.blobs import SUFFIXES, LocalBlobs, damaged, name_of
 from tans.zoo.manifest import KEY
 from tans.zoo.seals import Seals
 from tans.zoo.shared import (
@@ -30,6 +30,7 @@ from tans.zoo.shared import (
     read_index,
     unreached,
 )
+from tans.zoo.stored import BUILD
 from tans.zoo.zoo import Zoo
 
 OnCopied = Callable[[int, int, str], object]
@@ -73,13 +74,13 @@ def push_zoo(
     zoo.base_state()  # refuses a zoo without a base, before anything is sent
     store = _store_at(address)
     try:
-        before, index = _index_at(store, force), Index(files=_parts(zoo))
+        before, index = index_at(store, force), Index(files=_parts(zoo))
         if index == before:
             return _copied(index, 0)
         if before is not None and not force:
             _refuse_loss(store, zoo)
         sent = _send(store, index, zoo, on_progress)
-        if _index_at(store, force) != before:
+        if index_at(store, force) != before:
             raise ZooError(
                 f"another push to {store} ended first; pull what is there now, merge both with "
                 "'tans zoo merge' and push the result"
@@ -147,8 +148,8 @@ def _rank(key: str) -> int:
     return 3 if key == KEY else 2 if key.endswith((".manifest", ".json")) else 1
 
 
-def _index_at(store: Store, force: bool) -> Index | None:
-    """What is shared at an address; None where nothing is.
+def index_at(store: Store, force: bool = False) -> Index | None:
+    """What is shared at an address; None where nothing is but what a build left that died early.
 
     Args:
         force: take an index that is damaged for none.
@@ -159,7 +160,7 @@ def _index_at(store: Store, force: bool) -> Index | None:
     try:
         found = read_index(store)
     except FileNotFoundError:
-        ours = (f"{OBJECTS}/", *(f"{kind}/" for kind in ("weights", "sheets", "features")))
+        ours = tuple(f"{folder}/" for folder in (OBJECTS, BUILD, *SUFFIXES))
         if foreign := [key for key in store.sizes() if not key.startswith(ours)]:
             raise ZooError(
                 f"{store} holds files of others ({some(foreign)}); choose an address where nothing "

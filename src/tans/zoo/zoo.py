@@ -17,6 +17,7 @@ moment leaves at most files that no row names, and files without a seal.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ from difflib import get_close_matches
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +48,7 @@ from tans.zoo.rows import VECTORS, LedgerLine, StepCost, ZooTask
 from tans.zoo.seals import Seals
 from tans.zoo.shared import OnFetch, PulledBlobs, open_shared
 from tans.zoo.states import States
+from tans.zoo.stored import StoreBlobs
 from tans.zoo.tables import FAILURES, Tables
 from tans.zoo.weights import assemble, calibrated, has_head, has_statistics
 
@@ -58,6 +60,8 @@ IMAGENET = "imagenet"
 """Task of the entries whose weights are the shared base or its ImageNet origin."""
 CALIBRATOR = "judge.json"
 """In a zoo's folder ``retrieval``: the rule that was fitted to all its transfers."""
+NOWHERE = Path(os.devnull) / "zoo"
+"""Folder of a zoo that has none where it is: nothing can be there."""
 QUERY_IMAGES = 240
 """Images that describe a task in a query, at most."""
 
@@ -117,7 +121,8 @@ class Zoo:
     Args:
         path: its folder.
         manifest: what holds for all of it.
-        pulled: what fetches the content of a zoo at an address.
+        distant: what reads, and in a build writes, the content of a zoo at an address.
+        known: its source tasks, for a worker that has no tables.
 
     Beside its networks it has two logs: ``costs``, of each step of its building, and ``ledger``, of
     the pairs that a strategy chose. And networks may stand beside it that were fetched and that it
@@ -125,11 +130,15 @@ class Zoo:
     """
 
     def __init__(
-        self, path: Path, manifest: ZooManifest, pulled: PulledBlobs | None = None
+        self,
+        path: Path,
+        manifest: ZooManifest,
+        distant: PulledBlobs | StoreBlobs | None = None,
+        known: Sequence[ZooTask] | None = None,
     ) -> None:
-        self.path, self.manifest, self._pulled = path, manifest, pulled
+        self.path, self.manifest, self._distant, self._known = path, manifest, distant, known
         self.blobs = LocalBlobs(path)
-        self.files = Files(pulled or self.blobs)
+        self.files = Files(distant or self.blobs)
         self.seals = Seals(self.blobs)
         self._tables = Tables(self.blobs, self.seals)
         self._states = States(self.files)
@@ -137,8 +146,9 @@ class Zoo:
         self.costs = Log(self._tables, self.blobs, "costs", StepCost)
         self.ledger = Log(self._tables, self.blobs, "ledger", LedgerLine)
 
-    def __reduce__(self) -> tuple[type[Zoo], tuple[Path, ZooManifest, PulledBlobs | None]]:
-        return Zoo, (self.path, self.manifest, self._pulled)  # open tables do not travel
+    def __reduce__(self) -> tuple[type[Zoo], tuple[object, ...]]:
+        # open tables do not travel
+        return Zoo, (self.path, self.manifest, self._distant, self._known)
 
     @classmethod
     def create(cls, path: str | Path) -> Zoo:
@@ -183,6 +193,27 @@ class Zoo:
             return cls(folder, read_manifest(LocalBlobs(folder), remedy="reinstall tans"))
         return cls(Path(path), read_manifest(LocalBlobs(path)))
 
+    def again(self) -> Zoo:
+        """The same zoo with the rows that are there now.
+
+        Raises:
+            ZooError: it is damaged.
+        """
+        return Zoo(self.path, read_manifest(self.blobs), self._distant)
+
+    def portable(self, *tasks: str) -> Zoo:
+        """The same zoo for another process or machine, which may not see its tables.
+
+        There it knows its source tasks, loads networks, and stores files; for all else it must see
+        the folder.
+
+        Args:
+            tasks: those that it needs to know; all when none is named.
+        """
+        known = self.tasks() if not tasks else [self.task(name) for name in tasks]
+        folder = self.path.resolve() if self._distant is None else NOWHERE
+        return Zoo(folder, self.manifest, self._distant, known)
+
     @property
     def place(self) -> str:
         """Its folder or address, as messages say it."""
@@ -191,7 +222,7 @@ class Zoo:
     @property
     def address(self) -> str | None:
         """Where it is shared; None for a zoo in a folder."""
-        return None if self._pulled is None else str(self._pulled)
+        return None if self._distant is None else str(self._distant)
 
     @property
     def base(self) -> str | None:
@@ -231,6 +262,8 @@ class Zoo:
 
     def tasks(self) -> list[ZooTask]:
         """Source tasks, in order of name."""
+        if self._known is not None:
+            return list(self._known)
         return rows.to_tasks(self._tables.read("tasks"), self._where("tasks"))
 
     def task(self, name: str) -> ZooTask:
@@ -516,7 +549,25 @@ class Zoo:
             self._tables.merge("tasks", rows.from_tasks([task]))
         self.add_entries(entries)
 
-    def add_task(
+    def add_task(self, name: str, **parts: Any) -> ZooTask:
+        """Add a source task with its files, or replace the one of that name.
+
+        Args:
+            parts: as ``store_task`` takes them.
+
+        Raises:
+            ZooError: as ``store_task``, or the table cannot be changed.
+        """
+        task = self.store_task(name, **parts)
+        self.put_task(task)
+        return task
+
+    def put_task(self, task: ZooTask) -> None:
+        """Add the row of a source task whose files are stored, or replace the one of that name."""
+        self._refuse_shared()
+        self._tables.merge("tasks", rows.from_tasks([task]))
+
+    def store_task(
         self,
         name: str,
         *,
@@ -528,7 +579,7 @@ class Zoo:
         train_images: int,
         cost_s: float,
     ) -> ZooTask:
-        """Add a source task with its files, or replace the one of that name.
+        """Store the files of a source task, and make the row that ``put_task`` adds.
 
         Args:
             card: provenance, as ``ZooTask.card``.
@@ -545,7 +596,7 @@ class Zoo:
         numbers = None if features is None else previews.features_to_bytes(*features)
         if weights is not None:
             self.files.require("weights", weights)
-        task = ZooTask(
+        return ZooTask(
             name=name,
             classes=tuple(classes),
             card=dict(card),
@@ -555,8 +606,6 @@ class Zoo:
             train_images=train_images,
             cost_s=cost_s,
         )
-        self._tables.merge("tasks", rows.from_tasks([task]))
-        return task
 
     def add_entry(self, entry: ZooEntry) -> None:
         """Add an entry, or replace the one of that id; see ``add_entries``."""
@@ -601,8 +650,8 @@ class Zoo:
         )
 
     def _refuse_shared(self) -> None:
-        if self._pulled is not None:
-            self._pulled.refuse_change()
+        if isinstance(self._distant, PulledBlobs):
+            self._distant.refuse_change()
 
     def _stored(self, id: str) -> ZooEntry | None:
         """The row of that id, if there is one, or the network that was fetched."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pytest
 
-from tans.build.plan.construct import Budget, Step, construct
+from tans.build.plan.construct import Budget, Outcome, Step, construct
 from tans.build.plan.strategies import Grid, Measured, Pareto, first_pairs
 from tans.errors import InputError
 from tests.build.plan.construction import Oracle, landscape
@@ -18,7 +19,7 @@ PARETO = Pareto(Oracle(MADE.accuracies))
 
 def ran(budget: Budget, measured: Measured | None = None, batch: int = 4) -> list[Step]:
     steps = construct(
-        MADE.pool, PARETO, MADE.train, budget, measured=measured, start=START, batch=batch
+        MADE.pool, PARETO, MADE.train, budget, measured=measured, start=START, batch=lambda: batch
     )
     return list(steps)
 
@@ -82,3 +83,14 @@ def test_a_spent_budget_trains_nothing() -> None:
 def test_a_budget_of_nothing_is_refused(pairs: int, minutes: float | None, growth: float) -> None:
     with pytest.raises(InputError, match="expected"):
         Budget(pairs, minutes, growth)
+
+
+def test_batches_grow_with_the_crew() -> None:
+    sizes, left = list[int](), iter((2, 4, 4, 4))
+
+    def train(batch: Sequence[int]) -> list[Outcome]:
+        sizes.append(len(batch))
+        return list(MADE.train(batch))
+
+    list(construct(MADE.pool, Grid(), train, Budget(10), batch=lambda: next(left)))
+    assert sizes == [2, 4, 4]

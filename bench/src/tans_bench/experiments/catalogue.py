@@ -42,6 +42,7 @@ from tans_bench.studies import (
     pairs_per_minute,
     paper_preset,
     ray_speedup,
+    ray_store,
     reading,
     recipes,
     resolution,
@@ -72,7 +73,8 @@ MODULES = (
         thin,
         universal,
     ),
-    *(paper_preset, reading, building, growth, pairs_per_minute, million, large, ray_speedup),
+    *(paper_preset, reading, building, growth, pairs_per_minute, million, large),
+    *(ray_speedup, ray_store),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES

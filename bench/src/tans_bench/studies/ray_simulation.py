@@ -4,11 +4,14 @@ The driver is one thread: it names a batch, hands its pairs out, takes the resul
 them. A worker runs one pair after another, and first reads what it lacks of the pair's task. Each
 pair goes to the worker that is free first. ``ahead`` batches are named before the last has ended: 0
 is how ``tans.build.plan`` works, and shows what waiting for the slowest pair of a batch costs.
+Where the zoo lies at an address, each node fetches what is read of a task once, and a commit takes
+some requests one after another.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -41,7 +44,17 @@ class Costs:
     read_bytes: int
     """From the file system to a node, once for each task: the page cache keeps them."""
     images_bytes: int
-    """From the driver to a node, once for each task."""
+    """From the driver, or the store, to a node, once for each task."""
+    request_s: float = 0.0
+    """Until a store begins to answer; 0 where there is a shared folder."""
+    reads: int = 3
+    """Requests one after another, for what the pairs of a task share."""
+    node_bytes_per_s: float = math.inf
+    """That a node gets from the store."""
+    commit_rounds: int = 0
+    """Requests one after another, for a commit to be seen at an address."""
+    commit_writes: int = 0
+    """Files that a commit writes there."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,7 @@ class Worker:
     free: float = 0.0
     busy: float = 0.0
     known: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    node: int = 0
 
     def reads(self, task: int) -> bool:
         """Whether it must read the task first; then it knows it."""
@@ -79,7 +93,9 @@ class Worker:
 
 def simulate(costs: Costs, scale: Scale, seed: int = 0) -> dict[str, float]:
     """Pairs a second, shares of time, and bytes a second of a whole build."""
-    rng, workers = random.Random(seed), [Worker() for _ in range(scale.workers)]
+    rng, most = random.Random(seed), -(-scale.workers // scale.nodes)
+    workers = [Worker(node=number // most) for number in range(scale.workers)]
+    fetched: set[tuple[int, int]] = set()
     free = [(0.0, number) for number in range(scale.workers)]
     now, driver, reads, left = 0.0, 0.0, 0, scale.pairs
     ended: list[float] = []
@@ -92,15 +108,16 @@ def simulate(costs: Costs, scale: Scale, seed: int = 0) -> dict[str, float]:
         now, driver, last = now + chosen, driver + chosen, 0.0
         for task in _drawn(rng, scale.tasks, size):
             now += costs.hand_out_s
-            end, read = _run(costs, scale, rng, workers, free, task, now)
+            end, read = _run(costs, scale, rng, workers, free, fetched, task, now)
             last, reads = max(last, end), reads + read
-        commit = costs.commit_s + costs.commit_row_s * size
+        commit = costs.commit_s + costs.commit_row_s * size + costs.commit_rounds * costs.request_s
         driver += costs.hand_out_s * size + commit
         ended.append(max(last, now) + commit)
         if scale.ahead:
             now += commit  # of an earlier batch, while this one runs
     total = max(ended)
     copies = scale.tasks * scale.nodes
+    got = len(fetched) * (costs.read_bytes + costs.images_bytes)
     return {
         "seconds": total,
         "pairs_per_s": scale.pairs / total,
@@ -110,6 +127,11 @@ def simulate(costs: Costs, scale: Scale, seed: int = 0) -> dict[str, float]:
         "tasks_read": reads / scale.workers,
         "read_bytes": copies * costs.read_bytes,
         "image_bytes": copies * costs.images_bytes,
+        "committing": len(ended) * costs.commit_rounds * costs.request_s / total,
+        "fetched_bytes_per_s": got / total,
+        "node_line": got / scale.nodes / costs.node_bytes_per_s / total,
+        "gets_per_s": costs.reads * len(fetched) / total,
+        "puts_per_s": costs.commit_writes * len(ended) / total,
     }
 
 
@@ -119,6 +141,7 @@ def _run(
     rng: random.Random,
     workers: Sequence[Worker],
     free: list[tuple[float, int]],
+    fetched: set[tuple[int, int]],
     task: int,
     now: float,
 ) -> tuple[float, bool]:
@@ -127,6 +150,10 @@ def _run(
     worker = workers[number]
     reads = worker.reads(task)
     seconds = rng.choice(costs.pair_s) * scale.slower + (costs.read_s if reads else 0.0)
+    if reads and (worker.node, task) not in fetched:  # the files of a node are read once
+        fetched.add((worker.node, task))
+        size = costs.read_bytes + costs.images_bytes
+        seconds += costs.reads * costs.request_s + size / costs.node_bytes_per_s
     end = max(since, now) + seconds
     worker.busy += seconds
     heapq.heappush(free, (end, number))

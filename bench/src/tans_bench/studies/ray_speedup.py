@@ -161,9 +161,9 @@ def _nothing(item: int, *, on_progress: Listener | None) -> None:
 def _hand_out(crew: Cluster) -> float:
     """Seconds of handing a piece of work out and taking its result in."""
     items = list(range(NOTHINGS))
-    crew.side_by_side(_nothing, items)  # the workers start
+    list(crew.each(_nothing, items))  # the workers start
     began = time.perf_counter()
-    crew.side_by_side(_nothing, items)
+    list(crew.each(_nothing, items))
     return round((time.perf_counter() - began) / NOTHINGS, 5)
 
 

@@ -72,19 +72,19 @@ def construct(
     *,
     measured: Measured | None = None,
     start: Sequence[int] = (),
-    batch: int = BATCH,
+    batch: Callable[[], int] = lambda: BATCH,
 ) -> Generator[Step, None, None]:
     """Train pairs until the budget is spent or none is left.
 
     Args:
         measured: pairs that are known already.
         start: pairs to train first, whatever the strategy.
-        batch: pairs that are named at once, at most.
+        batch: pairs that are named at once, at most; asked anew each time, as a crew may grow.
     """
     measured = measured or Measured()
     fronts, began = measured.fronts(pool), time.monotonic()
     while (left := budget.pairs - len(measured.pairs)) > 0:
-        picks = _next(pool, strategy, measured, start, min(batch, left))
+        picks = _next(pool, strategy, measured, start, min(batch(), left))
         if _too_little(picks, budget):
             return
         expected = {pick.pair: pick.growth for pick in picks}
