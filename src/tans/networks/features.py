@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from tans.networks.batchnorm import folded
-from tans.networks.network import Network, prepare
+from tans.networks.network import Network, at_once, prepare
 from tans.types import Images
 
 NOISE_SEED = 777
@@ -54,11 +54,12 @@ def reference_images() -> Tensor:
 
 @torch.no_grad()
 def image_features(
-    network: Network, images: Images, batch: int = 256, of_head: bool = False
+    network: Network, images: Images, batch: int | None = None, of_head: bool = False
 ) -> Tensor:
     """Features of images, uint8 (n, 3, r, r) to float32 (n, width) on the CPU.
 
     Args:
+        batch: images at a time; by their size where None.
         of_head: what the head reads, of which pooled features may be a part.
     """
     network = folded(network).to(memory_format=torch.channels_last)
@@ -66,6 +67,6 @@ def image_features(
     features = network.head_features if of_head else network.features
     found = [
         features(prepare(part.to(where), network.input).to(memory_format=torch.channels_last)).cpu()
-        for part in images.split(batch)
+        for part in images.split(batch or at_once(network.input.size))
     ]
     return torch.cat(found)  # (n, width)

@@ -17,12 +17,11 @@ from torch import Tensor
 
 from tans.networks.batchnorm import folded, recalibrate
 from tans.networks.features import image_features
-from tans.networks.network import DeepHead, Network, prepare
+from tans.networks.network import DeepHead, Network, at_once, prepare
 from tans.networks.probe import linear_head, probe_accuracy, standards
 from tans.tasks.task import Task
 from tans.training.loop import augment
-from tans.training.prediction import EVALUATION_BATCH
-from tans.training.recipe import HEAD_IMAGES, NORM_IMAGES
+from tans.training.recipe import HEAD_IMAGES, NORM_IMAGES, NORM_SIDE
 from tans.types import Images
 
 HEAD_LENGTH = 30.0
@@ -128,14 +127,18 @@ def _augmented_features(network: Network, images: Tensor, strength: float, seed:
     network = folded(network).to(memory_format=torch.channels_last)
     found = [
         network.head_features(augment(prepare(part, network.input), False, generator, strength))
-        for part in images.to(network.classifier.weight.device).split(EVALUATION_BATCH)
+        for part in images.to(network.classifier.weight.device).split(at_once(network.input.size))
     ]
     return torch.cat(found).cpu()
 
 
 def adapt(network: Network, images: Images, seed: int) -> None:
-    """Take batch-norm statistics from some of the images, uint8 (n, 3, r, r)."""
-    recalibrate(network, images[_shuffled(len(images), seed)[:NORM_IMAGES]])
+    """Take batch-norm statistics from some of the images, uint8 (n, 3, r, r).
+
+    They are one batch, which would take gigabytes of large images: of these there are fewer.
+    """
+    most = max(1, NORM_IMAGES * min(1, NORM_SIDE**2 / network.input.size**2))
+    recalibrate(network, images[_shuffled(len(images), seed)[: int(most)]])
 
 
 def _shuffled(n: int, seed: int) -> Tensor:

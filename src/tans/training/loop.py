@@ -22,13 +22,14 @@ from torch import Tensor, nn
 
 from tans.files import replacing
 from tans.networks.network import prepare
+from tans.tasks.stored import READ
 from tans.training.recipe import Recipe
 from tans.types import Images, InputSpec
 
 MOST_NEAR = 2**31
 """Bytes of images that are put on the accelerator at once, at most."""
-READ, AHEAD = 1024, 2
-"""Stored images that are read at a time where all are; batches that are read ahead."""
+AHEAD = 2
+"""Batches of stored images that are read before they are wanted."""
 SAVE_EVERY_S = 10.0
 """Seconds between two checkpoints, at least: an epoch over few images takes less than saving it."""
 EpochListener = Callable[[int, float], None]
@@ -210,11 +211,7 @@ def augment(x: Tensor, flip: bool, generator: torch.Generator, strength: float =
 
 def near(images: Images) -> Images:
     """Images where they are trained on, if they take little room there."""
-    if images.nbytes > MOST_NEAR or device().type == "cpu":
-        return images
-    if isinstance(images, Tensor):
-        return images.to(device())
-    return torch.cat([part.to(device()) for part in images.split(READ)])
+    return images.to(device()) if images.nbytes <= MOST_NEAR else images
 
 
 def batches(images: Images, parts: Sequence[Tensor]) -> Iterator[Tensor]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tans.networks.batchnorm import folded
-from tans.networks.network import Network, prepare
+from tans.networks.network import Network, at_once, prepare
 from tans.types import Images
 
 EVALUATION_BATCH = 256
@@ -27,7 +27,7 @@ def scores_and_lengths(network: Network, images: Images) -> tuple[Tensor, Tensor
         network.scores_and_lengths(
             prepare(batch, network.input).to(where, memory_format=torch.channels_last)
         )
-        for batch in images.split(EVALUATION_BATCH)
+        for batch in images.split(at_once(network.input.size))
     ]
     if not found:
         return torch.empty(0, 0), torch.empty(0)
