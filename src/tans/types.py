@@ -59,6 +59,10 @@ class Images(Protocol):
         """Images of some rows, uint8 (m, 3, r, r)."""
         ...
 
+    def to(self, where: torch.device, /) -> Images:
+        """All of them there."""
+        ...
+
     def split(self, size: Any, /) -> Iterable[torch.Tensor]:
         """All images in order, so many at a time."""
         ...

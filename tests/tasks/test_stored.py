@@ -269,6 +269,20 @@ def test_blocks_not_used_for_longest_are_deleted_and_those_in_use_are_not(
     assert len(second.thumbnails[:]) == 4
     with pytest.raises(TaskError, match="can no longer be read"):
         first.thumbnails[:]
+    one = torch.tensor([2])
+    assert torch.equal(first.at(THUMBNAIL, one), open_files([paths[2]]).pixels.thumbnails[:])
+
+
+def test_blocks_stay_in_use_as_long_as_their_process_reads_any(paths, cache, monkeypatch):
+    one, other = open_files(paths[:4]).pixels, open_files(paths[4:8]).pixels
+    hours_ago = time.time() - 7 * 3600
+    for file in cache.iterdir():
+        os.utime(file, (hours_ago, hours_ago))
+    one.thumbnails[:]
+    assert all(file.stat().st_mtime < hours_ago + 1 for file in cache.iterdir())
+    monkeypatch.setattr(module, "_touched", time.monotonic() - 2 * 3600)
+    one.thumbnails[:]
+    assert all(file.stat().st_mtime > hours_ago + 1 for file in other.thumbnails.files)
 
 
 def test_what_only_this_process_can_tell_is_found_by_no_other(monkeypatch):

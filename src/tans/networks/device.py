@@ -41,8 +41,6 @@ CPU = torch.device("cpu")
 NAMED = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 SPARE = 0.5
 """Share of the free memory of a card that is left for what a first look did not show."""
-READ = 1024
-"""Stored images that are read at a time where all are."""
 MOST_AT_ONCE = 8
 """Pieces of work side by side on one card, at most: more wait for the one Python that starts them.
 """
@@ -146,11 +144,7 @@ def near(images: Images, where: torch.device) -> Images:
     Args:
         images: uint8 (n, 3, r, r); those that are stored stay so for the processor.
     """
-    if images.device == where or images.nbytes > SPARE * free_bytes(where):
-        return images
-    if isinstance(images, Tensor):
-        return images.to(where)
-    return torch.cat([part.to(where) for part in images.split(READ)])
+    return images.to(where) if images.nbytes <= SPARE * free_bytes(where) else images
 
 
 def free_bytes(where: torch.device) -> int:

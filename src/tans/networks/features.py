@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tans.networks.batchnorm import folded
 from tans.networks.device import autocast, moved, near, place
-from tans.networks.network import Network, prepare
+from tans.networks.network import Network, images_at_once, prepare
 from tans.types import Images
 
 NOISE_SEED = 777
@@ -58,11 +58,12 @@ def reference_images() -> Tensor:
 
 @torch.no_grad()
 def image_features(
-    network: Network, images: Images, batch: int = 256, of_head: bool = False
+    network: Network, images: Images, batch: int | None = None, of_head: bool = False
 ) -> Tensor:
     """Features of images, uint8 (n, 3, r, r) to float32 (n, width) on the CPU.
 
     Args:
+        batch: images at a time; by their size where None.
         of_head: what the head reads, of which pooled features may be a part; as in training, in 16
             bits on a card that has them.
     """
@@ -74,6 +75,6 @@ def image_features(
             features(
                 prepare(moved(part, where), network.input).to(memory_format=torch.channels_last)
             )
-            for part in near(images, where).split(batch)
+            for part in near(images, where).split(batch or images_at_once(network.input.size))
         ]
     return torch.cat(found).float().cpu()  # (n, width)

@@ -24,11 +24,19 @@ Weights = dict[str, Tensor]
 HEAD = "classifier."
 """Begins the names of a head's weights and biases."""
 
+MOST_AT_ONCE, LARGE = 256, 96
+"""Images in one batch that is looked at, and pixels a side from which on there are fewer."""
+
 
 def prepare(images: Tensor, input: InputSpec) -> Tensor:
     """What a network takes, float32, of images, uint8 (n, 3, r, r)."""
     mean, std = scale_of(input, images.device)
     return (images.float() - mean) / std  # (n, 3, r, r)
+
+
+def images_at_once(side: int) -> int:
+    """Images of so many pixels a side that are looked at in one batch: memory bounds it."""
+    return max(1, min(MOST_AT_ONCE, MOST_AT_ONCE * LARGE**2 // side**2))
 
 
 def converted(x: Tensor, given: InputSpec, wanted: InputSpec) -> Tensor:

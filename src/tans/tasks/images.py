@@ -6,6 +6,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,7 +30,16 @@ from tans.tasks.decoding import (
 )
 from tans.tasks.reading import BYTE, Evidence, Range, Reading, find_reading, samples_of_each
 from tans.tasks.seen import Seen, alike
-from tans.tasks.stored import IMAGES, Arrays, Store, StoredImages, extras, identity_of, takes_much
+from tans.tasks.stored import (
+    IMAGES,
+    Arrays,
+    LostError,
+    Store,
+    StoredImages,
+    extras,
+    identity_of,
+    takes_much,
+)
 from tans.tasks.watching import READING, tell
 from tans.types import Images
 
@@ -104,7 +114,8 @@ class FilePixels:
         """
         check_resolution(resolution)
         if resolution == THUMBNAIL:
-            return self.thumbnails[slice(None) if rows is None else rows]
+            with suppress(LostError):  # by whoever emptied the cache
+                return self.thumbnails[slice(None) if rows is None else rows]
         wanted = range(len(self.paths)) if rows is None else rows.tolist()
         return self._decoded(resolution, [self.paths[row] for row in wanted], hold=True)
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ from tans.errors import TaskError
 from tans.files import cache_dir, write_file
 from tans.tasks.content import Content, Readable
 from tans.tasks.watching import part_of
+from tans.types import Images
 
 IN_MEMORY = 2**28
 """Bytes of images that are held in memory; more are stored."""
@@ -44,12 +46,18 @@ MOST_KEPT = 32 * 2**30
 """Bytes of all blocks together, beside those in use."""
 IN_USE = timedelta(hours=6)
 """For which no block is deleted that was made or used."""
+READ = 1024
+"""Images that are read at a time where all are."""
 FOLDER, IMAGES, NUMBERS, SUFFIX = "pixels", "images", "numbers", ".safetensors"
 
 Arrays = Mapping[str, NDArray[Any]]
 """Of a block: ``IMAGES``, uint8 (b, 3, r, r), and what else belongs to them."""
 _PROCESS = secrets.token_hex(16)
 """In names of what no other process can find again."""
+
+
+class LostError(TaskError):
+    """Images that were stored cannot be read any more."""
 
 
 def takes_much(count: int, side: int) -> bool:
@@ -84,7 +92,7 @@ class StoredImages:
         self, files: Sequence[Path], starts: Sequence[int], places: NDArray[np.int64], side: int
     ) -> None:
         self.files, self.starts, self.places, self.side = tuple(files), tuple(starts), places, side
-        self._used = time.monotonic()
+        _LIVE.add(self)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -107,11 +115,17 @@ class StoredImages:
         """Images of some rows, uint8 (m, 3, r, r), or of one, (3, r, r).
 
         Raises:
-            TaskError: they are no longer there.
+            LostError: they are no longer there.
         """
         chosen = self.places[rows.numpy() if isinstance(rows, Tensor) else rows]
         found = self._read(chosen.reshape(-1, 2))
         return found[0] if chosen.ndim == 1 else found
+
+    def to(self, where: torch.device) -> Images:
+        """All of them on an accelerator; where that is the processor, they stay on the disk."""
+        if where.type == "cpu":
+            return self
+        return torch.cat([part.to(where) for part in self.split(READ)])
 
     def take(self, rows: Tensor) -> StoredImages:
         """The images of some rows, int64 (m,), which are not read."""
@@ -131,7 +145,7 @@ class StoredImages:
 
     def _read(self, places: NDArray[np.int64]) -> Tensor:
         """Images at some places (m, 2); neighbours in a block are read at once."""
-        self._touch()
+        _keep()
         images = torch.empty(len(places), 3, self.side, self.side, dtype=torch.uint8)
         view = memoryview(images.numpy().reshape(-1).data)
         ends = np.flatnonzero((np.diff(places, axis=0) != [0, 1]).any(1)) + 1
@@ -153,16 +167,25 @@ class StoredImages:
                         raise OSError(f"it ends after {start + done:,} bytes")
                     done += count
         except OSError as error:
-            raise TaskError(
+            raise LostError(
                 f"decoded images in {file.parent} can no longer be read: {error}; run the same "
                 "again, which makes what is missing"
             ) from error
 
-    def _touch(self) -> None:
-        """Keep the blocks from being deleted while they are in use for long."""
-        if time.monotonic() - self._used > IN_USE.total_seconds() / 4:
-            self._used = time.monotonic()
-            _touch(self.files)
+
+_LIVE: WeakSet[StoredImages] = WeakSet()
+"""All of this process."""
+_touched = time.monotonic()
+"""When their blocks last were."""
+
+
+def _keep() -> None:
+    """Keep the blocks of this process from being deleted while it goes on for long."""
+    global _touched
+    if time.monotonic() - _touched > IN_USE.total_seconds() / 4:
+        _touched = time.monotonic()
+        for images in list(_LIVE):
+            _touch(images.files)
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,11 @@ from torch import Tensor
 from tans.networks.batchnorm import folded, recalibrate
 from tans.networks.device import autocast, moved, near, place
 from tans.networks.features import image_features
-from tans.networks.network import DeepHead, Network, prepare
+from tans.networks.network import DeepHead, Network, images_at_once, prepare
 from tans.networks.probe import linear_head, probe_accuracy, standards
 from tans.tasks.task import Task
 from tans.training.loop import augment
-from tans.training.prediction import EVALUATION_BATCH
-from tans.training.recipe import HEAD_IMAGES, NORM_IMAGES
+from tans.training.recipe import HEAD_IMAGES, NORM_IMAGES, NORM_SIDE
 from tans.types import Images
 
 HEAD_LENGTH = 30.0
@@ -134,14 +133,18 @@ def _augmented_features(network: Network, images: Tensor, strength: float, seed:
         return augment(x, False, generator, strength)
 
     with autocast(where):
-        parts = near(images, where).split(EVALUATION_BATCH)
+        parts = near(images, where).split(images_at_once(network.input.size))
         found = [network.head_features(changed(part)) for part in parts]
     return torch.cat(found).float().cpu()
 
 
 def adapt(network: Network, images: Images, seed: int) -> None:
-    """Take batch-norm statistics from some of the images, uint8 (n, 3, r, r)."""
-    recalibrate(network, images[_shuffled(len(images), seed)[:NORM_IMAGES]])
+    """Take batch-norm statistics from some of the images, uint8 (n, 3, r, r).
+
+    They are one batch, which would take gigabytes of large images: of these there are fewer.
+    """
+    most = max(1, NORM_IMAGES * min(1, NORM_SIDE**2 / network.input.size**2))
+    recalibrate(network, images[_shuffled(len(images), seed)[: int(most)]])
 
 
 def _shuffled(n: int, seed: int) -> Tensor:

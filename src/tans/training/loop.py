@@ -21,8 +21,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.files import replacing
-from tans.networks.device import READ, autocast, moved, near, sampled, scaler
+from tans.networks.device import autocast, moved, near, sampled, scaler
 from tans.networks.network import prepare
+from tans.tasks.stored import READ
 from tans.training.recipe import Recipe
 from tans.types import Images, InputSpec
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tans.networks.batchnorm import folded
 from tans.networks.device import moved, near, place
-from tans.networks.network import Network, prepare
+from tans.networks.network import Network, images_at_once, prepare
 from tans.types import Images
 
 EVALUATION_BATCH = 256
@@ -28,7 +28,7 @@ def scores_and_lengths(network: Network, images: Images) -> tuple[Tensor, Tensor
         network.scores_and_lengths(
             prepare(moved(batch, where), network.input).to(memory_format=torch.channels_last)
         )
-        for batch in near(images, where).split(EVALUATION_BATCH)
+        for batch in near(images, where).split(images_at_once(network.input.size))
     ]
     if not found:
         return torch.empty(0, 0), torch.empty(0)

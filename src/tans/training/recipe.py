@@ -20,8 +20,9 @@ READINGS = 10
 third of an epoch of few images does."""
 HEAD_IMAGES = 2000
 """At most, that a head is fitted to before training."""
-NORM_IMAGES = 256
-"""At most, in the one batch that batch-norm statistics are taken from."""
+NORM_IMAGES, NORM_SIDE = 256, 128
+"""At most, in the one batch that batch-norm statistics are taken from, and pixels a side beyond
+which there are fewer, for as many pixels in all."""
 
 
 @dataclass(frozen=True)

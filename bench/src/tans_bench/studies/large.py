@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -118,7 +119,7 @@ class Rates:
 
 
 def watched(command: Sequence[str], cache: Path) -> dict[str, float]:
-    """Seconds of a command of tans, and the most memory that it has, in GB.
+    """Seconds of a command of tans, those of a core, and the most memory that it has, in GB.
 
     ``resident`` counts what is mapped of files too, which the system can take back; ``own`` does
     not, and is looked at 50 times a second.
@@ -128,22 +129,29 @@ def watched(command: Sequence[str], cache: Path) -> dict[str, float]:
     """
     environment = {**os.environ, "TANS_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     run = [sys.executable, "-c", "from tans.cli import main; main()", *command]
-    began, resident, own = time.perf_counter(), 0, 0
+    began, before, most, own = time.perf_counter(), _cpu_s(), 0, 0
     with subprocess.Popen(
         run, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         while process.poll() is None:
             now = _memory(process.pid)
-            resident, own = max(resident, now.get("VmHWM", 0)), max(own, now.get("RssAnon", 0))
+            most, own = max(most, now.get("VmHWM", 0)), max(own, now.get("RssAnon", 0))
             time.sleep(WATCHED_S)
         said = process.stderr.read() if process.stderr else ""
     if process.returncode:
         raise ResultError(f"tans {command[0]} failed: {said[-400:]}; run the experiment again")
     return {
         "seconds": round(time.perf_counter() - began, 1),
-        "resident_gb": round(resident / 1e6, 3),
+        "cpu_s": round(_cpu_s() - before, 1),
+        "resident_gb": round(most / 1e6, 3),
         "own_gb": round(own / 1e6, 3),
     }
+
+
+def _cpu_s() -> float:
+    """Seconds of a core that all processes took that this one started and that ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _memory(process: int) -> dict[str, int]:
@@ -194,7 +202,7 @@ def _measured(lines: Sequence[Result]) -> list[Table]:
         "decodes the images and stores them, and the fine-tune decodes them anew, from shards, at "
         "80 pixels for one pass over the training images."
     )
-    columns = ("images", "command", "seconds", "own, GB", "resident, GB")
+    columns = ("images", "command", "seconds", "of a core", "own, GB", "resident, GB")
     return [Table("large", caption, columns, rows)] if rows else []
 
 
@@ -218,11 +226,11 @@ def _foretold(lines: Sequence[Result]) -> list[Table]:
         f"{more['images']:,}. To compare each hash with each other grows with the square, which "
         f"the line leaves out. On the disk lie {stored:.0f} GB of decoded images."
     )
-    columns = ("command", "seconds", "own, GB", "resident, GB")
+    columns = ("command", "seconds", "of a core", "own, GB", "resident, GB")
     return [Table("million", caption, columns, rows)]
 
 
-SHOWN = (("seconds", 0), ("own_gb", 2), ("resident_gb", 2))
+SHOWN = (("seconds", 0), ("cpu_s", 0), ("own_gb", 2), ("resident_gb", 2))
 
 
 def _cells(found: Result) -> list[str]:
