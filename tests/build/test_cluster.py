@@ -258,7 +258,8 @@ def test_what_the_work_raises_comes_as_it_is(local: Cluster) -> None:
 def test_looks_are_what_they_are_here(
     local: Cluster, small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path
 ) -> None:
-    entries = small_zoo.entries(vectors=False)[::3]
+    stored = small_zoo.entries(vectors=False)
+    entries = [e for e in stored if e.resolution > small_zoo.resolution] + stored[::8]
     small_tasks[0].save(tmp_path / "red")
     task = Task.from_path(tmp_path / "red")
     with one_thread():

@@ -43,11 +43,12 @@ from tans_bench.studies.ray_simulation import Costs, Scale, simulate
 from tans_bench.studies.ray_speedup import EXPERIMENT as SHARED_FOLDER
 from tans_bench.studies.ray_speedup import FINE_TUNED, _candidates, _started
 
-NAME = "ray_store"
+NAME, PIECES = "ray_store", "ray_pieces"
 ADDRESS = "s3://shelf/zoo"
+TASKS = ("script-telugu", "script-sinhala", "silhouettes", "textile")
 COMMITS = (8, 256)
 REPEATS = 3
-LOOKS, MEMBERS, STEPS = 12, 4, 60
+LOOKS, MEMBERS, STEPS = 8, 4, 30
 """Networks that are looked at; an ensemble, and steps of each member."""
 REQUEST_S = (0.0, 0.15)
 """Seconds until a store answers: at once, and between the 100 and 200 ms that Amazon gives for
@@ -64,12 +65,11 @@ CLUSTERS = ((10, 1), (100, 10), (1000, 100))
 
 @dataclass(frozen=True)
 class AtAnAddress:
-    """Measure what pairs, commits, looks and members exchange and take, and simulate builds."""
+    """Measure what pairs and commits exchange and take, and simulate builds."""
 
     tasks: tuple[str, ...]
     """Source tasks of the zoo."""
     pairs: int = 16
-    workers: tuple[int, ...] = (1, 2)
     name: str = NAME
     task: str = ""
     """None in particular."""
@@ -84,12 +84,10 @@ class AtAnAddress:
             with worked_on(ADDRESS) as site:
                 exchanged = self._exchanged(site.zoo, tasks)
                 commits = {str(count): _commit(site, count) for count in COMMITS}
-        found = {"exchanged": exchanged, "commits": commits}
         shared = bench.results.read(SHARED_FOLDER.name)
         return {
-            **found,
-            "looks": self._timed(lambda crew: _look(bench.zoo, tasks[0], crew)),
-            "members": self._timed(lambda crew: _members(bench.zoo, crew)),
+            "exchanged": exchanged,
+            "commits": commits,
             "simulated": list(_simulated(shared, exchanged, commits)) if shared else [],
         }
 
@@ -115,6 +113,26 @@ class AtAnAddress:
             "sent_bytes": len(pickle.dumps((source, candidates[0].ref))),
             "answered_bytes": statistics.fmean(len(pickle.dumps(entry)) for entry in entries),
         }
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Time looks and the members of an ensemble, here and on Ray."""
+
+    source: str
+    """Task that is looked for."""
+    workers: tuple[int, ...] = (1, 2)
+    name: str = PIECES
+    task: str = ""
+    """None in particular."""
+
+    def done(self, bench: Bench) -> bool:
+        return bench.results.read(self.name) is not None
+
+    def run(self, bench: Bench) -> Result:
+        task = bench.tasks(self.source, None)
+        looks = {"looks": self._timed(lambda crew: _look(bench.zoo, task, crew))}
+        return looks | {"members": self._timed(lambda crew: _members(bench.zoo, crew))}
 
     def _timed(self, work: Callable[[Any], object]) -> dict[str, float]:
         """Seconds here and on so many workers, each after a first round that starts them."""
@@ -214,7 +232,9 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
     stored = results.read(NAME)
     if not stored:
         return []
-    return [_bytes(stored), _times(stored), _simulations(stored["simulated"])]
+    pieces = results.read(PIECES)
+    times = [_times(pieces)] if pieces else []
+    return [_bytes(stored), *times, _simulations(stored["simulated"])]
 
 
 def _bytes(stored: Result) -> Table:
@@ -285,6 +305,6 @@ EXPERIMENT = Experiment(
     name=NAME,
     title="A cluster and a zoo at an address",
     question="What crosses the network for each pair, and what saturates first?",
-    plan=Fixed((AtAnAddress(("script-telugu", "script-sinhala", "silhouettes", "textile")),)),
+    plan=Fixed((AtAnAddress(TASKS), Pieces(TASKS[0]))),
     drawn=draw,
 )
