@@ -32,6 +32,7 @@ from tans_bench.studies import (
     curves,
     distillation,
     fetches,
+    gpu,
     growth,
     heads,
     leave_one_family_out,
@@ -71,7 +72,7 @@ MODULES = (
         thin,
         universal,
     ),
-    *(paper_preset, reading, building, growth, pairs_per_minute, million, ray_speedup),
+    *(paper_preset, reading, building, growth, pairs_per_minute, million, ray_speedup, gpu),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
