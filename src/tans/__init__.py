@@ -14,10 +14,14 @@ Names are imported at first use, so that ``import tans`` costs nothing.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+# before PyTorch is imported: what Apple's processor does not know is left to the other one
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 if TYPE_CHECKING:
     from tans.build.adding import Added, add_network

@@ -32,6 +32,7 @@ from tans_bench.studies import (
     curves,
     distillation,
     fetches,
+    gpu,
     growth,
     heads,
     large,
@@ -74,7 +75,7 @@ MODULES = (
         universal,
     ),
     *(paper_preset, reading, building, growth, pairs_per_minute, million, large),
-    *(ray_speedup, ray_store),
+    *(ray_speedup, ray_store, gpu),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES

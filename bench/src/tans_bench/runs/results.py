@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from tans.files import write_file
-from tans.training import device
+from tans.networks.device import device, name_of
 from tans_bench.errors import ResultError
 from tans_bench.runs.versions import CURRENT, FIRST, NEWER, Versions, depends, split_ending
 
@@ -130,5 +130,5 @@ def environment() -> Result:
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "device": device().type,
-        "card": torch.cuda.get_device_name() if device().type == "cuda" else "cpu",
+        "card": name_of(device()),
     }
