@@ -15,9 +15,10 @@ Names are imported at first use, so that ``import tans`` costs nothing.
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from tans.imports import lazily
 
 if TYPE_CHECKING:
     from tans.build.adding import Added, add_network
@@ -139,12 +140,7 @@ _HOMES = {
 """The module in which each public name lives."""
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'tans' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

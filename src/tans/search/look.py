@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tans.costs.precision import short_pays
 from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.training import Recipe, probe
@@ -84,5 +85,5 @@ def look_at(task: Task, zoo: Zoo, entry: ZooEntry, images: int = IMAGES) -> Look
     """Probe one network on so many of a task's training images, at most."""
     network = zoo.load_entry(entry)
     network.replace_head(len(task.classes), deep=Recipe.deep_head)
-    accuracy = probe(network, task, images)
+    accuracy = probe(network, task, images, short=short_pays(zoo.base_ref))
     return Look(entry.id, entry.task, entry.resolution, accuracy)

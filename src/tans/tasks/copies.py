@@ -16,8 +16,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 HASH_BITS = 10
@@ -85,9 +83,18 @@ def find_copies(images: Tensor, exact: bool = False) -> NDArray[np.int64]:
         return equal.astype(np.int64)
     _, first = np.unique(equal, return_index=True)  # one image of each that differ in any byte
     one, other = _near(images[first])
-    edges = coo_array((np.ones(len(one)), (one, other)), shape=(len(first), len(first)))
-    _, sets = connected_components(edges, directed=False)
-    return sets[equal].astype(np.int64)
+    return _joined(one, other, len(first))[equal].astype(np.int64)
+
+
+def _joined(one: NDArray[np.int64], other: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Number of the set that each of n images belongs to, (n,), where pairs are joined."""
+    if not len(one):
+        return np.arange(n)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = coo_array((np.ones(len(one)), (one, other)), shape=(n, n))
+    return connected_components(edges, directed=False)[1]
 
 
 def _several(sets: NDArray[np.int64]) -> list[NDArray[np.int64]]:

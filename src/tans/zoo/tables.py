@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
-import lancedb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
@@ -56,7 +56,7 @@ class Tables:
             OSError, RuntimeError, ValueError: as LanceDB does.
             ZooError: a table was lost, or is damaged.
         """
-        database = lancedb.connect(self.folder)
+        database = _database(self.folder)
         for name, schema in schemas.items():
             with alone(self.folder / f"{name}.lance"):
                 self._seals.check(name)
@@ -138,7 +138,7 @@ class Tables:
     def _open(self, name: str) -> Any:
         self._blobs.place(f"{name}.lance")  # refuses links that lead out of the folder
         self._seals.check(name)
-        table = lancedb.connect(self.folder).open_table(name)
+        table = _database(self.folder).open_table(name)
         if not is_old(name, table.schema):
             check_columns(name, table.schema)
         return table
@@ -172,7 +172,7 @@ class Tables:
 
     def _overwrite(self, name: str, rows: pa.Table, *_: object) -> None:
         rows = rows.cast(schemas()[name])
-        lancedb.connect(self.folder).create_table(name, rows, mode="overwrite")
+        _database(self.folder).create_table(name, rows, mode="overwrite")
 
     def _query(self, name: str, columns: list[str] | None, where: str | None) -> pa.Table:
         table = self._table(name)
@@ -201,6 +201,14 @@ class Tables:
             f"cannot change {self.folder / name}.lance: {failure}; check the disk and rights, "
             "or let fewer processes write at once"
         ) from failure
+
+
+def _database(folder: Path) -> Any:
+    """LanceDB of a folder; its import takes as long as PyTorch's, and reading the columns of a zoo
+    that the cache keeps needs none of it."""
+    import lancedb
+
+    return lancedb.connect(folder)
 
 
 def _found(table: Any, columns: list[str] | None, where: str | None) -> pa.Table:
