@@ -1,4 +1,4 @@
-"""Importing less, and at less cost: PyTorch alone takes longer to import than many a command runs."""
+"""Importing less, and at less cost: to import PyTorch alone takes longer than many a command."""
 
 from __future__ import annotations
 

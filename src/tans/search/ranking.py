@@ -73,6 +73,8 @@ class SearchResult(Sequence[Match]):
     forbidden: int = 0
     """Networks left out, since a licence of what they came from forbids commercial use, or none is
     known."""
+    query: Query | None = None
+    """What was embedded of the task."""
     tried: tuple[Tried, ...] = ()
     """Networks of the catalogue that were fetched and looked at, in that order."""
     notes: tuple[str, ...] = ()
@@ -187,11 +189,11 @@ def search(
     models = _embeddings(retriever, zoo, columns)  # (N, d)
     costs, error = costs_of(networks, task, limits)
     began = time.perf_counter()
-    query = make_query().vector  # (d,)
+    asked = make_query()
     embedded = time.perf_counter()
     usual = DEFAULT.passes(task.split_sizes[0])
     costs, within, epochs = _within(costs, networks, kind, task, limits, free)
-    stored = _Stored(columns, costs, kind, models, query, retriever)
+    stored = _Stored(columns, costs, kind, models, asked.vector, retriever)
     found = stored.take(stored.nearest(max(top, retriever.settings.top), within))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
@@ -222,6 +224,7 @@ def search(
         epochs=usual,
         shortened=epochs,
         forbidden=int((~free).sum()),
+        query=asked,
     )
 
 

@@ -231,7 +231,7 @@ class Zoo:
 
     def tasks(self) -> list[ZooTask]:
         """Source tasks, in order of name."""
-        return rows.to_tasks(self._tables.read("tasks"), self._where("tasks"))
+        return rows.to_tasks(self._tables.whole("tasks"), self._where("tasks"))
 
     def task(self, name: str) -> ZooTask:
         """The source task of that name.
