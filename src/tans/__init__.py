@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from tans.imports import lazily
 
 # before PyTorch is imported: what Apple's processor does not know is left to the other one
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
@@ -143,12 +144,7 @@ _HOMES = {
 """The module in which each public name lives."""
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'tans' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

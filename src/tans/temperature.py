@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 LOWEST, HIGHEST = 0.1, 10.0
@@ -82,6 +81,8 @@ def fit_temperature(scores: Tensor, labels: Tensor) -> float:
     Labels count a little less than for certain, so that a few images that are all classified
     rightly do not make the network wholly sure.
     """
+    from scipy.optimize import minimize_scalar  # takes a fifth of a second
+
     doubt = 1 / (len(labels) + 2)
 
     def loss(log_temperature: float) -> float:

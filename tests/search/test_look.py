@@ -18,6 +18,7 @@ from tans.errors import TaskError, ZooError
 from tans.meta.calibrator import FILE, Calibrator
 from tans.meta.evidence import COLUMNS
 from tans.networks.family import describe
+from tans.networks.network import Network
 from tans.search import SearchResult, look, search
 from tans.search.look import in_memory, second_look
 from tans.tasks.task import Task
@@ -166,7 +167,7 @@ def test_sizes_grow_until_one_is_clearly_worse(
     entries = [zoo.entry(f"{Sources.of(zoo).base.id}@{size}") for size in (40, 48, 56, 64, 72)]
     error = (0.7 * 0.3 / int((QUERY.splits == 0).sum())) ** 0.5
     seen = {40: 0.5, 48: 0.7, 56: 0.7 - 1.1 * error, 64: 0.8, 72: 0.9}
-    monkeypatch.setattr(look, "probe", lambda network, *_: seen[network.input.size])
+    monkeypatch.setattr(look, "probe", lambda network, *_, **__: seen[network.input.size])
 
     def sizes(below: float) -> list[int]:
         return [each.resolution for each in look.look_larger(QUERY, zoo, entries, below)]
@@ -176,6 +177,43 @@ def test_sizes_grow_until_one_is_clearly_worse(
     seen[56] = 0.7 - 0.9 * error
     assert sizes(below=0.4) == [40, 48, 56, 64]  # no more than four
     assert look.look_larger(QUERY, zoo, [], 0.4) == ()
+
+
+def test_sizes_of_imagenets_network_end_where_one_is_clearly_worse(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = judged()
+    small, large = Sources.of(zoo).whole
+    worse = {large.input.size for large in (large.ref,)}
+    looked: list[int] = []
+
+    def probed(network: Network, *_: object, **__: object) -> float:
+        looked.append(network.input.size)
+        return 0.2 if network.input.size in worse else 0.9
+
+    monkeypatch.setattr(look, "probe", probed)
+    entries = [at_size(large, size) for size in (large.resolution, 56, 64)]
+    seen = look.look_larger(QUERY, zoo, entries, below=0.9)
+    assert [each.resolution for each in seen] == looked == [large.resolution]
+    assert small.resolution < large.resolution
+
+
+def test_numbers_are_short_in_larger_sizes_alone(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = judged()
+    shorts: dict[int, bool] = {}
+
+    def probed(network: Network, *_: object, short: bool) -> float:
+        shorts[network.input.size] = short
+        return 0.5
+
+    monkeypatch.setattr(look, "probe", probed)
+    for pays in (True, False):
+        monkeypatch.setattr(look, "short_pays", lambda _, pays=pays: pays)
+        for entry in Sources.of(zoo).whole:
+            look.look_at(QUERY, zoo, entry)
+        assert shorts == {32: False, 48: pays}
 
 
 def test_sizes_are_those_of_the_imagenet_network(judged: Judged) -> None:

@@ -14,6 +14,7 @@ from tans.training import (
     augment,
     class_weights,
     fit_head,
+    head,
     probe,
 )
 from tests.training.bars import bars
@@ -41,6 +42,23 @@ def test_a_probe_does_not_depend_on_the_statistics_of_other_images(network: Netw
     found = [probe(copy.deepcopy(n), task) for n in (network, other)]
     assert found[0] == pytest.approx(found[1], abs=0.02)
     assert found[0] > 0.65  # chance is a half
+
+
+@pytest.mark.parametrize("passed_once", [400, 100])
+def test_a_glance_sees_what_a_second_pass_would(
+    network: Network, monkeypatch: pytest.MonkeyPatch, passed_once: int
+) -> None:
+    monkeypatch.setattr(head, "NORM_IMAGES", passed_once)
+    images, _ = bars(200).split("train", 32)
+    deep = copy.deepcopy(network)
+    deep.replace_head(2, deep=True)
+    glanced = head.glanced_features(copy.deepcopy(deep), images)
+    twice = head.adapted_features(deep, images)
+    spread = twice.std(0).clamp_min(1e-3)
+    assert ((glanced - twice) / spread).abs().mean() < 0.05
+    norms = [m for m in deep.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert norms
+    assert not any(norm.training for norm in norms)
 
 
 @settings(max_examples=40, deadline=None)

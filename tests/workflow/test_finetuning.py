@@ -113,7 +113,7 @@ def test_the_size_that_a_search_proposes_is_tuned(
     Calibrator((0.0,) * len(COLUMNS), weights, bias=0.0, strength=1.0).save(zoo.retrieval)
     # of two sources, the base, ImageNet's network in two sizes, and the first source in a larger
     probes = iter((0.3, 0.2, 0.1, 0.1, 0.1, 0.9))
-    monkeypatch.setattr(look, "probe", lambda *_: next(probes))
+    monkeypatch.setattr(look, "probe", lambda *_, **__: next(probes))
     result = tans.finetune_best(task, zoo, recipe=ONE)
     assert result.search is not None
     assert result.search.related

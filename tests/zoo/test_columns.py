@@ -106,12 +106,24 @@ def test_columns_of_many_are_kept_until_the_zoo_changes(
 
 
 def test_a_damaged_cache_counts_for_nothing(small_zoo: Zoo, kept: Path) -> None:
-    ids = small_zoo.columns().ids()
+    ids = Zoo.open(small_zoo.path).columns().ids()
     (place,) = kept.iterdir()
     place.write_bytes(place.read_bytes()[:100])
-    assert small_zoo.columns().ids() == ids
+    assert Zoo.open(small_zoo.path).columns().ids() == ids
     place.write_bytes(b"")
-    assert small_zoo.columns().ids() == ids
+    assert Zoo.open(small_zoo.path).columns().ids() == ids
+
+
+@pytest.mark.usefixtures("kept")
+def test_rows_that_were_read_before_a_change_are_not_kept_as_those_after_it(
+    small_zoo: Zoo, tmp_path: Path
+) -> None:
+    shutil.copytree(small_zoo.path, tmp_path / "zoo")
+    early, late = Zoo.open(tmp_path / "zoo"), Zoo.open(tmp_path / "zoo")
+    entry = early.entries()[0]
+    late.add_entry(replace(entry, id="red-00000000"))
+    assert "red-00000000" not in early.columns().ids()
+    assert "red-00000000" in Zoo.open(tmp_path / "zoo").columns().ids()
 
 
 def test_without_a_cache_columns_are_read(small_zoo: Zoo, kept: Path) -> None:

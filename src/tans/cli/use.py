@@ -50,6 +50,7 @@ from tans.cli.options import (
 )
 from tans.cli.signals import INTERRUPTED
 from tans.errors import InputError
+from tans.imports import uncollected
 
 if TYPE_CHECKING:
     from tans.tasks.findings import Overrides
@@ -70,8 +71,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Show what is understood of a dataset, what is odd, and what more images may bring."""
-    from tans.report import write_check
-    from tans.workflow import expected_curve
+    with uncollected():
+        from tans.report import write_check
+        from tans.workflow import expected_curve
 
     task = views.read_task(data, said.overrides())
     curve = None if no_curve else expected_curve(task)
@@ -102,9 +104,10 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Rank the stored networks for a dataset, within limits."""
-    from tans.search import Query
-    from tans.search.query import is_query
-    from tans.workflow import Terms, search_beyond, search_within
+    with uncollected():
+        from tans.search import Query
+        from tans.search.query import is_query
+        from tans.workflow import Terms, search_beyond, search_within
 
     opened = views.open_zoo(zoo)
     task = Query.load(data) if is_query(data) else views.read_data(data, said.overrides())
@@ -148,8 +151,9 @@ def search(
 @grouped
 def embed(data: Data, *, output: QueryFile = None, said: DataOptions, zoo: ZooPath = None) -> None:
     """Make a query of a dataset that can be sent instead of its images; `tans search` takes it."""
-    from tans.search import embed
-    from tans.search.query import check_name
+    with uncollected():
+        from tans.search import embed
+        from tans.search.query import check_name
 
     if output is not None:
         check_name(output)
@@ -189,7 +193,8 @@ def finetune(
 
     Ctrl-C stops the training and keeps the best epoch so far.
     """
-    from tans.workflow import Selection, output_warnings, reserved
+    with uncollected():
+        from tans.workflow import Selection, output_warnings, reserved
 
     selection = Selection(
         network, tuple(beside or ()), limits.constraints(), look, commercial, combine, unlabelled
@@ -252,8 +257,9 @@ def predict(
     Exit code 1 where no image could be read, 3 where some could not. What is not a terminal gets
     lines of path, label and probability, separated by tabs.
     """
-    from tans.export.classifier import find_files
-    from tans.export.finetuned import load_finetuned
+    with uncollected():
+        from tans.export.classifier import find_files
+        from tans.export.finetuned import load_finetuned
 
     classifier = load_finetuned(folder)
     files, left_out = find_files(images)

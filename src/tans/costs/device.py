@@ -19,7 +19,6 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import torch
-from scipy.optimize import nnls
 
 from tans.errors import TansError, TansWarning
 from tans.files import Manifest, alone, cache_dir, read_file, write_file
@@ -96,6 +95,8 @@ def fit_charges(costs: np.ndarray, times: np.ndarray) -> np.ndarray:
         costs: (measurements, costs).
         times: (measurements,), above zero.
     """
+    from scipy.optimize import nnls  # of use only where a device is measured
+
     relative = costs / times[:, None]  # (measurements, costs)
     scale = np.where(costs.any(0), relative.max(0), 1.0)
     charges, _ = nnls(relative / scale, np.ones(len(times)))

@@ -22,7 +22,6 @@ from typing import ClassVar, Self
 
 import torch
 from pydantic import FiniteFloat, NonNegativeFloat, NonNegativeInt, model_validator
-from scipy.special import stdtrit
 from torch import Tensor
 
 from tans.errors import InputError, ZooError
@@ -285,6 +284,8 @@ def _margin(trials: Trials, predicted: Tensor) -> float:
     Args:
         predicted: angles (n,) by rules that did not see the family.
     """
+    from scipy.special import stdtrit  # of use only where one is fitted
+
     errors = (predicted - _angles(trials.accuracy)) / luck(trials.groups)  # (n,)
     rows = [_of(trials.targets, name) for name in dict.fromkeys(trials.targets)]
     squares = torch.stack([errors[own].square().mean() for own in rows])  # (t,)

@@ -61,7 +61,8 @@ class Reduction(nn.Module):
     def __init__(self, features: int, components: int) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(features))
-        self.register_buffer("basis", torch.eye(features, components))
+        # no torch.eye, which on the meta device imports a compiler for a second and a half
+        self.register_buffer("basis", torch.zeros(features, components).fill_diagonal_(1))
 
     def fit(self, rows: Tensor) -> None:
         """Take the leading components of rows (n, features); missing ones stay zero."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -25,20 +27,31 @@ def recalibrate(network: Network, images: Tensor) -> None:
     A slice of a supernet sees other activations than the supernet did, so the supernet's
     statistics do not fit it. Leaves the network in evaluation mode.
     """
+    with taking_statistics(network) as takes_any:
+        if takes_any:
+            x = prepare(moved(images, place(network)), network.input)
+            network(x.to(memory_format=torch.channels_last))
+
+
+@contextmanager
+def taking_statistics(network: Network) -> Iterator[bool]:
+    """Let the one batch that passes meanwhile be normalised by its own statistics, and set them.
+
+    Says whether there are any to set. Leaves the network in evaluation mode.
+    """
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     network.eval()
-    if not norms:
-        return
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = 1.0  # one batch sets it
         norm.train()
-    x = prepare(moved(images, place(network)), network.input)
-    network(x.to(memory_format=torch.channels_last))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    network.eval()
+    try:
+        yield bool(norms)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        network.eval()
 
 
 def folded(network: Network) -> Network:

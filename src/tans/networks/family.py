@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from tans.errors import InputError
 from tans.networks.network import Network, Weights
@@ -159,6 +158,8 @@ def counted(family: Family, ref: NetworkRef) -> Description:
     Raises:
         InputError: the family has no such network, or it takes no images of this size.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # brings a compiler of kernels along
+
     with torch.device("meta"):
         network = family.build(ref, 1)
     params = sum(p.numel() for p in network.body.parameters() if p.requires_grad)

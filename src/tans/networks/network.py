@@ -199,14 +199,16 @@ class Network(nn.Module):
         return [*(part for name in self.stage_names for part in pooled[name]), features]
 
     def block_widths(self) -> list[int]:
-        """Of ``blocks``, seen in a forward pass on the meta device."""
-        body = copy.deepcopy(self.body).to("meta")
+        """Of ``blocks``, seen in a forward pass of one image.
+
+        On the meta device the pass would cost more: it imports a compiler.
+        """
+        tensors = (*self.body.parameters(), *self.body.buffers())
+        body = copy.deepcopy(self.body, {id(tensor): tensor for tensor in tensors})  # which share
+        seen = type(self)(self.ref, body, self.width, 1, self.stage_names).eval()
+        side, where = self.input.size, self.classifier.weight.device
         with torch.no_grad():
-            seen = type(self)(self.ref, body, self.width, 1, self.stage_names).eval()
-            size = self.input.size
-            return [
-                part.shape[1] for part in seen.blocks(torch.empty(1, 3, size, size, device="meta"))
-            ]
+            return [part.shape[1] for part in seen.blocks(torch.zeros(1, 3, side, side).to(where))]
 
     def weights(self, keep_vars: bool = False) -> Weights:
         """Its tensors by name, running statistics among them.

@@ -35,7 +35,6 @@ from tans.meta.data import structures
 from tans.meta.retriever import Retriever
 from tans.networks.catalogue import HUB, Offer, shipped
 from tans.networks.family import describe
-from tans.networks.features import image_features
 from tans.networks.incoming.fetched import Kept, entry_of, fetch, kept
 from tans.search.look import IMAGES, Look, Tried, look_at
 from tans.search.ranking import Candidates, SearchResult, expected, matches_of
@@ -44,7 +43,7 @@ from tans.tasks.task import Task
 from tans.types import Constraints, InputSpec, Match, NetworkRef, ZooEntry
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import QUERY_IMAGES, Zoo
+from tans.zoo.zoo import Zoo
 
 SHORTLIST = 8
 """Networks that are fetched, at most."""
@@ -489,7 +488,7 @@ def _judged(
         for entry, within in zip(entries, fit, strict=True)
         if not within
     ]
-    similarity = _similarities(task, zoo, entries)
+    similarity = _similarities(found, zoo, entries)
     judged = expected(
         Candidates(entries, costs, similarity, similarity),
         (*found.looks, *(each.look for each in tried)),
@@ -525,14 +524,13 @@ def _with_fetched(zoo: Zoo, entries: Sequence[ZooEntry]) -> Sources:
     )
 
 
-def _similarities(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> Array:
-    """Cosines of a query's embedding with those of networks (equation 6), as far as they have any.
+def _similarities(found: SearchResult, zoo: Zoo, entries: Sequence[ZooEntry]) -> Array:
+    """Cosines of a query with embeddings of networks (equation 6), as far as they have any.
 
     A functional embedding is left out, as its width is that of a zoo's base.
     """
     retriever = Retriever.load(zoo.retrieval)
-    images, labels = task.sample(QUERY_IMAGES, zoo.resolution)
-    query = retriever.encode_query(image_features(zoo.query_network(), images), labels)  # (d,)
+    assert found.query is not None
     widths = retriever.members[0].model.widths
     parts = {name: torch.full((len(entries), width), math.nan) for name, width in widths.items()}
     if "structure" in parts:
@@ -541,4 +539,4 @@ def _similarities(task: Task, zoo: Zoo, entries: Sequence[ZooEntry]) -> Array:
         made = embedded(zoo.load_entry(entry), entry.task, entry.weights, entry.licence)
         if "similarities" in parts:
             parts["similarities"][row] = torch.tensor(made.similarities)
-    return (retriever.encode_models(parts) @ query).numpy().astype(np.float64)
+    return (retriever.encode_models(parts) @ found.query.vector).numpy().astype(np.float64)

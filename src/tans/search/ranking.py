@@ -74,6 +74,8 @@ class SearchResult(Sequence[Match]):
     forbidden: int = 0
     """Networks left out, since a licence of what they came from forbids commercial use, or none is
     known."""
+    query: Query | None = None
+    """What was embedded of the task."""
     tried: tuple[Tried, ...] = ()
     """Networks of the catalogue that were fetched and looked at, in that order."""
     notes: tuple[str, ...] = ()
@@ -190,21 +192,24 @@ def search(
     models = _embeddings(retriever, zoo, columns)  # (N, d)
     costs, error = costs_of(networks, task, limits)
     began = time.perf_counter()
-    query = make_query().vector  # (d,)
+    asked = make_query()
     embedded = time.perf_counter()
     usual = DEFAULT.passes(task.split_sizes[0])
     costs, within, epochs = _within(costs, networks, kind, task, limits, free)
-    stored = _Stored(columns, costs, kind, models, query, retriever)
+    stored = _Stored(columns, costs, kind, models, asked.vector, retriever)
     found = stored.take(stored.nearest(max(top, retriever.settings.top), within))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
     if calibrator is not None and look and not isinstance(task, Query):
         sources = Sources.of(zoo, columns)
-        looks = second_look(task, zoo, _worth_a_look(stored, within, sources, look), crew)
+        worth = _worth_a_look(stored, within, sources, look)
+        looks = second_look(task, zoo, worth.first, crew)
+        looks += look_larger(task, zoo, worth.sizes, looks[-1].accuracy)
+        looks += second_look(task, zoo, worth.others, crew)
         start = _best_stored(looks, sources)
         larger = _larger(stored, start, sources, task, limits, epochs)
         again = look_larger(task, zoo, larger.entries, start.accuracy)
-        looks = (*looks, *again)
+        looks += again
         seen = stored.take(_looked_at(columns, within, sources, looks))
         everything = seen.joined(larger.take(range(len(again))))
         found = expected(everything, looks, sources, calibrator, task.groups_learnt(LOOKED_AT))
@@ -222,6 +227,7 @@ def search(
         epochs=usual,
         shortened=epochs,
         forbidden=int((~free).sum()),
+        query=asked,
     )
 
 
@@ -322,23 +328,35 @@ def _embeddings(retriever: Retriever, zoo: Zoo, columns: Columns) -> Vectors:
     return Vectors(retriever.encode_models(parts_of(zoo, retriever.settings.parts)).numpy())
 
 
+@dataclass(frozen=True)
+class _Worth:
+    """Networks that get a look, in this order."""
+
+    first: tuple[ZooEntry, ...]
+    """The sources with the most similar networks, the base, and ImageNet's network in its smallest
+    size."""
+    sizes: tuple[ZooEntry, ...]
+    """This in the larger ones that fit, the smallest first."""
+    others: tuple[ZooEntry, ...]
+    """ImageNet networks of other families."""
+
+
 def _worth_a_look(
     stored: _Stored, within: NDArray[np.bool_], sources: Sources, count: int
-) -> list[ZooEntry]:
-    """The sources with the most similar networks, then the base and ImageNet where it fits.
-
-    Of ImageNet networks of other families, too, so many are looked at.
-    """
+) -> _Worth:
+    """The so many sources with the most similar networks, and as many of other families."""
     published = stored.columns.equals("task", IMAGENET)
     stand_ins, source = stored.columns.sources
     nearest = _first_kinds(stored, within & ~published, source, count)
     rows = stored.nearest(int(published.sum()), within & published)
     of_imagenet = stored.columns.entries(rows)
     fitting = {entry.id for entry in of_imagenet}
-    sizes = [entry for entry in sources.whole[1:] if entry.id in fitting]
     others = [e for e in of_imagenet if e.id in {each.id for each in sources.published}][:count]
-    largest = stored.columns.entries(stand_ins[nearest])
-    return [*largest, sources.base, sources.whole[0], *sizes, *others]
+    return _Worth(
+        (*stored.columns.entries(stand_ins[nearest]), sources.base, sources.whole[0]),
+        tuple(entry for entry in sources.whole[1:] if entry.id in fitting),
+        tuple(others),
+    )
 
 
 def _first_kinds(

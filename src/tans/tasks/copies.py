@@ -17,8 +17,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from tans.tasks.images import READER
@@ -104,9 +102,18 @@ def _sets(images: Images, exact: bool) -> NDArray[np.int64]:
     if exact:
         return equal.astype(np.int64)
     one, other = _near(images, np.sort(first))  # one image of each that differ in any byte
-    edges = coo_array((np.ones(len(one)), (one, other)), shape=(len(images),) * 2)
-    _, sets = connected_components(edges, directed=False)
-    return sets[first][equal].astype(np.int64)
+    return _joined(one, other, len(images))[first][equal].astype(np.int64)
+
+
+def _joined(one: NDArray[np.int64], other: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Number of the set that each of n images belongs to, (n,), where pairs are joined."""
+    if not len(one):
+        return np.arange(n)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = coo_array((np.ones(len(one)), (one, other)), shape=(n, n))
+    return connected_components(edges, directed=False)[1]
 
 
 def _several(sets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -177,8 +184,7 @@ class _Edges:
     def _fewest(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Each thing of a set with the set's first."""
         one, other = self.all()
-        edges = coo_array((np.ones(len(one)), (one, other)), shape=(self._things, self._things))
-        _, sets = connected_components(edges, directed=False)
+        sets = _joined(one, other, self._things)
         _, first = np.unique(sets, return_index=True)
         things, firsts = np.arange(self._things), first[sets]
         joined = things != firsts

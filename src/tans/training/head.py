@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tans.networks.batchnorm import folded, recalibrate
+from tans.networks.batchnorm import folded, recalibrate, taking_statistics
 from tans.networks.device import autocast, moved, near, place
 from tans.networks.features import image_features
 from tans.networks.network import DeepHead, Network, images_at_once, prepare
@@ -92,7 +92,9 @@ def fit_head(
     return loss
 
 
-def probe(network: Network, task: Task, limit: int | None = None, seed: int = 0) -> float:
+def probe(
+    network: Network, task: Task, limit: int | None = None, seed: int = 0, *, short: bool = False
+) -> float:
     """Accuracy of a linear classifier on a network's frozen features, cross-validated, in [0, 1].
 
     It is where a fine-tune begins, so batch-norm statistics are those of the task.
@@ -100,11 +102,42 @@ def probe(network: Network, task: Task, limit: int | None = None, seed: int = 0)
     Args:
         network: its batch-norm statistics are replaced.
         limit: at most this many of the training images, which alone are looked at.
+        short: let the processor compute in 16 bits what may be (``tans.costs.precision``).
     """
     images, labels, folds = task.folds(network.input.size, limit, seed)
     head = network.classifier
     blocks = head.blocks if isinstance(head, DeepHead) else None
-    return probe_accuracy(adapted_features(network, images, seed), labels, folds, blocks)
+    with torch.autocast("cpu", torch.bfloat16, enabled=short):
+        features = glanced_features(network, images, seed)
+    return probe_accuracy(features, labels, folds, blocks)
+
+
+@torch.no_grad()
+def glanced_features(network: Network, images: Tensor, seed: int = 0) -> Tensor:
+    """As ``adapted_features``, in little more than half of the time.
+
+    Images that give the batch-norm statistics are not passed again: they are seen as normalised by
+    these, as the batches of a training are.
+
+    Args:
+        network: its batch-norm statistics are replaced.
+        images: uint8 (n, 3, r, r).
+    """
+    rows = _shuffled(len(images), seed)
+    own, rest = rows[:NORM_IMAGES], rows[NORM_IMAGES:]
+    with taking_statistics(network) as takes_any:
+        if not takes_any:
+            return image_features(network, images, of_head=True).float()
+        where = place(network)
+        x = prepare(moved(images[own], where), network.input)
+        with autocast(where):
+            seen = network.head_features(x.to(memory_format=torch.channels_last))
+        first = seen.float().cpu()  # (m, head's width)
+    found = first.new_empty(len(images), first.shape[1])
+    found[own] = first
+    if len(rest):
+        found[rest] = image_features(network, images[rest], of_head=True).float()
+    return found
 
 
 def adapted_features(network: Network, images: Images, seed: int = 0) -> Tensor:

@@ -2,7 +2,7 @@
 before it is asked for.
 
 Those of a large zoo are kept in the cache as a file that is mapped into memory, so that whoever
-opens the zoo again reads only what is looked at.
+opens the zoo again reads only what is looked at; those of others as ``tans.zoo.kept`` says.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SOURCE = ("task", "weights")
 LICENCE = ("licence", "origins", "family")
 """Columns that entries share that are under the same licences."""
 MANY = 50_000
-"""Entries from which on their columns are kept in the cache."""
+"""Entries from which on their columns are kept in the cache as a file that is mapped."""
 IDS = b"tans ids"
 """In what such a file says of itself: the digest of the ids."""
 OF_ZOO = 16
@@ -146,11 +146,12 @@ def read_columns(tables: Tables, read: Callable[[pa.Table], list[ZooEntry]]) -> 
     """
     names = [name for name in schemas()["entries"].names if name not in VECTORS]
     place: Path | None = None
+    fresh = not tables.is_opened("entries")
     with suppress(OSError, pa.ArrowInvalid):  # there is no cache, or it holds nothing of these
         place = _place(tables)
         return Columns(pa.ipc.open_file(pa.memory_map(str(place))).read_all(), read)
-    found = Columns(tables.read("entries", names), read)
-    if place is not None and len(found) >= MANY:
+    found = Columns(tables.whole("entries", names), read)
+    if place is not None and fresh and len(found) >= MANY:
         with suppress(OSError):  # it is of use without
             found.save(place)
             for other in set(place.parent.glob(f"{place.name[:OF_ZOO]}*")) - {place}:

@@ -7,15 +7,16 @@ import warnings
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
-import lancedb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
 from tans.errors import ZooError
 from tans.files import UNFINISHED, alone
+from tans.zoo import kept
 from tans.zoo.blobs import LocalBlobs, damaged
 from tans.zoo.migrations import (
     entries_2_to_3,
@@ -48,6 +49,8 @@ class Tables:
         self._blobs, self._seals = blobs, seals
         self.folder = blobs.root
         self._table = cache(self._open)
+        self._opened: set[str] = set()
+        self._whole: dict[tuple[str, ...], pa.Table] = {}
 
     def create(self, schemas: Mapping[str, pa.Schema]) -> None:
         """Make the empty tables; those that a killed creation left stay.
@@ -56,7 +59,7 @@ class Tables:
             OSError, RuntimeError, ValueError: as LanceDB does.
             ZooError: a table was lost, or is damaged.
         """
-        database = lancedb.connect(self.folder)
+        database = _database(self.folder)
         for name, schema in schemas.items():
             with alone(self.folder / f"{name}.lance"):
                 self._seals.check(name)
@@ -101,6 +104,24 @@ class Tables:
         except FAILURES as error:
             raise damaged(self.folder / f"{name}.lance", error) from error
 
+    def whole(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """As ``read``, all rows; from the cache, where it has those of the files as they are.
+
+        Raises:
+            ZooError: the table is missing or damaged.
+        """
+        key = (name, *(columns or ()))
+        if key in self._whole:
+            return self._whole[key]
+        found = self._kept(name, columns)
+        if len(found) < kept.MANY:
+            self._whole[key] = found
+        return found
+
+    def is_opened(self, name: str) -> bool:
+        """Whether rows are read of a table as it was at some time, and not as its files are now."""
+        return name in self._opened
+
     def files(self, name: str) -> list[str]:
         """Keys of the files that a table is made of now, which others take the places of when it
         changes: none is ever written over."""
@@ -135,10 +156,28 @@ class Tables:
         tables = tuple(f"{name}.lance/" for name in KEYS)
         self._seals.rewrite(lambda key: not key.startswith(tables) or self._blobs.exists(key))
 
-    def _open(self, name: str) -> Any:
+    def _kept(self, name: str, columns: list[str] | None) -> pa.Table:
+        if self.is_opened(name):
+            return self.read(name, columns)
+        self._check(name)
+        try:
+            place = kept.place_of(self.folder, name, self.files(name), columns)
+        except (OSError, RuntimeError):  # there is no cache
+            return self.read(name, columns)
+        found = kept.load(place)
+        if found is None:
+            found = self.read(name, columns)
+            kept.keep(place, found)
+        return found
+
+    def _check(self, name: str) -> None:
         self._blobs.place(f"{name}.lance")  # refuses links that lead out of the folder
         self._seals.check(name)
-        table = lancedb.connect(self.folder).open_table(name)
+
+    def _open(self, name: str) -> Any:
+        self._check(name)
+        self._opened.add(name)
+        table = _database(self.folder).open_table(name)
         if not is_old(name, table.schema):
             check_columns(name, table.schema)
         return table
@@ -172,7 +211,7 @@ class Tables:
 
     def _overwrite(self, name: str, rows: pa.Table, *_: object) -> None:
         rows = rows.cast(schemas()[name])
-        lancedb.connect(self.folder).create_table(name, rows, mode="overwrite")
+        _database(self.folder).create_table(name, rows, mode="overwrite")
 
     def _query(self, name: str, columns: list[str] | None, where: str | None) -> pa.Table:
         table = self._table(name)
@@ -189,6 +228,7 @@ class Tables:
         """Change a table, which is told whether nobody else writes to it for sure."""
         for attempt in range(ATTEMPTS):
             try:
+                self._whole = {key: rows for key, rows in self._whole.items() if key[0] != name}
                 with alone(self.folder / f"{name}.lance") as held:
                     change(self._table(name), held)
                     self._seals.seal(self._seals.files(name))
@@ -201,6 +241,14 @@ class Tables:
             f"cannot change {self.folder / name}.lance: {failure}; check the disk and rights, "
             "or let fewer processes write at once"
         ) from failure
+
+
+def _database(folder: Path) -> Any:
+    """LanceDB of a folder; its import takes as long as PyTorch's, and reading the columns of a zoo
+    that the cache keeps needs none of it."""
+    import lancedb
+
+    return lancedb.connect(folder)
 
 
 def _found(table: Any, columns: list[str] | None, where: str | None) -> pa.Table:

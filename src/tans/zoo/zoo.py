@@ -264,7 +264,7 @@ class Zoo:
         """Source tasks, in order of name."""
         if self._known is not None:
             return list(self._known)
-        return rows.to_tasks(self._tables.read("tasks"), self._where("tasks"))
+        return rows.to_tasks(self._tables.whole("tasks"), self._where("tasks"))
 
     def task(self, name: str) -> ZooTask:
         """The source task of that name.

@@ -95,7 +95,8 @@ class InvertedResidual(nn.Module):
         self.depthwise = NormedConv(depthwise, space, stage.activation)
         if elastic and space.kernel_transforms:
             for kernel in stage.kernels[:-1]:
-                identity = nn.Parameter(torch.eye(kernel**2))
+                # no torch.eye, which on the meta device imports a compiler for a second and a half
+                identity = nn.Parameter(torch.zeros(kernel**2, kernel**2).fill_diagonal_(1))
                 self.depthwise.register_parameter(f"transform{kernel}", identity)
         width = depthwise.out_channels
         self.excite = SqueezeExcite(width) if stage.squeeze_excite else nn.Identity()
