@@ -106,12 +106,21 @@ def test_columns_of_many_are_kept_until_the_zoo_changes(
 
 
 def test_a_damaged_cache_counts_for_nothing(small_zoo: Zoo, kept: Path) -> None:
-    ids = small_zoo.columns().ids()
+    ids = Zoo.open(small_zoo.path).columns().ids()
     (place,) = kept.iterdir()
     place.write_bytes(place.read_bytes()[:100])
-    assert small_zoo.columns().ids() == ids
+    assert Zoo.open(small_zoo.path).columns().ids() == ids
     place.write_bytes(b"")
-    assert small_zoo.columns().ids() == ids
+    assert Zoo.open(small_zoo.path).columns().ids() == ids
+
+
+def test_columns_are_read_once_until_the_zoo_changes(small_zoo: Zoo, tmp_path: Path) -> None:
+    shutil.copytree(small_zoo.path, tmp_path / "zoo")
+    zoo = Zoo.open(tmp_path / "zoo")
+    first = zoo.columns()
+    assert zoo.columns() is first
+    zoo.add_entry(replace(zoo.entries()[0], id="red-00000000"))
+    assert len(zoo.columns()) == len(first) + 1
 
 
 def test_without_a_cache_columns_are_read(small_zoo: Zoo, kept: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tans.cli import console, views
+from tans.cli import console, remote, views
 from tans.cli.options import (
     Beside,
     CheckImages,
@@ -21,6 +21,7 @@ from tans.cli.options import (
     DataOptions,
     EightBits,
     FalseAlarms,
+    FinetuneServer,
     Force,
     Format,
     FromCatalogue,
@@ -37,6 +38,7 @@ from tans.cli.options import (
     QueryFile,
     Ranges,
     SearchData,
+    SearchServer,
     Top,
     TopLabels,
     TrainingOptions,
@@ -98,6 +100,7 @@ def search(
     catalogue: FromCatalogue = False,
     said: DataOptions,
     zoo: ZooPath = None,
+    server: SearchServer = None,
     as_json: Json = False,
 ) -> None:
     """Rank the stored networks for a dataset, within limits."""
@@ -107,7 +110,12 @@ def search(
 
     opened = views.open_zoo(zoo)
     task = Query.load(data) if is_query(data) else views.read_data(data, said.overrides())
-    if not catalogue:
+    if server is not None:
+        if catalogue:
+            raise InputError("--catalogue and --server were both given; expected one of them")
+        asked = {**vars(limits.constraints()), "commercial": commercial, "top": top}
+        result, task = remote.search(server, task, opened, asked)
+    elif not catalogue:
         result = search_within(
             task, opened, limits.constraints(), commercial=commercial, top=top, look=look
         )
@@ -174,6 +182,7 @@ def finetune(
     unlabelled: UnlabelledFolder = None,
     said: DataOptions,
     zoo: ZooPath = None,
+    server: FinetuneServer = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -186,6 +195,11 @@ def finetune(
     selection = Selection(
         network, tuple(beside or ()), limits.constraints(), look, commercial, combine, unlabelled
     )
+    if server is not None:
+        remote.refuse_others(selection, go_on, zoo, said, training)
+        with reserved(output, force):
+            remote.finetune(server, data, output, selection, training.recipe(), as_json)
+        return
     if go_on is not None:
         selection.refuse_any(go_on, zoo)
     console.warn_each([*output_warnings(data, output), *selection.warnings()])

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tans.licences import LicenceChain
-from tans.search import SearchResult
+from tans.search import Look, SearchResult
 from tans.training import Epoch
 from tans.types import Constraints, Match, ZooEntry
 
@@ -197,6 +197,11 @@ class SearchAnswer(BaseModel):
         matches = tuple(map(MatchAnswer.of, found.matches))
         looks = tuple(LookAnswer.model_validate(look, from_attributes=True) for look in found.looks)
         return cls(**{**own, "matches": matches, "looks": looks})
+
+    def result(self) -> SearchResult:
+        """As a search found it."""
+        own: dict[str, Any] = {**vars(self), "matches": tuple(m.match() for m in self.matches)}
+        return SearchResult(**{**own, "looks": tuple(Look(**vars(look)) for look in self.looks)})
 
 
 class EntryAnswer(BaseModel):
