@@ -80,16 +80,17 @@ def run_here(
         raise ServiceError(str(error), apart._status(error)) from error
 
 
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def work_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no processes for work."""
     for module in (datasets, jobs, service):
         monkeypatch.setattr(module, "run_apart", run_here)
     monkeypatch.setattr(apart, "prepare", lambda: None)
 
 
 @pytest.fixture
-def make(small_zoo: Zoo, tmp_path: Path, in_process: None) -> Iterator[Make]:
+def make(small_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Start a service with limits; what is asked of it comes from this machine."""
+    work_here(monkeypatch)
     started: list[TestClient] = []
 
     def start(
@@ -138,8 +139,9 @@ def ended(client: TestClient, id: str) -> JobAnswer:
 
 
 @pytest.fixture
-def address(small_zoo: Zoo, tmp_path: Path, in_process: None) -> Iterator[str]:
+def address(small_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Of a service that listens."""
+    work_here(monkeypatch)
     app = create_app(small_zoo, Settings(tmp_path / "service", limits=LIMITS))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -67,7 +67,7 @@ def test_the_zoo_is_listed_page_by_page(client: TestClient, small_zoo: Zoo) -> N
     assert seen == [entry.id for entry in small_zoo.entries()]
 
 
-def test_the_zoo_is_listed_by_task_and_by_size(client: TestClient, small_zoo: Zoo) -> None:
+def test_the_zoo_is_listed_by_task_and_by_size(client: TestClient) -> None:
     red = client.get(f"{API}/zoo?task=red").json()["entries"]
     assert {entry["task"] for entry in red} == {"red"}
     most = min(entry["body_params"] for entry in red)
@@ -407,7 +407,8 @@ def test_fine_tunes_wait_in_turn_and_can_be_cancelled(
     assert client.get(f"{API}/jobs/{started[0]}").json()["files"] == []
 
 
-def test_no_more_fine_tunes_wait_than_may(make: Make, held_back: threading.Event) -> None:
+@pytest.mark.usefixtures("held_back")
+def test_no_more_fine_tunes_wait_than_may(make: Make) -> None:
     client = make(each=2, queued=2)
     first, second = uploaded(client), uploaded(client)
     one = client.post(f"{API}/jobs", json={"dataset": first}).json()["id"]
@@ -418,8 +419,9 @@ def test_no_more_fine_tunes_wait_than_may(make: Make, held_back: threading.Event
     assert_problem(client.post(f"{API}/jobs", json={"dataset": second}), 429, "2 fine-tunes wait")
 
 
+@pytest.mark.usefixtures("held_back")
 def test_a_dataset_that_is_deleted_takes_its_fine_tunes_along(
-    client: TestClient, dataset: str, held_back: threading.Event
+    client: TestClient, dataset: str
 ) -> None:
     job = client.post(f"{API}/jobs", json={"dataset": dataset}).json()["id"]
     running(client, job)
@@ -427,13 +429,13 @@ def test_a_dataset_that_is_deleted_takes_its_fine_tunes_along(
     assert client.get(f"{API}/jobs/{job}").json()["state"] == "cancelled"
 
 
-def test_what_a_fine_tune_left_goes_after_a_while(make: Make, dataset: str, tmp_path: Path) -> None:
-    client = make(folder=tmp_path / "other", keep_s=0.5)
+def test_what_a_fine_tune_left_goes_after_a_while(make: Make, tmp_path: Path) -> None:
+    client = make(keep_s=0.5)
     id = uploaded(client)
     job = client.post(f"{API}/jobs", json={"dataset": id, "max_params": 10}).json()["id"]
     while client.get(f"{API}/jobs/{job}").status_code == 200:
         pass
-    assert not list((tmp_path / "other" / "jobs").iterdir())
+    assert not list((tmp_path / "service" / "jobs").iterdir())
 
 
 def test_a_service_that_starts_again_knows_what_had_ended(

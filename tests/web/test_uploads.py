@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from zipfile import ZipInfo
@@ -173,12 +174,11 @@ NAMES = st.one_of(
 def test_a_path_of_a_zip_stays_in_its_folder_or_is_refused(name: str) -> None:
     try:
         path = PurePosixPath(path_of(name))
-    except ServiceError as refused:
-        assert refused.status == 422
+    except ServiceError:
         return
     assert not path.is_absolute()
     assert ".." not in path.parts
-    assert "\\" not in str(path) and "\0" not in str(path)
+    assert not {"\\", "\0"} & set(str(path))
 
 
 @given(st.binary(max_size=300), st.integers(0, 200))
@@ -190,7 +190,6 @@ def test_a_zip_that_is_damaged_anywhere_is_unpacked_or_refused(
     at = place * len(data) // 200
     data[at : at + len(noise)] = noise
     (folder / "in.zip").write_bytes(data)
-    try:
+    with suppress(ServiceError):
         unpack(folder / "in.zip", folder / "images", LIMITS)
-    except ServiceError as refused:
-        assert refused.status in (413, 422)
+    assert {path.name for path in folder.iterdir()} == {"in.zip", "images"}
