@@ -44,6 +44,7 @@ from tans_bench.studies import (
     reading,
     recipes,
     resolution,
+    serving,
     slices,
     storage,
     thin,
@@ -71,7 +72,7 @@ MODULES = (
         thin,
         universal,
     ),
-    *(paper_preset, reading, building, growth, pairs_per_minute, million, ray_speedup),
+    *(paper_preset, reading, building, growth, pairs_per_minute, million, serving, ray_speedup),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
