@@ -6,6 +6,7 @@ import json
 import re
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -427,6 +428,22 @@ def test_a_dataset_that_is_deleted_takes_its_fine_tunes_along(
     running(client, job)
     assert client.delete(f"{API}/datasets/{dataset}").status_code == 204
     assert client.get(f"{API}/jobs/{job}").json()["state"] == "cancelled"
+
+
+def test_a_dataset_is_held_while_a_fine_tune_needs_it(
+    make: Make, held_back: threading.Event, tmp_path: Path
+) -> None:
+    client = make(keep_s=3600)
+    id = uploaded(client)
+    service: Service = client.app.state.service  # type: ignore[attr-defined]
+    job = client.post(f"{API}/jobs", json={"dataset": id}).json()["id"]
+    service.datasets._clock = lambda: time.time() + 4000
+    service.datasets.sweep()
+    assert [path.name for path in (tmp_path / "service" / "uploads").iterdir()] == [id]
+    held_back.set()
+    assert ended(client, job).state == "done"
+    service.datasets.sweep()
+    assert not list((tmp_path / "service" / "uploads").iterdir())
 
 
 def test_what_a_fine_tune_left_goes_after_a_while(make: Make, tmp_path: Path) -> None:

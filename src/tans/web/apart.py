@@ -79,7 +79,9 @@ def run_apart(
     process.start()
     there.close()
     try:
-        return _heard(here, bounds, on_told or (lambda _: None))
+        found = _heard(here, bounds, on_told or (lambda _: None))
+        process.join(END_S)  # so that it leaves nothing behind
+        return found
     finally:
         here.close()
         _end(process)

@@ -56,6 +56,8 @@ class Datasets:
         self._lock = threading.Lock()
         self.stopping = threading.Event()
         """Ends what reads images for requests."""
+        self.in_use: Callable[[str], bool] = lambda _: False
+        """Whether a dataset of that id is held however long it was not asked for."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True)
 
@@ -174,7 +176,7 @@ class Datasets:
         now = self._clock()
         with self._lock:
             old = [id for id, held in self._held.items() if held.answer.expires <= now]
-        for id in old:
+        for id in (id for id in old if not self.in_use(id)):
             with suppress(ServiceError):  # another did it
                 self.delete(id)
 

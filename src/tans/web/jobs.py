@@ -186,6 +186,11 @@ class Jobs:
             with suppress(ServiceError):  # it has ended by now
                 self.end(id)
 
+    def needs(self, dataset: str) -> bool:
+        """Whether what has not ended learns from a dataset."""
+        with self._changed:
+            return any(self._unfinished(job, dataset) for job in self._jobs.values())
+
     def counts(self) -> dict[str, int]:
         """How many there are in each state."""
         with self._changed:

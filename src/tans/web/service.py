@@ -96,6 +96,7 @@ class Service:
         self.searches = Gate(limits.searches, limits.waiting, limits.request_s)
         self.works = Gate(limits.works, limits.waiting, limits.request_s)
         self.stopping = self.datasets.stopping
+        self.datasets.in_use = self.jobs.needs
         self._columns = zoo.columns()
         self._licensing = Licensing.of(zoo, self._columns)
         self._retriever = Retriever.load(zoo.retrieval)

@@ -6,6 +6,7 @@ Whatever could lead out of the folder is refused, and so is what no honest zip o
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -70,6 +71,8 @@ def unpack(archive: Path, folder: Path, limits: Limits) -> tuple[str, ...]:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         raise _unusable(f"cannot be read as a zip ({visible(str(error))})") from error
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ServiceError("the service has no room for it; try again later", LATE) from error
         raise _unusable(f"cannot be unpacked ({error.strerror})") from error
     return _odd(named)
 

@@ -49,6 +49,10 @@ class Trial:
     def name(self) -> str:
         return f"{RUNS}{LINES}/{self.clients}"
 
+    @property
+    def task(self) -> str:
+        return TASK
+
     def done(self, bench: Bench) -> bool:
         return bench.results.find(RUNS, asdict(self)) is not None
 
