@@ -30,7 +30,9 @@ def start(small_zoo: Zoo, tmp_path: Path) -> Iterator[Start]:
 
     def start() -> tuple[Client, subprocess.Popen[str]]:
         own = ("--port", "0", "--folder", str(tmp_path / "held"), "--zoo", str(small_zoo.path))
-        code = "if __name__ == '__main__': from tans.cli import main; main()"
+        # whoever runs tests in the background may have them ignore interrupts
+        heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        code = f"if __name__ == '__main__':\n {heard}\n from tans.cli import main; main()"
         process = subprocess.Popen(
             [sys.executable, "-c", code, "serve", *own],
             stderr=subprocess.PIPE,
