@@ -9,6 +9,7 @@
     │   └── FitError      what an estimator was given cannot be used; a ValueError too
     ├── WeightsError      published weights are not installed, or are others than expected
     ├── ZooError          a zoo is missing, damaged, or of another schema
+    ├── ServiceError      a service refuses what it was asked, or cannot be reached
     ├── MissingExtraError an optional dependency is not installed
     └── MissingBenchError the distribution tans-bench is not installed
 
@@ -89,6 +90,15 @@ class WeightsError(TansError):
 
 class ZooError(TansError):
     """A zoo is missing, damaged, or of another schema."""
+
+
+class ServiceError(TansError):
+    """A service refuses what it was asked, or cannot be reached."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+        """As HTTP numbers answers: from 400 on."""
 
 
 class MissingExtraError(TansError):

@@ -126,6 +126,15 @@ def test_rows_that_were_read_before_a_change_are_not_kept_as_those_after_it(
     assert "red-00000000" in Zoo.open(tmp_path / "zoo").columns().ids()
 
 
+def test_columns_are_read_once_until_the_zoo_changes(small_zoo: Zoo, tmp_path: Path) -> None:
+    shutil.copytree(small_zoo.path, tmp_path / "zoo")
+    zoo = Zoo.open(tmp_path / "zoo")
+    first = zoo.columns()
+    assert zoo.columns() is first
+    zoo.add_entry(replace(zoo.entries()[0], id="red-00000000"))
+    assert len(zoo.columns()) == len(first) + 1
+
+
 def test_without_a_cache_columns_are_read(small_zoo: Zoo, kept: Path) -> None:
     kept.parent.write_bytes(b"")
     assert len(small_zoo.columns()) == len(small_zoo.entries())

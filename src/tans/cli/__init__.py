@@ -1,6 +1,7 @@
 """The command line: a table of commands onto library functions.
 
     tans ├── check, search, embed, finetune, predict, export    use.py
+         ├── serve                                              serve.py
          ├── train, zoo list | show | build | verify | push     zoo.py
          └── tasks, bench                                 of tans-bench, where it is installed
 
@@ -22,7 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from tans import __version__
-from tans.cli import console, signals, use, zoo
+from tans.cli import console, serve, signals, use, zoo
 from tans.errors import InputError, MissingBenchError, TansError
 from tans.plugins import plugins
 
@@ -77,6 +78,7 @@ app.command()(use.embed)
 app.command()(use.finetune)
 app.command()(use.predict)
 app.command()(use.export)
+app.command()(serve.serve)
 app.add_typer(zoo.app, name="zoo")
 app.command()(zoo.train)
 _add_plugins(app)

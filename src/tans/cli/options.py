@@ -117,6 +117,24 @@ FromCatalogue = Annotated[
         "within the limits; it takes as long as --max-minutes allows, or 10 minutes.",
     ),
 ]
+SearchServer = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="Search at the service there, as `tans serve` starts one: a query is made here and "
+        "sent, and no image. Its token is read from TANS_TOKEN.",
+    ),
+]
+FinetuneServer = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="Send the images to the service there, fine-tune there, and bring back what comes of "
+        "it; both are deleted there at the end. Its token is read from TANS_TOKEN.",
+    ),
+]
 CatalogueFile = Annotated[
     Path,
     typer.Argument(metavar="FILE", help="CSV to write; a count that was stopped goes on in it."),

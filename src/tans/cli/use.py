@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tans.cli import console, views
+from tans.cli import console, remote, views
 from tans.cli.options import (
     Beside,
     CheckImages,
@@ -21,6 +21,7 @@ from tans.cli.options import (
     DataOptions,
     EightBits,
     FalseAlarms,
+    FinetuneServer,
     Force,
     Format,
     FromCatalogue,
@@ -38,6 +39,7 @@ from tans.cli.options import (
     Ranges,
     RayOptions,
     SearchData,
+    SearchServer,
     Top,
     TopLabels,
     TrainingOptions,
@@ -101,6 +103,7 @@ def search(
     said: DataOptions,
     working: RayOptions,
     zoo: ZooPath = None,
+    server: SearchServer = None,
     as_json: Json = False,
 ) -> None:
     """Rank the stored networks for a dataset, within limits."""
@@ -111,26 +114,32 @@ def search(
 
     opened = views.open_zoo(zoo)
     task = Query.load(data) if is_query(data) else views.read_data(data, said.overrides())
+    if catalogue and server is not None:
+        raise InputError("--catalogue and --server were both given; expected one of them")
     if catalogue and isinstance(task, Query):
         raise InputError(
             f"{data} is a query, and networks of the catalogue are judged by images; search where "
             "these lie, or leave --catalogue out"
         )
     terms = Terms(limits.constraints(), commercial, top)
-    with working.gathered() as crew:
-        if catalogue and not isinstance(task, Query):
-            result = search_beyond(task, opened, terms, look=look, tell=console.tell, crew=crew)
-            console.warn_each(result.notes)
-        else:
-            result = search_within(
-                task,
-                opened,
-                terms.limits,
-                commercial=commercial,
-                top=top,
-                look=look,
-                crew=crew,
-            )
+    if server is not None:
+        asked = {**vars(terms.limits), "commercial": commercial, "top": top}
+        result, task = remote.search(server, task, opened, asked)
+    else:
+        with working.gathered() as crew:
+            if catalogue and not isinstance(task, Query):
+                result = search_beyond(task, opened, terms, look=look, tell=console.tell, crew=crew)
+                console.warn_each(result.notes)
+            else:
+                result = search_within(
+                    task,
+                    opened,
+                    terms.limits,
+                    commercial=commercial,
+                    top=top,
+                    look=look,
+                    crew=crew,
+                )
     if as_json:
         console.emit(views.describe_search(result, task))
         return
@@ -186,6 +195,7 @@ def finetune(
     unlabelled: UnlabelledFolder = None,
     said: DataOptions,
     zoo: ZooPath = None,
+    server: FinetuneServer = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -199,6 +209,11 @@ def finetune(
     selection = Selection(
         network, tuple(beside or ()), limits.constraints(), look, commercial, combine, unlabelled
     )
+    if server is not None:
+        remote.refuse_others(selection, go_on, zoo, said, training)
+        with reserved(output, force):
+            remote.finetune(server, data, output, selection, training.recipe(), as_json)
+        return
     if go_on is not None:
         selection.refuse_any(go_on, zoo)
     console.warn_each([*output_warnings(data, output), *selection.warnings()])

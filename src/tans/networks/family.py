@@ -179,6 +179,7 @@ def counted(family: Family, ref: NetworkRef) -> Description:
     return Description(network.width, params, counter.get_total_flops() // 2, head_width)
 
 
+@lru_cache(maxsize=2**16)
 def head_width(ref: NetworkRef) -> int:
     """Of what a deep head reads of a network; all slices of a space show as much.
 

@@ -80,6 +80,13 @@ class FinetuneStep:
     epoch: Epoch | None = None
     """The last; None where training begins."""
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the last epoch is done, about; None before the first is."""
+        if self.epoch is None or not self.epoch.epoch:
+            return None
+        return self.epoch.seconds / self.epoch.epoch * max(0, self.epochs - self.epoch.epoch)
+
 
 @dataclass(frozen=True, eq=False)
 class FinetuneResult:

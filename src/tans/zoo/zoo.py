@@ -142,6 +142,7 @@ class Zoo:
         self.seals = Seals(self.blobs)
         self._tables = Tables(self.blobs, self.seals)
         self._states = States(self.files)
+        self._columns: tuple[list[str], Columns] | None = None
         self.fetched: dict[str, ZooEntry] = {}
         self.costs = Log(self._tables, self.blobs, "costs", StepCost)
         self.ledger = Log(self._tables, self.blobs, "ledger", LedgerLine)
@@ -292,10 +293,15 @@ class Zoo:
     def columns(self) -> Columns:
         """All entries by column, in the order of ``entries``, of which none is made of them.
 
+        They are read once, and again when the table has changed.
+
         Raises:
             ZooError: the table is missing or damaged.
         """
-        return read_columns(self._tables, self._made)
+        files = self._tables.files("entries")
+        if self._columns is None or self._columns[0] != files:
+            self._columns = files, read_columns(self._tables, self._made)
+        return self._columns[1]
 
     def entry(self, id: str) -> ZooEntry:
         """The entry of that id; ``ID@SIZE`` is entry ID for images of so many pixels a side.

@@ -47,6 +47,7 @@ from tans_bench.studies import (
     reading,
     recipes,
     resolution,
+    serving,
     slices,
     storage,
     thin,
@@ -75,7 +76,7 @@ MODULES = (
         universal,
     ),
     *(paper_preset, reading, building, growth, pairs_per_minute, million, large),
-    *(ray_speedup, ray_store, gpu),
+    *(serving, ray_speedup, ray_store, gpu),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
