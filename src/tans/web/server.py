@@ -29,13 +29,16 @@ def serve(zoo: Zoo, settings: Settings, on_ready: Callable[[str], None] = lambda
     uvicorn = library("uvicorn", "web")
     library("fastapi", "web")
     library("prometheus_client", "web")
+    library("gradio", "web")
     from tans.web.app import create_app
+    from tans.web.page.mounting import mount
 
     with (
         alone(settings.folder / "service", lambda: _refuse(settings.folder)),
         _bound(settings) as at,
     ):
         app = create_app(zoo, settings)
+        mount(app, app.state.service)
         config = uvicorn.Config(
             app,
             log_level="warning",
