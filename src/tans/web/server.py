@@ -29,7 +29,6 @@ def serve(zoo: Zoo, settings: Settings, on_ready: Callable[[str], None] = lambda
     uvicorn = library("uvicorn", "web")
     library("fastapi", "web")
     library("prometheus_client", "web")
-    library("gradio", "web")
     from tans.web.app import create_app
     from tans.web.page.mounting import mount
 

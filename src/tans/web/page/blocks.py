@@ -35,14 +35,23 @@ COSTS: dict[str, Cost] = {
 }
 THOROUGH, QUICK = "In full", "A quick try, 2 epochs"
 QUICK_EPOCHS = 2
-POLL_S = 1.0
+POLL_S, WAIT_S = 1.0, 3.0
+"""Between two looks at a fine-tune, and at whether the map is there."""
 UNEXPECTED = "something went wrong in the service, which is no fault of yours; try again"
 DESCRIPTION = "model.json"
 LOOKING = (
     "Looking at the best networks on your images. This takes a minute or some; meanwhile the list "
     "stands as it is."
 )
-FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
+FONTS = (
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "Roboto",
+    "Helvetica Neue",
+    "Arial",
+    "sans-serif",
+)
 
 Updates = dict[Any, Any]
 logger = logging.getLogger("tans.web")
@@ -89,7 +98,10 @@ def theme() -> gr.themes.Base:
     )
 
 
-def drawn(value: Html = texts.join(), script: str | None = None, **more: Any) -> gr.HTML:
+NOTHING = join()
+
+
+def drawn(value: Html = NOTHING, script: str | None = None, **more: Any) -> gr.HTML:
     """A part of the page that is markup."""
     return gr.HTML(value, js_on_load=script, apply_default_css=False, **more)
 
@@ -111,7 +123,8 @@ class Page:
         self.service = service
         self.rankings, self.planes = Rankings(service), Planes(service)
         columns = service.zoo.columns()
-        self._scales = scales(columns.numbers("body_params"), columns.numbers("body_flops"))
+        costs = (columns.numbers(name).tolist() for name in ("body_params", "body_flops"))
+        self._scales = scales(*costs)
         self._sources = {task.name: task for task in service.tasks()}
         with gr.Blocks(title="tans", analytics_enabled=False, fill_width=True) as self.blocks:
             self._session()
@@ -169,6 +182,7 @@ class Page:
             with gr.Column(min_width=320):
                 drawn(tag("h3", "Map of the space"))
                 self.map = drawn()
+                self.wait = gr.Timer(WAIT_S, active=False)
                 with gr.Accordion("Similarity to each source, as a table", open=False):
                     self.similar = drawn()
 
@@ -207,7 +221,7 @@ class Page:
         first = [self.dataset, self.job, self.chosen, self.understood, self.classes, *steps]
         of_job = self._of_job()
         networks = [self.standing, self.list, self.detail, self.tradeoff, self.front, self.begin]
-        networks += [self.unfit, self.start, self.map, self.similar]
+        networks += [self.unfit, self.start, self.map, self.similar, self.wait]
         state = [self.dataset, self.limits, self.chosen, self.cost]
         arrived = [self.refused, *first, *of_job]
         shown: dict[str, Any] = {"inputs": state, "outputs": networks, **seen}
@@ -225,24 +239,18 @@ class Page:
                 show_progress="minimal",
                 show_progress_on=self.refused,
             ).then(show, **shown)
-        self.forget.click(
-            self._safe(self.refused, self._forget), self.dataset, arrived, **seen
-        )
+        self.forget.click(self._safe(self.refused, self._forget), self.dataset, arrived, **seen)
+        moved = {**shown, "trigger_mode": "always_last"}
         self.sliders.input(
-            self._safe_event(self.unfit, lambda event: {self.limits: dict(event._data or {})}),
-            None,
-            [self.unfit, self.limits],
-            trigger_mode="always_last",
-            **seen,
-        ).then(show, **shown)
+            self._safe_event(self.unfit, self._limit),
+            **{**moved, "outputs": [self.limits, *networks]},
+        )
         self.list.select(
-            self._safe_event(self.unfit, lambda event: {self.chosen: str(event.id)}),
-            None,
-            [self.unfit, self.chosen],
-            trigger_mode="always_last",
-            **seen,
-        ).then(show, **shown)
-        self.cost.change(show, trigger_mode="always_last", **shown)
+            self._safe_event(self.unfit, self._choose),
+            **{**moved, "outputs": [self.chosen, *networks]},
+        )
+        self.wait.tick(show, **shown)
+        self.cost.change(show, **moved)
         self.look.click(
             lambda: {
                 self.look: gr.update(interactive=False),
@@ -299,8 +307,8 @@ class Page:
         """The same, of an event that brings something."""
         safe = self._safe(place, act)
 
-        def handle(event: gr.EventData) -> Updates:
-            return safe(event)
+        def handle(event: gr.EventData, *given: Any) -> Updates:
+            return safe(event, *given)
 
         handle.__annotations__["event"] = gr.EventData
         return handle
@@ -358,6 +366,14 @@ class Page:
 
     # 3: networks
 
+    def _limit(self, event: gr.EventData, dataset: str, _: Any, chosen: str, cost: str) -> Updates:
+        given = dict(event._data or {})
+        return {self.limits: given, **self._show(dataset, given, chosen, cost)}
+
+    def _choose(self, event: gr.EventData, dataset: str, given: Any, _: Any, cost: str) -> Updates:
+        chosen = str(event.id)
+        return {self.chosen: chosen, **self._show(dataset, given, chosen, cost)}
+
     def _show(
         self, dataset: str | None, given: dict[str, Any], chosen: str | None, cost: str
     ) -> Updates:
@@ -376,7 +392,7 @@ class Page:
         }
         if view.within:
             return updates
-        return {**updates, self.unfit: texts.alert(self._why(dataset, limits))}
+        return {**updates, self.unfit: texts.alert(texts.unfit(view.ranked, limits))}
 
     def _view(self, dataset: str, limits: LimitsAsked, chosen: str | None, cost: Cost) -> View:
         timed = limits.max_latency_ms is not None or cost == "latency_ms"
@@ -386,13 +402,6 @@ class Page:
             ranked = self.rankings.by_embedding(dataset, timed)
             within = ranked.within(limits)
         return View(dataset, ranked, within, chosen_of(within, chosen))
-
-    def _why(self, dataset: str, limits: LimitsAsked) -> str:
-        try:
-            self.rankings.refused(dataset, limits)
-        except TansError as error:
-            return self.service.told(str(error))
-        return "no network that is similar enough fits; move the limits"
 
     def _detail(self, view: View) -> Html:
         if view.chosen is None:
@@ -412,14 +421,21 @@ class Page:
     def _map(self, view: View) -> Updates:
         plane = self.planes.plane
         if plane is None:
-            return {self.map: tag("p", self.planes.told, class_="note"), self.similar: join()}
+            told = tag("p", self.planes.told, class_="note")
+            return {
+                self.map: told,
+                self.similar: join(),
+                self.wait: gr.update(active=self.planes.drawing),
+            }
         query = self.service.datasets.get(view.dataset).query.vector.numpy()
         similar = plane.similar(query)
         said = in_words(similar)
-        drawing = charts.plane_map(plane, query, view.chosen and view.chosen.task, said)
+        chosen = None if view.chosen is None else view.chosen.task
+        drawing = charts.plane_map(plane, query, chosen, said)
         return {
             self.map: join(drawing, tag("p", said, class_="note")),
             self.similar: texts.similar_table(similar),
+            self.wait: gr.update(active=False),
         }
 
     def _look(self, dataset: str | None) -> Updates:
@@ -440,13 +456,9 @@ class Page:
         view = self._view(dataset, asked(self._scales, given), chosen, COSTS[cost])
         if view.chosen is None:
             return {self.failed: texts.alert("nothing fits the limits; move them first")}
-        answer = self.service.start_finetune(
-            FinetuneAsked(
-                dataset=dataset,
-                network=view.chosen.id,
-                epochs=QUICK_EPOCHS if epochs == QUICK else None,
-            )
-        )
+        passes = QUICK_EPOCHS if epochs == QUICK else None
+        wanted = {"dataset": dataset, "network": view.chosen.id, "epochs": passes}
+        answer = self.service.start_finetune(FinetuneAsked.model_validate(wanted))
         return self._tell_of(answer.id)
 
     def _cancel(self, job: str | None) -> Updates:

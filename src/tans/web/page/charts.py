@@ -233,18 +233,13 @@ def _box(name: str, at: tuple[float, float], shift: float) -> Box:
 
 def _overlap(one: Box, other: Box) -> bool:
     return (
-        one[0] < other[2] + 4
-        and other[0] < one[2] + 4
-        and one[1] < other[3]
-        and other[1] < one[3]
+        one[0] < other[2] + 4 and other[0] < one[2] + 4 and one[1] < other[3] and other[1] < one[3]
     )
 
 
 def _text(name: str, box: Box, kind: str) -> Html:
     middle = round((box[0] + box[2]) / 2, 1)
-    return tag(
-        "text", name, x=middle, y=round(box[3] - 3, 1), text_anchor="middle", class_=kind
-    )
+    return tag("text", name, x=middle, y=round(box[3] - 3, 1), text_anchor="middle", class_=kind)
 
 
 def _cross(at: tuple[float, float]) -> Html:

@@ -27,8 +27,10 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"
 STYLE = """
 :root { color-scheme: light dark; --accent: #2b66c4; }
 @media (prefers-color-scheme: dark) { :root { --accent: #7ba8f0; } }
-body { font: 16px/1.55 system-ui, sans-serif; max-width: 26rem; margin: 20vh auto 0; padding: 0 24px; }
-input, button { font: inherit; display: block; width: 100%; box-sizing: border-box; padding: 10px; margin: 6px 0 16px; }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 26rem; margin: 20vh auto 0; }
+body { padding: 0 24px; }
+input, button { font: inherit; display: block; width: 100%; box-sizing: border-box; }
+input, button { padding: 10px; margin: 6px 0 16px; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 """
 

@@ -56,9 +56,12 @@ class Scale:
 
 def scales(params: Sequence[float], flops: Sequence[float]) -> tuple[Scale, ...]:
     """The sliders for networks of so many parameters and multiply-adds."""
+    # a head comes on top of what a zoo knows, and a look may find larger inputs good
     return (
-        Scale.over("max_params", "Parameters", "parameters", min(params), 1.2 * max(params)),
-        Scale.over("max_flops", "Multiply-adds", "multiply-adds", min(flops), 1.2 * max(flops)),
+        Scale.over("max_params", "Parameters", "parameters", 1.05 * min(params), 2 * max(params)),
+        Scale.over(
+            "max_flops", "Multiply-adds", "multiply-adds", 1.05 * min(flops), 4 * max(flops)
+        ),
         Scale.over("max_latency_ms", "Latency", "ms an image", 1, 1000),
     )
 

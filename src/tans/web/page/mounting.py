@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from starlette.routing import Match, Mount
 from starlette.types import Scope
 
+from tans.plugins import library
 from tans.web.guard import API
-from tans.web.page.blocks import Page, head, style, theme
 from tans.web.page.door import Door
 from tans.web.service import Service
 
@@ -39,10 +39,15 @@ def mount(app: FastAPI, service: Service) -> None:
 
     Args:
         app: with its routes and its guard already in place.
+
+    Raises:
+        MissingExtraError: Gradio is not installed.
     """
+    # read as Gradio is imported
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("GRADIO_TEMP_DIR", str(service.settings.folder / "page"))
-    import gradio
+    gradio = library("gradio", "web")
+    from tans.web.page.blocks import Page, head, style, theme
 
     page = Page(service)
     gradio.mount_gradio_app(

@@ -96,6 +96,8 @@ class Planes:
         """None until it is laid out, and where it cannot be."""
         self.told = "The map is being drawn; it will be here in a minute."
         """Why there is none."""
+        self.drawing = True
+        """Whether it may still come."""
 
     def start(self) -> None:
         """Read the plane from the cache, or lay it out meanwhile."""
@@ -107,6 +109,8 @@ class Planes:
         except TansError as error:
             self.told = f"There is no map: {self._service.told(str(error))}."
             logger.warning("no map: %s", error)
+        finally:
+            self.drawing = False
 
     def _lay_out(self, zoo: Zoo) -> dict[str, Any]:
         bounds = Bounds(SECONDS, MEMORY, self._service.stopping)

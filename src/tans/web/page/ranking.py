@@ -19,6 +19,12 @@ from tans.web.schemas import LimitsAsked, MatchAnswer, SearchAsked
 from tans.web.service import Service
 
 Cost = Literal["params", "flops", "latency_ms"]
+LIMITED: dict[Cost, str] = {
+    "params": "max_params",
+    "flops": "max_flops",
+    "latency_ms": "max_latency_ms",
+}
+"""Costs and what limits each."""
 MOST = 5000
 """Networks that are ranked for a page, the most similar."""
 MOST_LOOKED = 1000
@@ -90,19 +96,11 @@ class Rankings:
         Raises:
             ServiceError: as ``of``, or it takes too long.
         """
-        asked = SearchAsked(dataset=dataset, top=MOST_LOOKED, max_latency_ms=ANY_MS)
+        given = {"dataset": dataset, "top": MOST_LOOKED, "max_latency_ms": ANY_MS}
+        asked = SearchAsked.model_validate(given)
         answer = self._service.search(asked)
         matches = tuple(map(MatchAnswer.match, answer.matches))
         return self._keep(self._looked, dataset, Ranked(matches, len(answer.looks), timed=True))
-
-    def refused(self, dataset: str, limits: LimitsAsked) -> None:
-        """Say why nothing fits.
-
-        Raises:
-            LimitError: the nearest limit that something fits.
-            ServiceError: as ``of``.
-        """
-        self._service.search(SearchAsked(dataset=dataset, top=1, **{**vars(limits), "look": 0}))
 
     def _keep(self, kept: OrderedDict[str, Ranked], dataset: str, found: Ranked) -> Ranked:
         with self._lock:
@@ -115,14 +113,17 @@ class Rankings:
 
 def fits(match: Match, limits: LimitsAsked) -> bool:
     """Whether a network is within limits; one of unknown latency is not, where that is limited."""
-    pairs = (
-        (match.params, limits.max_params),
-        (match.flops, limits.max_flops),
-        (match.latency_ms, limits.max_latency_ms),
-    )
-    if any(most is not None and (cost is None or cost > most) for cost, most in pairs):
-        return False
+    for cost, name in LIMITED.items():
+        value, most = getattr(match, cost), getattr(limits, name)
+        if most is not None and (value is None or value > most):
+            return False
     return match.licences.commercial or not limits.commercial
+
+
+def least(matches: Iterable[Match], cost: Cost) -> float | None:
+    """The least cost of some networks; None where none is known."""
+    values = (getattr(match, cost) for match in matches)
+    return min((value for value in values if value is not None), default=None)
 
 
 def front(matches: Iterable[Match], cost: Cost) -> tuple[Match, ...]:

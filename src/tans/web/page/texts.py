@@ -14,10 +14,10 @@ from tans.scores import wilson
 from tans.tasks.findings import counted
 from tans.types import Match
 from tans.web.guard import API
-from tans.web.page.charts import curve, curve_in_words, share
+from tans.web.page.charts import UNITS, curve, curve_in_words, share
 from tans.web.page.limits import Scale, short
-from tans.web.page.ranking import Cost, Ranked, front
-from tans.web.schemas import DatasetAnswer, JobAnswer, SourceTask
+from tans.web.page.ranking import LIMITED, Cost, Ranked, front, least
+from tans.web.schemas import DatasetAnswer, JobAnswer, LimitsAsked, SourceTask
 from tans.zoo.zoo import IMAGENET
 
 SHOWN = 10
@@ -64,7 +64,7 @@ def upload(most_bytes: int) -> Html:
         tag(
             "p",
             "One folder for each class, its images inside. Up to "
-            f"{most_bytes / 2**20:,.0f} MB. You can drop it here.",
+            f"{most_bytes / 1e6:,.0f} MB. You can drop it here.",
             class_="note",
             id="tans-zip-note",
         ),
@@ -198,6 +198,23 @@ def standing(ranked: Ranked, within: Sequence[Match]) -> Html:
     )
 
 
+def unfit(ranked: Ranked, limits: LimitsAsked) -> str:
+    """Why nothing fits, and what would."""
+    known = ranked.matches
+    if limits.commercial:
+        known = tuple(match for match in known if match.licences.commercial)
+    if not known:
+        return "none of the networks allows commercial use by all of its licences; untick the box"
+    parts = [
+        f"{short(most)} {UNITS[cost]}"
+        for cost, name in LIMITED.items()
+        if getattr(limits, name) is not None and (most := least(known, cost)) is not None
+    ]
+    return (
+        f"no network fits; the least that any needs is {' and '.join(parts)}: move the sliders up"
+    )
+
+
 def match_list(within: Sequence[Match], chosen: Match | None) -> Html:
     """The best networks, each a button."""
     items = [
@@ -278,7 +295,10 @@ def _facts(match: Match) -> list[Html]:
     facts: list[tuple[str, Any]] = [
         ("Expected accuracy", accuracy(match)),
         ("Parameters", f"{match.params:,}"),
-        ("Multiply-adds", f"{match.flops:,} for one image of {match.resolution} x {match.resolution}"),
+        (
+            "Multiply-adds",
+            f"{match.flops:,} for one image of {match.resolution} x {match.resolution}",
+        ),
         ("Latency", latency),
         ("Size", f"{4 * match.params / 1e6:.1f} MB as 32-bit floats"),
         ("Similarity", f"{match.similarity:.2f} (cosine of embeddings)"),
@@ -406,7 +426,9 @@ def result(job: JobAnswer, described: Mapping[str, Any]) -> Html:
         _facts_of(outcome),
         _warned(outcome.warnings),
         tag("h3", "Take it away"),
-        tag("ul", *(_link(job, name, links) for name in DOWNLOADS if name in links), class_="links"),
+        tag(
+            "ul", *(_link(job, name, links) for name in DOWNLOADS if name in links), class_="links"
+        ),
         class_="result",
     )
 
@@ -419,7 +441,7 @@ def _reached(accuracy: float | None, described: Mapping[str, Any]) -> Html:
     return join(
         tag("strong", share(accuracy)),
         f" of {images:,} test images, which it had not seen "
-        f"({100 * low:.0f} to {100 * high:.0f} % by chance alone)",
+        f"({100 * low:.0f} to {100 * high:.0f} %, as so few can tell)",
     )
 
 
