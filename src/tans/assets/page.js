@@ -59,6 +59,7 @@ window.tans = (() => {
       keep(name, marked ? marked.dataset[name] : null);
     };
     watch("value", note);
+    if (element.querySelector(`[data-${name}]`)) note(); // it was there before anyone watched
   };
 
   const sliders = (element, trigger) => {

@@ -221,7 +221,7 @@ class Page:
         first = [self.dataset, self.job, self.chosen, self.understood, self.classes, *steps]
         of_job = self._of_job()
         networks = [self.standing, self.list, self.detail, self.tradeoff, self.front, self.begin]
-        networks += [self.unfit, self.start, self.map, self.similar, self.wait]
+        networks += [self.unfit, self.start, self.look, self.map, self.similar, self.wait]
         state = [self.dataset, self.limits, self.chosen, self.cost]
         arrived = [self.refused, *first, *of_job]
         shown: dict[str, Any] = {"inputs": state, "outputs": networks, **seen}
@@ -389,6 +389,7 @@ class Page:
             **self._charts(view, measure),
             self.begin: texts.begin(view.chosen),
             self.start: gr.update(interactive=view.chosen is not None),
+            self.look: gr.update(visible=not self.rankings.looked_at(dataset)),
         }
         if view.within:
             return updates

@@ -18,11 +18,13 @@ from tans.web.schemas import JobAnswer
 
 WIDTH, HEIGHT = 520, 360
 LEFT, RIGHT, TOP, BOTTOM = 48, 16, 14, 46
+MARKED = 24
+"""Networks of the front that get a dot each, if there are no more."""
 NAMED = 5
 """Sources that the map names beside those most similar to the dataset, if there is room."""
 CLEAR = 15.0
 """Height of a name on the map."""
-LETTER = 6.6
+LETTER = 7.2
 """Width of a letter there, on average."""
 UNITS: dict[Cost, str] = {
     "params": "parameters",
@@ -83,7 +85,10 @@ def tradeoff(
         _dots([place(match) for match in known if match.id not in fitting], "faint"),
         _dots([place(match) for match in known if match.id in fitting], "dots"),
         _steps([place(match) for match in best]),
-        *(_dot(match, place(match), "front", 4.5) for match in best),
+        *(
+            _dot(match, place(match), "front", 4.5)
+            for match in best[: MARKED * (len(best) <= MARKED)]
+        ),
     ]
     if chosen is not None and getattr(chosen, cost) is not None:
         body.append(_dot(chosen, place(chosen), "chosen", 8))

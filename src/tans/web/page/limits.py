@@ -25,6 +25,7 @@ class Scale:
     """Of the limit, such as ``max_params``."""
     title: str
     unit: str
+    """Said after a value, with a blank before it; empty where the title says it."""
     stops: tuple[float, ...]
     """Ascending; another, after the last, is no limit."""
 
@@ -51,18 +52,16 @@ class Scale:
     @property
     def words(self) -> list[str]:
         """What each stop is called."""
-        return [*(f"at most {short(each)} {self.unit}" for each in self.stops), NO_LIMIT]
+        return [*(f"up to {short(each)}{self.unit}" for each in self.stops), NO_LIMIT]
 
 
 def scales(params: Sequence[float], flops: Sequence[float]) -> tuple[Scale, ...]:
     """The sliders for networks of so many parameters and multiply-adds."""
     # a head comes on top of what a zoo knows, and a look may find larger inputs good
     return (
-        Scale.over("max_params", "Parameters", "parameters", 1.05 * min(params), 2 * max(params)),
-        Scale.over(
-            "max_flops", "Multiply-adds", "multiply-adds", 1.05 * min(flops), 4 * max(flops)
-        ),
-        Scale.over("max_latency_ms", "Latency", "ms an image", 1, 1000),
+        Scale.over("max_params", "Parameters", "", 1.05 * min(params), 2 * max(params)),
+        Scale.over("max_flops", "Multiply-adds", "", 1.05 * min(flops), 4 * max(flops)),
+        Scale.over("max_latency_ms", "Latency of an image", " ms", 1, 1000),
     )
 
 

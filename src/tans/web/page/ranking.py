@@ -90,6 +90,11 @@ class Rankings:
             )
         return self._keep(self._embedded, dataset, Ranked(result.matches, timed=timed))
 
+    def looked_at(self, dataset: str) -> bool:
+        """Whether there was a look at its images."""
+        with self._lock:
+            return dataset in self._looked
+
     def look(self, dataset: str) -> Ranked:
         """Rank by a look at the images, which takes a minute or some.
 

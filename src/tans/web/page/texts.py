@@ -20,8 +20,8 @@ from tans.web.page.ranking import LIMITED, Cost, Ranked, front, least
 from tans.web.schemas import DatasetAnswer, JobAnswer, LimitsAsked, SourceTask
 from tans.zoo.zoo import IMAGENET
 
-SHOWN = 10
-"""Matches in the list."""
+SHOWN, ROWS = 10, 30
+"""Matches in the list, and rows of a table of the front."""
 PICTURES, CLASSES = 6, 24
 """Pictures of each class, and classes with pictures."""
 OWN, THEIRS, ALL_THEIRS = 12, 12, 64
@@ -187,8 +187,8 @@ def standing(ranked: Ranked, within: Sequence[Match]) -> Html:
         return tag(
             "p",
             tag("strong", some),
-            f" Ranked by {ranked.looked} looks at your images. The range holds the accuracy for "
-            "nine datasets in ten.",
+            f" These are the ones that {ranked.looked} looks at your images speak for, ranked by "
+            "them. The range holds the accuracy for nine datasets in ten.",
         )
     return tag(
         "p",
@@ -325,10 +325,11 @@ def _commercial(match: Match) -> str:
 
 
 def front_table(within: Sequence[Match], cost: Cost) -> Html:
-    """The Pareto front, cheapest first."""
+    """The Pareto front, cheapest first; of many networks some, evenly."""
+    best = front(within, cost)
     rows = [
         (origin(m), short(getattr(m, cost)), accuracy(m), str(m.licences))
-        for m in front(within, cost)
+        for m in (best[i] for i in _spread(range(len(best)), ROWS))
     ]
     return table(("network", "cost", "expected accuracy", "licence"), rows, {0, 3})
 
