@@ -206,7 +206,9 @@ def test_a_result_without_test_images_says_so() -> None:
 
 
 def test_classes_stand_with_the_worst_first() -> None:
-    shown = texts.recall_table({"classes": ["a", "b", "c"], "confusion": [[4, 0], [3, 1], [0, 0]]})
+    shown = texts.recall_table(
+        {"classes": ["a", "b", "c"], "confusion": [[4, 0, 0], [3, 1, 0], [0, 0, 0]]}
+    )
     assert list(re.findall(r"<td>([abc])</td>", shown)) == ["b", "a", "c"]
 
 

@@ -265,7 +265,7 @@ def curve(job: JobAnswer) -> Html:
     )
     if not any(np.isfinite(y) for _, y in points):
         return Html("")
-    best = int(np.nanargmax([y for _, y in points]))
+    best = max(range(len(points)), key=lambda i: (np.nan_to_num(points[i][1], nan=-1.0), i))
     alt = curve_in_words(job)
     return line_chart([Line("validation", points, best)], "epoch", alt, whole=True)
 
@@ -275,7 +275,7 @@ def curve_in_words(job: JobAnswer) -> str:
     known = [(e.epoch, e.val_accuracy) for e in job.history if e.val_accuracy is not None]
     if not known:
         return "No epoch is done yet."
-    (last, now), (best, most) = known[-1], max(known, key=lambda pair: pair[1])
+    (last, now), (best, most) = known[-1], max(known, key=lambda pair: pair[::-1])
     return (
         f"After epoch {last}, {share(now)} of the validation images are classified rightly; "
         f"the best was {share(most)} after epoch {best}."

@@ -442,7 +442,7 @@ def _reached(accuracy: float | None, described: Mapping[str, Any]) -> Html:
     return join(
         tag("strong", share(accuracy)),
         f" of {images:,} test images, which it had not seen "
-        f"({100 * low:.0f} to {100 * high:.0f} %, as so few can tell)",
+        f"({100 * low:.0f} to {100 * high:.0f} % as far as so many tell)",
     )
 
 
