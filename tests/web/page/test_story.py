@@ -67,13 +67,16 @@ def served(folder: Path, zoo: Path | None, **environment: str) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", START, "serve", "--port", "0", "--folder", str(folder), *given],
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, **environment},
     )
     try:
         assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found is not None
+        lines: list[str] = []
+        while not (found := re.search(r"http://\S+", "".join(lines[-1:]))):
+            lines.append(process.stdout.readline())
+            assert lines[-1], "".join(lines)
         yield found[0]
     finally:
         process.terminate()
@@ -349,6 +352,7 @@ def test_pictures_for_the_docs_are_taken(browser: Any, tmp_path: Path) -> None:
         visit.button("Look closer, on my images").click()
         page.get_by_text("looks at your images speak for").wait_for()
         taken(page, "page-networks", 2)
+        page.get_by_text("A quick try").click()
         visit.button("Fine-tune this network").click()
         page.get_by_role("heading", name="What it reached").wait_for()
         page.get_by_label("Try it on an image").set_input_files("examples/greek/test/phi/119.png")

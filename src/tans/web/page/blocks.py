@@ -99,6 +99,7 @@ def theme() -> gr.themes.Base:
 
 
 NOTHING = join()
+BUSY = tag("p", "Reading the images of the example.", role="status", class_="note busy")
 
 
 def drawn(value: Html = NOTHING, script: str | None = None, **more: Any) -> gr.HTML:
@@ -231,13 +232,8 @@ class Page:
             self._safe_event(self.refused, self._arrive), None, arrived, **seen
         ).then(show, **shown)
         for button, file in zip(self.examples, EXAMPLES.values(), strict=True):
-            button.click(
-                self._safe(self.refused, self._taker(file, button.value)),
-                None,
-                arrived,
-                api_visibility="private",
-                show_progress="minimal",
-                show_progress_on=self.refused,
+            button.click(lambda: BUSY, None, self.refused, **seen).then(
+                self._safe(self.refused, self._taker(file, button.value)), None, arrived, **seen
             ).then(show, **shown)
         self.forget.click(self._safe(self.refused, self._forget), self.dataset, arrived, **seen)
         moved = {**shown, "trigger_mode": "always_last"}
