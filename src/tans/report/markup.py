@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tans.errors import visible
 
-VOID = frozenset({"img", "meta"})
+VOID = frozenset({"img", "input", "meta"})
 
 
 class Html(str):

@@ -30,12 +30,14 @@ def serve(zoo: Zoo, settings: Settings, on_ready: Callable[[str], None] = lambda
     library("fastapi", "web")
     library("prometheus_client", "web")
     from tans.web.app import create_app
+    from tans.web.page.mounting import mount
 
     with (
         alone(settings.folder / "service", lambda: _refuse(settings.folder)),
         _bound(settings) as at,
     ):
         app = create_app(zoo, settings)
+        mount(app, app.state.service)
         config = uvicorn.Config(
             app,
             log_level="warning",
