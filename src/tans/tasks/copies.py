@@ -75,6 +75,9 @@ def find_copies(images: Tensor, exact: bool = False) -> NDArray[np.int64]:
         images: uint8 (n, 3, r, r).
         exact: whether images must be equal.
     """
+    from scipy.sparse import coo_array  # takes a quarter of a second
+    from scipy.sparse.csgraph import connected_components
+
     n = len(images)
     if n < 2:
         return np.arange(n)
@@ -83,18 +86,9 @@ def find_copies(images: Tensor, exact: bool = False) -> NDArray[np.int64]:
         return equal.astype(np.int64)
     _, first = np.unique(equal, return_index=True)  # one image of each that differ in any byte
     one, other = _near(images[first])
-    return _joined(one, other, len(first))[equal].astype(np.int64)
-
-
-def _joined(one: NDArray[np.int64], other: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Number of the set that each of n images belongs to, (n,), where pairs are joined."""
-    if not len(one):
-        return np.arange(n)
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    edges = coo_array((np.ones(len(one)), (one, other)), shape=(n, n))
-    return connected_components(edges, directed=False)[1]
+    edges = coo_array((np.ones(len(one)), (one, other)), shape=(len(first), len(first)))
+    _, sets = connected_components(edges, directed=False)
+    return sets[equal].astype(np.int64)
 
 
 def _several(sets: NDArray[np.int64]) -> list[NDArray[np.int64]]:

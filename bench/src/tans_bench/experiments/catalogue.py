@@ -32,6 +32,7 @@ from tans_bench.studies import (
     curves,
     distillation,
     fetches,
+    first_list,
     growth,
     heads,
     leave_one_family_out,
@@ -62,6 +63,7 @@ MODULES = (
         resolution,
         slices,
         distillation,
+        first_list,
         storage,
         copies,
         curves,
@@ -71,7 +73,7 @@ MODULES = (
         thin,
         universal,
     ),
-    *(paper_preset, reading, building, growth, pairs_per_minute, million, ray_speedup),
+    *(paper_preset, reading, first_list, building, growth, pairs_per_minute, million, ray_speedup),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
