@@ -45,7 +45,7 @@ def draw(plan: Turns, results: Results) -> Sequence[Drawing]:
     if stored is None:
         return []
     caption = (
-        f"Processor's seconds, one thread a process, of other work beside; rounds: {stored['rounds']}. "
+        "Seconds of the processor, with other work beside, one thread for networks. "
         + "; ".join(f"{kind}: {n:,} images of {w} by {h}" for kind, (n, (w, h), _) in KINDS.items())
         + f". The search, with its looks, is for the folder {list_folder.SEARCHED!r}."
     )

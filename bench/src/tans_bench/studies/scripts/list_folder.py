@@ -14,8 +14,14 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+if TYPE_CHECKING:
+    from tans.zoo.zoo import Zoo
+
+Done = TypeVar("Done")
 UNTIL_AN_IMAGE = """
 import os, sys
 
@@ -48,13 +54,12 @@ def main(folder: Path) -> None:
     embed(warm, zoo)
     search(warm, zoo, look=1, max_flops=2e7)
     for kind in sorted(path for path in folder.iterdir() if path.name != WARM):
-        seconds[f"{kind.name}: decode and pass"] = _timed(lambda kind=kind: _peer(kind, zoo))[0]
-        taken, task = _timed(lambda kind=kind: Task.from_folder(kind))
-        seconds[f"{kind.name}: read"] = taken
-        seconds[f"{kind.name}: embed"] = _timed(lambda task=task: embed(task, zoo))[0]
-        if kind.name == SEARCHED:
-            taken, _ = _timed(lambda task=task: search(task, zoo))
-            seconds["search"] = taken
+        name = kind.name
+        seconds[f"{name}: decode and pass"], _ = _timed(partial(_peer, kind, zoo))
+        seconds[f"{name}: read"], task = _timed(partial(Task.from_folder, kind))
+        seconds[f"{name}: embed"], _ = _timed(partial(embed, task, zoo))
+        if name == SEARCHED:
+            seconds["search"], _ = _timed(partial(search, task, zoo))
     print(json.dumps(seconds))
 
 
@@ -74,13 +79,13 @@ def _run(command: list[str]) -> float:
     return own - before.children_user - before.children_system
 
 
-def _timed(act: Callable[[], object]) -> tuple[float, object]:
+def _timed(act: Callable[[], Done]) -> tuple[float, Done]:
     began = time.process_time()
     done = act()
     return time.process_time() - began, done
 
 
-def _peer(folder: Path, zoo: object) -> None:
+def _peer(folder: Path, zoo: Zoo) -> None:
     import numpy as np
     import torch
     from PIL import Image
