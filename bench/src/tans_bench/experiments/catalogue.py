@@ -32,6 +32,7 @@ from tans_bench.studies import (
     curves,
     distillation,
     fetches,
+    first_list,
     gpu,
     growth,
     heads,
@@ -66,6 +67,7 @@ MODULES = (
         resolution,
         slices,
         distillation,
+        first_list,
         storage,
         copies,
         curves,
@@ -75,7 +77,7 @@ MODULES = (
         thin,
         universal,
     ),
-    *(paper_preset, reading, building, growth, pairs_per_minute, million, large),
+    *(paper_preset, reading, first_list, building, growth, pairs_per_minute, million, large),
     *(serving, ray_speedup, ray_store, gpu),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {

@@ -221,8 +221,10 @@ class Page:
         steps = [self.second, self.third, self.fourth]
         first = [self.dataset, self.job, self.chosen, self.understood, self.classes, *steps]
         of_job = self._of_job()
-        networks = [self.standing, self.list, self.detail, self.tradeoff, self.front, self.begin]
-        networks += [self.unfit, self.start, self.look, self.map, self.similar, self.wait]
+        networks = [
+            *(self.standing, self.list, self.detail, self.tradeoff, self.front, self.begin),
+            *(self.unfit, self.start, self.look, self.map, self.similar, self.wait),
+        ]
         state = [self.dataset, self.limits, self.chosen, self.cost]
         arrived = [self.refused, *first, *of_job]
         shown: dict[str, Any] = {"inputs": state, "outputs": networks, **seen}
