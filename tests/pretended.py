@@ -211,7 +211,9 @@ def card() -> Iterator[Card]:
     torch._C._set_only_lift_cpu_tensors(True)  # so that new tensors are seen on their way
     scale_of.cache_clear()
     try:
-        with on(torch.device(KIND, 0)), Card() as found:
+        # gradients too in this thread: the threads of devices are counted at the first of all
+        one_thread = torch.autograd.set_multithreading_enabled(False)
+        with one_thread, on(torch.device(KIND, 0)), Card() as found:
             yield found
     finally:
         scale_of.cache_clear()

@@ -15,6 +15,7 @@ from tans.errors import InputError
 from tans.tasks.task import Task
 from tans.types import Costs
 from tans.zoo.zoo import Zoo
+from tests.pretended import pretend
 from tests.small_zoo import SMALL
 
 
@@ -63,3 +64,18 @@ def test_pairs_are_measured_task_by_task_and_keep_their_numbers(
             candidate.task.name,
             candidate.ref,
         )
+
+
+def write_device(folder: Path, name: str, *, on_progress: Listener | None) -> None:
+    """Work that writes down where it is to compute, when another does the same."""
+    del on_progress
+    (folder / name).write_text(os.environ["TANS_DEVICE"])
+    while len(list(folder.iterdir())) < 2:  # so that one worker does not do both
+        pass
+
+
+@pytest.mark.long
+def test_workers_share_the_cards_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, 2)
+    Here(2).side_by_side(partial(write_device, tmp_path), ["a", "b"])
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"cuda:0", "cuda:1"}

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tans.build.supernets import distil, train_supernet
+from tans.build.settings import BuildSettings
+from tans.build.supernets import distil, train_supernet, trained_at_once
 from tans.networks.families.elastic.imagenet import imagenet_network
 from tans.networks.families.elastic.specification import LITE0
 from tans.networks.families.elastic.supernet import Supernet
 from tans.training import Recipe
+from tests.pretended import pretend
 from tests.small_zoo import drawn_task
 
 
@@ -52,3 +54,15 @@ def test_distilling_brings_slices_towards_the_whole() -> None:
     assert losses[-1] < 0.9 * losses[0]
     assert torch.equal(supernet.full.classifier.weight, head)
     assert supernet.full.classifier.weight.requires_grad
+
+
+@pytest.mark.parametrize(("gigabytes", "fitting"), [(16, 6), (1, 2)])
+def test_so_many_supernets_are_trained_at_once_as_cards_hold(
+    gigabytes: int, fitting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, 2, gigabytes * 2**30)  # where each takes a tenth of what is free
+    monkeypatch.setattr("tans.build.supernets.train_supernet", lambda *_: None)
+    assert trained_at_once(20, BuildSettings()) == fitting
+    assert trained_at_once(2, BuildSettings()) == 2
+    monkeypatch.setenv("TANS_DEVICE", "cpu")
+    assert trained_at_once(20, BuildSettings()) == 20
