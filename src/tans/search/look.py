@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tans.costs.precision import short_pays
 from tans.errors import TaskError
-from tans.networks.device import CPU, device
+from tans.networks.device import CPU, device, several
 from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.training import Recipe, probe
@@ -72,10 +72,12 @@ def second_look(
     """Probe stored networks on a task's training images, without training any.
 
     Args:
-        crew: that looks at several side by side; None looks at one after another here.
+        crew: that looks at several side by side; None looks here, at one after another, or on cards
+            at as many at once as fit.
     """
     if crew is None:
-        return tuple(look_at(task, zoo, entry) for entry in entries)
+        found = dict(several(partial(look_at, task, zoo), entries))
+        return tuple(found[number] for number in range(len(entries)))
     from tans.build.crew import in_order
 
     sent = in_memory(task, {entry.resolution for entry in entries})
