@@ -13,7 +13,7 @@ import pickle
 import socket
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -60,6 +60,8 @@ MOST_GETS, MOST_PUTS = 5500, 3500
 ROUNDS = 6
 """Requests one after another of a commit: files and lists side by side, HEAD, HEAD and GET of the
 index, HEAD, PUT."""
+LOG_FILES = 8
+"""That a batch's ledger and costs add to a commit: four for each table."""
 CLUSTERS = ((10, 1), (100, 10), (1000, 100))
 
 
@@ -117,7 +119,7 @@ class AtAnAddress:
 
 @dataclass(frozen=True)
 class Pieces:
-    """Time looks and the members of an ensemble, here and on Ray."""
+    """Time looks and the members of an ensemble on Ray."""
 
     source: str
     """Task that is looked for."""
@@ -134,14 +136,46 @@ class Pieces:
         looks = {"looks": self._timed(lambda crew: _look(bench.zoo, task, crew))}
         return looks | {"members": self._timed(lambda crew: _members(bench.zoo, crew))}
 
-    def _timed(self, work: Callable[[Any], object]) -> dict[str, float]:
-        """Seconds here and on so many workers, each after a first round that starts them."""
-        found = {"here": _seconds(partial(work, None))}
+    def _timed(self, work: Callable[[Any], object]) -> dict[str, dict[str, float]]:
+        """Processor seconds on so many workers: of all, of the busiest, and of this process."""
+        found = {}
         for workers in self.workers:
             with _started(workers), connected("auto", Resources()) as crew:
-                work(crew)
-                found[f"ray_{workers}"] = _seconds(partial(work, crew))
+                counting, began = Counting(crew), time.process_time()
+                work(counting)
+                own = time.process_time() - began
+            spent = list(counting.seconds.values())
+            numbers = {"all": sum(spent), "busiest": max(spent), "driver": own}
+            found[str(workers)] = {name: round(each, 2) for name, each in numbers.items()}
         return found
+
+
+class Counting:
+    """A crew that counts the processor seconds of each of its workers; other load changes little.
+
+    Args:
+        crew: that does the work.
+    """
+
+    def __init__(self, crew: Any) -> None:
+        self._crew = crew
+        self.seconds: dict[int, float] = {}
+        """By process."""
+
+    def each(
+        self, work: Any, items: Any, on_progress: Any = None
+    ) -> Generator[tuple[int, Any], None, None]:
+        answers = self._crew.each(partial(_counted, work), items, on_progress)
+        for number, (result, process, seconds) in answers:
+            self.seconds[process] = self.seconds.get(process, 0.0) + seconds
+            yield number, result
+
+
+def _counted(work: Any, item: Any, *, on_progress: Any) -> tuple[Any, int, float]:
+    """On a worker: the result, and who spent how many seconds on it."""
+    began = time.process_time()
+    result = work(item, on_progress=on_progress)
+    return result, os.getpid(), time.process_time() - began
 
 
 @contextmanager
@@ -216,7 +250,7 @@ def _simulated(
         reads=2 * round(exchanged["worker_gets_a_task"]),  # HEAD and GET
         node_bytes_per_s=NODE_BYTES_PER_S,
         commit_rounds=ROUNDS,
-        commit_writes=round(few["files"]),
+        commit_writes=round(few["files"]) + LOG_FILES,
     )
     slower = FINE_TUNED / statistics.fmean(known["pair_s"])
     pairs = (("measured", 1.0), ("fine-tuned", slower))
@@ -260,18 +294,22 @@ def _bytes(stored: Result) -> Table:
 
 
 def _times(stored: Result) -> Table:
+    titles = {"looks": f"{LOOKS} looks", "members": f"{MEMBERS} members of an ensemble"}
     rows = [
         [
             title,
-            *(f"{found[place] / found['ray_1']:.2f}" for place in ("here", "ray_1", "ray_2")),
+            workers,
+            *(f"{found[name] / stored[key]['1']['all']:.2f}" for name in ("all", "busiest")),
+            f"{found['driver'] / stored[key]['1']['all']:.2f}",
         ]
-        for title, found in (
-            (f"{LOOKS} looks", stored["looks"]),
-            (f"{MEMBERS} members of an ensemble", stored["members"]),
-        )
+        for key, title in titles.items()
+        for workers, found in stored[key].items()
     ]
-    caption = "Time, as a multiple of what one Ray worker takes."
-    columns = ("what", "this process", "one worker", "two workers")
+    caption = (
+        "Processor time of Ray workers and of the driver, as a multiple of what one worker takes: "
+        "the busiest and the driver bound the time of the whole."
+    )
+    columns = ("what", "workers", "all workers", "the busiest", "driver")
     return Table("scaling", caption, columns, rows)
 
 
