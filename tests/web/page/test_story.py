@@ -175,7 +175,7 @@ def test_the_whole_story_is_walked(visit: Visit) -> None:
     page = visit.page
     visit.give(colours())
     page.get_by_text("48 images of 3 classes").wait_for()
-    assert "1 image" in page.locator(".beware").first.inner_text()
+    assert "damaged (red/broken.png)" in page.locator(".beware").first.inner_text()
     assert page.locator(".strip img").count() == 18
     assert page.locator(".strip img").first.evaluate("e => e.complete || e.decode()") is not False
 

@@ -108,7 +108,8 @@ class Planes:
             self.plane = plane_of(self._service.zoo, self._lay_out)
         except TansError as error:
             self.told = f"There is no map: {self._service.told(str(error))}."
-            logger.warning("no map: %s", error)
+            if not self._service.stopping.is_set():
+                logger.warning("no map: %s", error)
         finally:
             self.drawing = False
 
