@@ -65,13 +65,19 @@ window.tans = (() => {
   const sliders = (element, trigger) => {
     const inputs = [...element.querySelectorAll("input")];
     const tell = () => trigger("input", Object.fromEntries(inputs.map((input) => [input.name, input.type === "range" ? Number(input.value) : input.checked])));
+    let soon, last;
+    // what comes while another is answered may be dropped: what was said last is said again
+    const move = () => {
+      clearTimeout(soon); clearTimeout(last);
+      soon = setTimeout(tell, 50); last = setTimeout(tell, 1000);
+    };
     for (const input of inputs) input.addEventListener("input", () => {
       if (input.type === "range") {
         const words = input.dataset.words.split("|")[Number(input.value)];
         element.querySelector(`output[for="${input.id}"]`).textContent = words;
         input.setAttribute("aria-valuetext", words);
       }
-      tell();
+      move();
     });
   };
 

@@ -245,7 +245,8 @@ class Page:
         )
         self.list.select(
             self._safe_event(self.unfit, self._choose),
-            **{**moved, "outputs": [self.chosen, *networks]},
+            **{**shown, "outputs": [self.chosen, *networks]},
+            trigger_mode="multiple",
         )
         self.wait.tick(show, **shown)
         self.cost.change(show, **moved)
@@ -364,13 +365,17 @@ class Page:
 
     # 3: networks
 
-    def _limit(self, event: gr.EventData, dataset: str, _: Any, chosen: str, cost: str) -> Updates:
-        given = dict(event._data or {})
-        return {self.limits: given, **self._show(dataset, given, chosen, cost)}
+    def _limit(
+        self, event: gr.EventData, dataset: str, given: dict[str, Any], chosen: str, cost: str
+    ) -> Updates:
+        moved = dict(event._data or given)
+        return {self.limits: moved, **self._show(dataset, moved, chosen, cost)}
 
-    def _choose(self, event: gr.EventData, dataset: str, given: Any, _: Any, cost: str) -> Updates:
-        chosen = str(event.id)
-        return {self.chosen: chosen, **self._show(dataset, given, chosen, cost)}
+    def _choose(
+        self, event: gr.EventData, dataset: str, given: dict[str, Any], chosen: str, cost: str
+    ) -> Updates:
+        picked = str((event._data or {}).get("id", chosen))
+        return {self.chosen: picked, **self._show(dataset, given, picked, cost)}
 
     def _show(
         self, dataset: str | None, given: dict[str, Any], chosen: str | None, cost: str

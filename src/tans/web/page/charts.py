@@ -214,7 +214,7 @@ def _on_map(place: Array) -> tuple[float, float]:
 
 def _names(named: Sequence[Named], yours: tuple[float, float]) -> Html:
     """Names that find room, one after another; the dataset's first."""
-    taken = [_box("your images", yours, 0.0)]
+    taken = [_box("your images", yours, 0.0, 8.4)]
     parts = [_text("your images", taken[0], "yours")]
     for each in named:
         boxes = (_box(each.name, each.at, shift) for shift in (0.0, 30.0))
@@ -228,9 +228,9 @@ def _names(named: Sequence[Named], yours: tuple[float, float]) -> Html:
 Box = tuple[float, float, float, float]
 
 
-def _box(name: str, at: tuple[float, float], shift: float) -> Box:
+def _box(name: str, at: tuple[float, float], shift: float, letter: float = LETTER) -> Box:
     """Left, top, right and bottom of a name above its place, or below by a shift."""
-    width = LETTER * len(name)
+    width = letter * len(name)
     left = min(max(at[0] - width / 2, 2.0), WIDTH - width - 2)
     top = min(max(at[1] - 24 + shift, 0.0), HEIGHT - CLEAR)
     return left, top, left + width, top + CLEAR
