@@ -54,7 +54,7 @@ def short_pays(ref: NetworkRef, measure: Measure | None = None) -> bool:
     Args:
         measure: stands in for the clock.
     """
-    about = {"network": ref.name, "resolution": ref.input.size}
+    about: dict[str, str | int] = {"network": ref.name, "resolution": ref.input.size}
     return remembered("precision", KeptGain, about, lambda: _gain(ref, measure)).times >= WORTH
 
 
