@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -163,7 +164,9 @@ def test_pictures_of_more_pixels_than_memory(trials: Trials, data: Callable[[], 
         with trials.trial(name):
             root = data()
             (root / "red" / name).write_bytes(make())
-            left_out(root, "too large", f"red/{name}")
+            # before 13 Pillow makes room for all of a WebP before it says how large it is
+            late = name.endswith("webp") and int(PIL.__version__.split(".")[0]) < 13
+            left_out(root, "damaged" if late else "too large", f"red/{name}")
 
 
 HIDDEN: Mapping[str, Callable[[], bytes]] = {

@@ -8,7 +8,7 @@ import shlex
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -395,7 +395,7 @@ def describe_finetune(result: FinetuneResult, folder: Path) -> dict[str, Any]:
         "folder": str(folder),
         "report": str(folder / "report.html"),
         "runs": [describe_run(run) for run in result.runs],
-        "search": None if result.search is None else asdict(result.search),
+        "search": None if result.search is None else _found(result.search),
         "change": None if result.change is None else asdict(result.change),
         "data": summary(result.task),
         "interrupted": result.interrupted,
@@ -407,7 +407,14 @@ def describe_search(result: SearchResult, task: Task | Query) -> dict[str, Any]:
     from tans.search import Query
     from tans.tasks.check import summary
 
-    return {**asdict(result), "data": None if isinstance(task, Query) else summary(task)}
+    return {**_found(result), "data": None if isinstance(task, Query) else summary(task)}
+
+
+def _found(result: SearchResult) -> dict[str, Any]:
+    """All but the query, which is numbers for a machine."""
+    told = asdict(replace(result, query=None))
+    del told["query"]
+    return told
 
 
 def describe_run(run: Run) -> dict[str, Any]:
