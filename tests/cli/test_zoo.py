@@ -103,13 +103,11 @@ def test_a_zoo_is_pushed_searched_where_it_lies_and_pulled(
     merged = run("zoo", "merge", tmp_path / "here", address, "-o", tmp_path / "both")
     assert (merged.code, "tans train --zoo" in merged.out) == (0, True)
     for command in (
-        ("build", address, "--tasks", tmp_path),
         ("add", "resnet18", "--zoo", address),
         ("copy", address),
         ("pull", address, address),
         ("transfers", "--tasks", tmp_path, "--zoo", address),
     ):
         assert_fails(run("zoo", *command), "only read", "tans zoo pull", "push")
-    assert_fails(run("train", "--zoo", address), "only read here", "tans zoo pull")
     assert_fails(run("zoo", "list", "--zoo", "memory://nothing"), "no zoo at memory://nothing")
     assert_fails(run("zoo", "push", small_zoo.path, tmp_path), "is no address")
