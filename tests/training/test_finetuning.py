@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tans.errors import TaskError
 from tans.networks.network import Network
 from tans.scores import Scores
 from tans.tasks import stored
@@ -228,3 +229,20 @@ def test_stored_images_are_learnt_from_as_those_in_memory_are(
     assert all(torch.equal(weights[name], value) for name, value in held.network.weights().items())
     assert torch.equal(held.confusion, read.confusion)
     assert [e.train_loss for e in held.history] == [e.train_loss for e in read.history]
+
+
+def test_too_little_room_for_any_split_is_told_before_anything_is_trained(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, heard = bars(24), list[Epoch]()
+    given = type(task).stored
+
+    def full(self: Task, name: str, *how: Any) -> Any:
+        if name == "test":
+            raise TaskError("the disk is full")
+        return given(self, name, *how)
+
+    monkeypatch.setattr(Task, "stored", full)
+    with pytest.raises(TaskError, match="full"):
+        finetune(network, task, 32, Recipe(epochs=1, batch_size=8), on_epoch=heard.append)
+    assert heard == []

@@ -142,6 +142,8 @@ def finetune(
     where = place(network)
     network.to(memory_format=torch.channels_last)
     held_out = task.stored("val", side)
+    # now, as a disk without room for them is to be told before anything is trained
+    test_images, test_labels = task.stored("test", side)
     weights = class_weights(labels, count) if recipe.weigh_classes else None
     loss = math.nan
     if recipe.fit_head:
@@ -184,7 +186,6 @@ def finetune(
         if recipe.average and recipe.fit_head:  # steps were taken since the last reading
             adapt(keeper.judged, images, recipe.seed)
     network = keeper.kept()
-    test_images, test_labels = task.stored("test", side)
     tested = scores_and_lengths(network, test_images)  # (m, classes), (m,)
     confusion = counted(tested[0], test_labels, count)
     seconds = time.perf_counter() - began
