@@ -35,7 +35,7 @@ SETTINGS = replace(SMALL, subnets=8)
 PAIRS = 2 * SETTINGS.subnets
 ADDRESS = "s3://shelf/zoos/built"
 PATIENCE_S = 120
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ schemathesis.openapi.media_type("application/zip", st.binary() | st.just(colours
 schemathesis.openapi.media_type("image/*", st.binary() | st.just(picture(COLOURS["red"])))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_route_answers_as_it_is_described(address: str) -> None:
     described = schemathesis.openapi.from_url(f"{address}{API}/openapi.json")
     routes = [found.ok() for found in described.get_all_operations()]

@@ -38,7 +38,7 @@ def test_the_task_has_three_kinds_of_bars() -> None:
     assert set(labels.tolist()) == {0, 1, 2}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_all_of_it_is_measured_once_and_drawn(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ def test_times_are_drawn_in_multiples_of_one_client_alone(tmp_path: Path) -> Non
     assert table.rows[1][3:5] == ["10.0", "20.0"]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_all_of_fifty_clients_are_answered(small_zoo: Zoo, tmp_path: Path) -> None:
     bench = Bench(Results(tmp_path), small_zoo, lambda *_: drawn_task("green", "three", seed=3))
     run = serving.Trial(50, 100).run(bench)

@@ -54,7 +54,7 @@ NAMELESS = """() => [...document.querySelectorAll('input, button, svg, img')]
   .map(e => e.outerHTML.slice(0, 200))"""
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.slow,
     pytest.mark.timeout(3600 if IMAGES else 1200),
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, as Debian packages it"),
 ]
