@@ -77,5 +77,5 @@ def write_device(folder: Path, name: str, *, on_progress: Listener | None) -> No
 @pytest.mark.long
 def test_workers_share_the_cards_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, 2)
-    Here(2).side_by_side(partial(write_device, tmp_path), ["a", "b"])
+    list(Here(2).each(partial(write_device, tmp_path), ["a", "b"]))
     assert {path.read_text() for path in tmp_path.iterdir()} == {"cuda:0", "cuda:1"}
