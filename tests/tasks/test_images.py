@@ -22,7 +22,6 @@ from tans.tasks.decoding import (
     TOO_LARGE,
     Picture,
     UnreadableError,
-    decode,
 )
 from tans.tasks.images import (
     THUMBNAIL,
@@ -43,19 +42,6 @@ def one(path, resolution=8):
     opened = open_files([path])
     assert opened.failures == {}
     return opened.pixels.at(resolution)[0]
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """How often each file was decoded."""
-    counts = Counter()
-
-    def counting(path, *arguments):
-        counts[path.name] += 1
-        return decode(path, *arguments)
-
-    monkeypatch.setattr(module, "decode", counting)
-    return counts
 
 
 @pytest.mark.parametrize(

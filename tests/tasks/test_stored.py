@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -43,19 +42,6 @@ def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(module, "IN_MEMORY", 0)
     monkeypatch.setattr(module, "BLOCK_BYTES", 4 * EACH)
     return folder / "pixels"
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """How often each file was decoded."""
-    counts = Counter()
-
-    def counting(path, *arguments):
-        counts[path.name] += 1
-        return decode(path, *arguments)
-
-    monkeypatch.setattr(reading_images, "decode", counting)
-    return counts
 
 
 @pytest.fixture

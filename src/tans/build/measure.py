@@ -15,9 +15,8 @@ from tans.networks.batchnorm import folded
 from tans.networks.device import device, moved, near, place
 from tans.networks.family import describe
 from tans.networks.features import functional_embedding, reference_similarities
-from tans.networks.network import Network, Weights, prepare
+from tans.networks.network import Network, Weights, images_at_once, prepare
 from tans.tasks.task import Task
-from tans.training import EVALUATION_BATCH
 from tans.types import NetworkRef, ZooEntry
 from tans.zoo import previews
 from tans.zoo.weights import calibrated
@@ -136,12 +135,12 @@ def _accuracy(fast: Network, images: Tensor, labels: Tensor) -> float:
     where = fast.classifier.weight.device
     scores = [
         fast(prepare(moved(batch, where), fast.input).to(memory_format=torch.channels_last))
-        for batch in _batches(images)
+        for batch in _batches(images, fast.input.size)
     ]
     return (torch.cat(scores).argmax(1).cpu() == labels).float().mean().item()
 
 
-def _batches(images: Tensor) -> Iterator[Tensor]:
+def _batches(images: Tensor, side: int) -> Iterator[Tensor]:
     """The batches of ``tans.training.predict``, in nearly equal parts."""
-    for batch in images.split(EVALUATION_BATCH):
+    for batch in images.split(images_at_once(side)):
         yield from batch.tensor_split(max(1, len(batch) // LEAST_BATCH))

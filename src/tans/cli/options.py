@@ -35,8 +35,9 @@ def folder_here(text: str) -> Path:
     """
     if is_distant(text):
         raise InputError(
-            f"{text} is an address, where this cannot be done; expected a folder here: pull it "
-            "with 'tans zoo pull', change the copy, and push it with 'tans zoo push'"
+            f"{text} is an address, where a zoo is only read by this command; expected a "
+            "folder here: pull the zoo with 'tans zoo pull', change the copy, and push it with "
+            "'tans zoo push'"
         )
     return Path(text)
 

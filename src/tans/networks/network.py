@@ -24,7 +24,7 @@ Weights = dict[str, Tensor]
 HEAD = "classifier."
 """Begins the names of a head's weights and biases."""
 
-MOST_AT_ONCE, LARGE = 256, 96
+BATCH, LARGE = 256, 96
 """Images in one batch that is looked at, and pixels a side from which on there are fewer."""
 
 
@@ -36,7 +36,7 @@ def prepare(images: Tensor, input: InputSpec) -> Tensor:
 
 def images_at_once(side: int) -> int:
     """Images of so many pixels a side that are looked at in one batch: memory bounds it."""
-    return max(1, min(MOST_AT_ONCE, MOST_AT_ONCE * LARGE**2 // side**2))
+    return max(1, min(BATCH, BATCH * LARGE**2 // side**2))
 
 
 def converted(x: Tensor, given: InputSpec, wanted: InputSpec) -> Tensor:

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from tans.tasks.images import READER
-from tans.tasks.stored import StoredImages, remembered
+from tans.tasks.stored import StoredImages, numbers_of
 from tans.tasks.watching import COMPARING, tell
 from tans.types import Images
 
@@ -91,7 +91,7 @@ def find_copies(images: Images, exact: bool = False) -> NDArray[np.int64]:
         return np.arange(len(images))
     if isinstance(images, StoredImages):
         what = f"copies {READER} {exact}"
-        return remembered(images, what, lambda: _sets(images, exact))
+        return numbers_of(images, what, lambda: _sets(images, exact))
     return _sets(images, exact)
 
 

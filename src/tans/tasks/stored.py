@@ -248,7 +248,7 @@ class Store:
         return digest.hexdigest()
 
 
-def remembered(
+def numbers_of(
     images: StoredImages, what: str, make: Callable[[], NDArray[np.int64]]
 ) -> NDArray[np.int64]:
     """What was found of stored images, a number for each, (n,): made once, and stored with them.

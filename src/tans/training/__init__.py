@@ -8,12 +8,10 @@ to keep the best of many epochs by few validation images is to keep the luckiest
 to a length: the first ones of some networks, and of most at many pixels, would undo all learnt.
 """
 
-from tans.networks.device import device
 from tans.training.finetuning import Epoch, FineTuned, finetune
 from tans.training.head import HEAD_LENGTH, UNEVEN, adapted_features, class_weights, fit_head, probe
 from tans.training.loop import Checkpoint, EpochListener, Loop, augment, digest_of, sgd
 from tans.training.prediction import (
-    EVALUATION_BATCH,
     accuracy,
     confusion_matrix,
     predict,
@@ -23,7 +21,6 @@ from tans.training.recipe import ALIKE, HEAD_IMAGES, NORM_IMAGES, PASSES, RECIPE
 
 __all__ = [
     "ALIKE",
-    "EVALUATION_BATCH",
     "HEAD_IMAGES",
     "HEAD_LENGTH",
     "NORM_IMAGES",
@@ -42,7 +39,6 @@ __all__ = [
     "augment",
     "class_weights",
     "confusion_matrix",
-    "device",
     "digest_of",
     "finetune",
     "fit_head",

@@ -10,8 +10,6 @@ from tans.networks.device import moved, near, place
 from tans.networks.network import Network, images_at_once, prepare
 from tans.types import Images
 
-EVALUATION_BATCH = 256
-
 
 def predict(network: Network, images: Images) -> Tensor:
     """Class scores for uint8 images, (n, 3, r, r) to (n, classes), on the CPU."""

@@ -1,6 +1,6 @@
 """The whole story in a browser, against a service that runs as users start it.
 
-    TANS_PAGE_IMAGES=docs/images python -m pytest -m long tests/web/page/test_story.py -k pictures
+    TANS_PAGE_IMAGES=docs/images python -m pytest -m slow tests/web/page/test_story.py -k pictures
 
 takes the pictures of docs/page.md anew, on the zoo that ships.
 """

@@ -31,11 +31,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tans.costs.limits import fits, needs
+from tans.networks.device import device
 from tans.networks.families.elastic.specification import Specification
 from tans.networks.families.elastic.supernet import Supernet
 from tans.networks.network import Network, prepare, without_head
 from tans.tasks.task import Task
-from tans.training import Loop, Recipe, device, fit_head, sgd
+from tans.training import Loop, Recipe, fit_head, sgd
 from tans.types import Architecture
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.blocks import Measure, block_table

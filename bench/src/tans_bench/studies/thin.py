@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import product
 
+from tans.networks.device import device
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import describe
 from tans.networks.network import Network
-from tans.training import device, finetune, probe
+from tans.training import finetune, probe
 from tans.types import NetworkRef
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.runs.bench import Bench

@@ -26,11 +26,12 @@ from tans.meta.metrics import regret, spearman
 from tans.meta.presets import PRESETS, MetaSettings
 from tans.meta.retriever import Retriever
 from tans.meta.train import meta_train
+from tans.networks.device import device
 from tans.networks.family import resized
 from tans.networks.features import image_features
 from tans.networks.published import PUBLISHED, get_published, read_published
 from tans.tasks.task import Task
-from tans.training import Recipe, device, finetune, probe
+from tans.training import Recipe, finetune, probe
 from tans.types import NetworkRef
 from tans.zoo.columns import ids_digest
 from tans.zoo.weights import assemble

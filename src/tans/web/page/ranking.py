@@ -13,6 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import moocore
+import numpy as np
+
 from tans.search import search
 from tans.types import Match
 from tans.web.schemas import LimitsAsked, MatchAnswer, SearchAsked
@@ -136,16 +139,12 @@ def front(matches: Iterable[Match], cost: Cost) -> tuple[Match, ...]:
 
     Cheapest first; networks of unknown cost are left out.
     """
-    known = [(getattr(match, cost), match) for match in matches]
-    order = sorted(
-        ((value, match) for value, match in known if value is not None),
-        key=lambda pair: (pair[0], -pair[1].predicted_accuracy),
-    )
-    best: list[Match] = []
-    for _, match in order:
-        if not best or match.predicted_accuracy > best[-1].predicted_accuracy:
-            best.append(match)
-    return tuple(best)
+    known = [match for match in matches if getattr(match, cost) is not None]
+    if not known:
+        return ()
+    points = np.array([(getattr(match, cost), match.predicted_accuracy) for match in known])
+    best = np.flatnonzero(moocore.is_nondominated(points, maximise=(False, True)))
+    return tuple(known[row] for row in best[np.argsort(points[best, 0])])
 
 
 def chosen_of(matches: Sequence[Match], id: str | None) -> Match | None:

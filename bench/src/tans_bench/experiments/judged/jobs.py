@@ -15,11 +15,12 @@ from tans.meta.data import MetaData
 from tans.meta.presets import PRESETS
 from tans.meta.retriever import Retriever
 from tans.meta.train import meta_train
+from tans.networks.device import device
 from tans.networks.features import image_features
 from tans.networks.network import Network
 from tans.search.look import IMAGES as LOOKED_AT
 from tans.tasks.task import Task
-from tans.training import Recipe, device, finetune, probe
+from tans.training import Recipe, finetune, probe
 from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, Zoo
 from tans_bench.experiments.judged import field
 from tans_bench.runs.bench import Bench, Tasks

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Dirichlet
 
-from tans.training import device
+from tans.networks.device import device
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.budget import affordable
 from tans_bench.methods.darts.search import search_cells

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tans.training import device
+from tans.networks.device import device
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.budget import affordable
 from tans_bench.methods.darts.search import search_cells

@@ -21,9 +21,10 @@ from torch import Tensor, nn
 
 from tans.costs.limits import fits, needs
 from tans.errors import InputError
+from tans.networks.device import device
 from tans.networks.network import prepare
 from tans.tasks.splits import stratified_subset
-from tans.training import augment, device
+from tans.training import augment
 from tans.types import Architecture, Constraints, InputSpec
 from tans_bench.methods.budget import on_record
 from tans_bench.methods.darts.settings import CellSearchSettings, Stage

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from tans.files import cache_dir, write_file
-from tans.training import device
+from tans.networks.device import device
 from tans_bench.methods.metad2a.encoder import Sets
 from tans_bench.methods.metad2a.generator import Generator
 from tans_bench.methods.metad2a.graphs import Graphs
