@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -135,7 +137,7 @@ def test_each_resolution_and_number_of_threads_has_its_own_calibration(
         (None, "{"),
         (None, "[]"),
         (None, "\udcff"),
-        ('"schema": 1', '"schema": 0'),
+        ('"schema": 2', '"schema": 1'),
         ('"charges": [', '"charges": [-1,'),
         ('"error": ', '"error": null, "was": '),
         ('"error": ', '"error": 0.5, "was": '),
@@ -256,3 +258,13 @@ def test_the_error_of_latencies_is_the_largest() -> None:
     refs = [plain_ref(12), plain_ref(13)]
     found, error = latencies(refs, CLASSES, Clock(1.0, 1.0, 9.0, 10.0))
     assert (found.tolist(), error) == ([1.0, 9.5], pytest.approx(0.1))
+
+
+@pytest.mark.usefixtures("plain")
+def test_other_work_that_slows_most_passes_moves_no_latency(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = itertools.cycle([0.002, 0.02, 0.05, 0.03])  # seconds between two looks at the clock
+    clock = SimpleNamespace(perf_counter=itertools.accumulate(taken).__next__)
+    monkeypatch.setattr("tans.costs.latency.time", clock)
+    assert measure_ms([plain_ref(12)]) == pytest.approx([2.0])
