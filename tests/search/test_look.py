@@ -235,6 +235,8 @@ def test_without_a_look_the_embeddings_rank(judged: Judged, small_zoo: Zoo) -> N
     without_judge = search(QUERY, small_zoo)
     assert_not_looked(without_judge)
     assert embedded.matches == without_judge.matches
+    assert not embedded.notes
+    assert "this zoo has no calibrator" in without_judge.notes[0]
 
 
 def test_imagenet_is_the_answer_where_nothing_is_related(judged: Judged) -> None:

@@ -129,7 +129,6 @@ def search(
         with working.gathered() as crew:
             if catalogue and not isinstance(task, Query):
                 result = search_beyond(task, opened, terms, look=look, tell=console.tell, crew=crew)
-                console.warn_each(result.notes)
             else:
                 result = search_within(
                     task,
@@ -140,6 +139,7 @@ def search(
                     look=look,
                     crew=crew,
                 )
+    console.warn_each(result.notes)
     if as_json:
         console.emit(views.describe_search(result, task))
         return

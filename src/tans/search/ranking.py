@@ -47,6 +47,11 @@ from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, Zoo, at_size
 
+UNJUDGED = (
+    "this zoo has no calibrator, which judges a second look, so embeddings alone rank and "
+    "accuracies are rough; 'tans zoo transfers' and then 'tans train' make one"
+)
+
 
 @dataclass(frozen=True)
 class SearchResult(Sequence[Match]):
@@ -79,7 +84,7 @@ class SearchResult(Sequence[Match]):
     tried: tuple[Tried, ...] = ()
     """Networks of the catalogue that were fetched and looked at, in that order."""
     notes: tuple[str, ...] = ()
-    """What is to be told of the catalogue, a sentence each."""
+    """What is to be told of the search, a sentence each."""
 
     def look_share(self, training_s: float) -> float:
         """What the second look takes of the whole, a training of so many seconds after it."""
@@ -200,7 +205,8 @@ def search(
     found = stored.take(stored.nearest(max(top, retriever.settings.top), within))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
-    if calibrator is not None and look and not isinstance(task, Query):
+    wanted = bool(look) and not isinstance(task, Query)
+    if calibrator is not None and wanted:
         sources = Sources.of(zoo, columns)
         worth = _worth_a_look(stored, within, sources, look)
         looks = second_look(task, zoo, worth.first, crew)
@@ -228,6 +234,7 @@ def search(
         shortened=epochs,
         forbidden=int((~free).sum()),
         query=asked,
+        notes=(UNJUDGED,) if wanted and calibrator is None else (),
     )
 
 

@@ -189,6 +189,8 @@ class SearchAnswer(BaseModel):
     embedding_s: float
     search_s: float
     look_s: float
+    notes: tuple[str, ...] = ()
+    """What is to be told of the search, a sentence each."""
 
     @classmethod
     def of(cls, found: SearchResult) -> SearchAnswer:

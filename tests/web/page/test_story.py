@@ -26,6 +26,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load
 
+from tans.meta.calibrator import Calibrator
+from tans.meta.evidence import COLUMNS
 from tans.zoo.zoo import Zoo
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
@@ -85,8 +87,13 @@ def served(folder: Path, zoo: Path | None, **environment: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def address(small_zoo: Zoo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a service on a zoo that judges a look by its probes alone."""
     folder = tmp_path_factory.mktemp("service")
-    with served(folder / "kept", small_zoo.path, TANS_CACHE=str(folder / "cache")) as url:
+    shutil.copytree(small_zoo.path, folder / "zoo")
+    weights = tuple(1.0 if column == "probe" else 0.0 for column in COLUMNS)
+    judge = Calibrator((0.0,) * len(COLUMNS), weights, bias=0.0, strength=1.0, margin=0.5)
+    judge.save(Zoo.open(folder / "zoo").retrieval)
+    with served(folder / "kept", folder / "zoo", TANS_CACHE=str(folder / "cache")) as url:
         yield url
 
 
@@ -317,6 +324,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(visit: Visit) -> None:
 def test_a_service_with_a_token_asks_for_it_once(
     browser: Any, small_zoo: Zoo, tmp_path: Path
 ) -> None:
+    """Its zoo has no calibrator, so that no look is offered either."""
     environment = {"TANS_CACHE": str(tmp_path / "cache"), "TANS_TOKEN": TOKEN}
     with served(tmp_path / "kept", small_zoo.path, **environment) as url:
         context = browser.new_context()
@@ -333,6 +341,8 @@ def test_a_service_with_a_token_asks_for_it_once(
             {"name": "colours.zip", "mimeType": "application/zip", "buffer": colours()}
         )
         page.locator(".matches button").first.wait_for()
+        page.get_by_text("has not learnt to judge a closer look").wait_for()
+        assert not page.get_by_role("button", name="Look closer").is_visible()
         context.close()
 
 

@@ -386,13 +386,13 @@ class Page:
         limits, measure = asked(self._scales, given), COSTS[cost]
         view = self._view(dataset, limits, chosen, measure)
         updates = {
-            self.standing: texts.standing(view.ranked, view.within),
+            self.standing: texts.standing(view.ranked, view.within, self.rankings.judged),
             self.list: texts.match_list(view.within, view.chosen),
             self.detail: self._detail(view),
             **self._charts(view, measure),
             self.begin: texts.begin(view.chosen),
             self.start: gr.update(interactive=view.chosen is not None),
-            self.look: gr.update(visible=not self.rankings.looked_at(dataset)),
+            self.look: gr.update(visible=self.rankings.can_look(dataset)),
         }
         if view.within:
             return updates

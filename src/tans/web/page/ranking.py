@@ -16,6 +16,7 @@ from typing import Literal
 import moocore
 import numpy as np
 
+from tans.meta.calibrator import Calibrator
 from tans.search import search
 from tans.types import Match
 from tans.web.schemas import LimitsAsked, MatchAnswer, SearchAsked
@@ -55,6 +56,8 @@ class Rankings:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self.judged = Calibrator.load(service.zoo.retrieval) is not None
+        """Whether the zoo can judge a look; without, embeddings alone rank."""
         self._embedded: OrderedDict[str, Ranked] = OrderedDict()
         self._looked: OrderedDict[str, Ranked] = OrderedDict()
         self._lock = threading.Lock()
@@ -93,10 +96,10 @@ class Rankings:
             )
         return self._keep(self._embedded, dataset, Ranked(result.matches, timed=timed))
 
-    def looked_at(self, dataset: str) -> bool:
-        """Whether there was a look at its images."""
+    def can_look(self, dataset: str) -> bool:
+        """Whether a look at its images can be had that was not had yet."""
         with self._lock:
-            return dataset in self._looked
+            return self.judged and dataset not in self._looked
 
     def look(self, dataset: str) -> Ranked:
         """Rank by a look at the images, which takes a minute or some.

@@ -180,8 +180,12 @@ def _slider(scale: Scale) -> Html:
 # Matches
 
 
-def standing(ranked: Ranked, within: Sequence[Match]) -> Html:
-    """How many fit, and what their order comes from."""
+def standing(ranked: Ranked, within: Sequence[Match], judged: bool) -> Html:
+    """How many fit, and what their order comes from.
+
+    Args:
+        judged: whether the zoo can judge a look at the images.
+    """
     some = f"{len(within):,} of {len(ranked.matches):,} networks fit."
     if ranked.looked:
         return tag(
@@ -190,12 +194,13 @@ def standing(ranked: Ranked, within: Sequence[Match]) -> Html:
             f" These are the ones that {ranked.looked} looks at your images speak for, ranked by "
             "them. The range holds the accuracy for nine datasets in ten.",
         )
-    return tag(
-        "p",
-        tag("strong", some),
-        " Ranked by similarity alone: accuracies are rough. A closer look tries the best of them "
-        "on your images, and adds a range to each.",
+    closer = (
+        "A closer look tries the best of them on your images, and adds a range to each."
+        if judged
+        else "This zoo has not learnt to judge a closer look at your images."
     )
+    alone = " Ranked by similarity alone: accuracies are rough. "
+    return tag("p", tag("strong", some), alone, closer)
 
 
 def unfit(ranked: Ranked, limits: LimitsAsked) -> str:
