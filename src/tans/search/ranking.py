@@ -205,8 +205,7 @@ def search(
     found = stored.take(stored.nearest(max(top, retriever.settings.top), within))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
-    wanted = bool(look) and not isinstance(task, Query)
-    if calibrator is not None and wanted:
+    if calibrator is not None and look and not isinstance(task, Query):
         sources = Sources.of(zoo, columns)
         worth = _worth_a_look(stored, within, sources, look)
         looks = second_look(task, zoo, worth.first, crew)
@@ -234,7 +233,7 @@ def search(
         shortened=epochs,
         forbidden=int((~free).sum()),
         query=asked,
-        notes=(UNJUDGED,) if wanted and calibrator is None else (),
+        notes=(UNJUDGED,) if calibrator is None and look and not isinstance(task, Query) else (),
     )
 
 
