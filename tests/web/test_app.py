@@ -18,7 +18,7 @@ from tans.tasks.task import Task
 from tans.web import jobs as jobs_module
 from tans.web import service as service_module
 from tans.web import work
-from tans.web.schemas import DatasetAnswer, Outcome, SearchAnswer
+from tans.web.schemas import DatasetAnswer, SearchAnswer
 from tans.web.service import Service
 from tans.zoo.zoo import Zoo
 from tests.web.conftest import (
@@ -33,6 +33,7 @@ from tests.web.conftest import (
     uploaded,
     zipped,
 )
+from tests.web.outcomes import outcome
 from tests.web.test_uploads import HOSTILE, LONG
 
 TOKEN = "a-secret-of-many-letters"
@@ -361,15 +362,6 @@ def test_a_network_of_a_size_that_asks_too_much_is_refused(
 def held_back(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Fine-tunes end when it is set, with a file, or are cancelled."""
     let_go = threading.Event()
-    outcome = Outcome(
-        network="red",
-        params=1,
-        flops=1,
-        best_epoch=1,
-        test_accuracy=None,
-        balanced_accuracy=None,
-        seconds=1,
-    )
 
     def slow(*given: object, bounds: object, **_: object) -> object:
         while not let_go.wait(0.01) and not bounds.cancelled.is_set():  # type: ignore[attr-defined]
@@ -379,7 +371,7 @@ def held_back(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         folder = given[-1]
         folder.mkdir()  # type: ignore[attr-defined]
         (folder / "model.json").write_text("{}")  # type: ignore[operator]
-        return outcome.model_dump()
+        return outcome().model_dump()
 
     monkeypatch.setattr(jobs_module, "run_apart", slow)
     return let_go

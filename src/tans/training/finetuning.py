@@ -61,8 +61,8 @@ class FineTuned:
     network: Network
     history: tuple[Epoch, ...]
     best_epoch: int
-    """The epoch kept: highest balanced validation accuracy, the later of equals; 0 for the head
-    alone."""
+    """The epoch kept: the last where weights are averaged, else that of highest balanced validation
+    accuracy, the later of equals; 0 for the head alone."""
     test_accuracy: float
     """Of the kept epoch, in [0, 1], NaN without test images; the split was touched this once."""
     confusion: Tensor

@@ -18,9 +18,9 @@ from tans.web.schemas import (
     FileAnswer,
     JobAnswer,
     LimitsAsked,
-    Outcome,
     SourceTask,
 )
+from tests.web.outcomes import outcome
 from tests.web.page.matches import match
 
 EVIL = "<script>alert(1)</script>"
@@ -173,18 +173,9 @@ def test_how_far_a_fine_tune_is_stands_in_a_sentence(given: JobAnswer, said: str
 
 
 def test_a_result_links_what_it_left_and_nothing_else() -> None:
-    outcome = Outcome(
-        network="flags-1",
-        params=2_000_000,
-        flops=30_000_000,
-        best_epoch=3,
-        test_accuracy=0.9,
-        balanced_accuracy=0.9,
-        seconds=30,
-        warnings=("there is no onnx: it is not installed",),
-    )
+    reached = outcome(test_accuracy=0.9, warnings=("there is no onnx: it is not installed",))
     files = [FileAnswer(name=name, bytes=10**6) for name in ("model.safetensors", "other.json")]
-    shown = texts.result(job("done", outcome=outcome, files=files), {"test_images": 40})
+    shown = texts.result(job("done", outcome=reached, files=files), {"test_images": 40})
     assert [link["href"] for link in Tags(shown).of("a")] == [
         f"api/v1/jobs/{'j' * 32}/files/model.safetensors"
     ]
@@ -193,16 +184,7 @@ def test_a_result_links_what_it_left_and_nothing_else() -> None:
 
 
 def test_a_result_without_test_images_says_so() -> None:
-    outcome = Outcome(
-        network="a",
-        params=1,
-        flops=1,
-        best_epoch=1,
-        test_accuracy=None,
-        balanced_accuracy=None,
-        seconds=1,
-    )
-    assert "no test images" in texts.result(job("done", outcome=outcome), {})
+    assert "no test images" in texts.result(job("done", outcome=outcome()), {})
 
 
 def test_classes_stand_with_the_worst_first() -> None:

@@ -14,7 +14,7 @@ from tans.types import Match
 from tans.web.page.limits import short
 from tans.web.page.plane import Array, Plane
 from tans.web.page.ranking import Cost, front
-from tans.web.schemas import JobAnswer
+from tans.web.schemas import EpochAnswer, JobAnswer
 
 WIDTH, HEIGHT = 520, 360
 LEFT, RIGHT, TOP, BOTTOM = 48, 16, 14, 46
@@ -258,28 +258,34 @@ def _cross(at: tuple[float, float]) -> Html:
 
 
 def curve(job: JobAnswer) -> Html:
-    """Validation accuracy by epoch, as far as a fine-tune is."""
+    """Validation accuracy by epoch, as far as a fine-tune is; marked is the one that is kept."""
     points = tuple(
         (float(epoch.epoch), math.nan if epoch.val_accuracy is None else epoch.val_accuracy)
         for epoch in job.history
     )
     if not any(np.isfinite(y) for _, y in points):
         return Html("")
-    best = max(range(len(points)), key=lambda i: (np.nan_to_num(points[i][1], nan=-1.0), i))
-    alt = curve_in_words(job)
-    return line_chart([Line("validation", points, best)], "epoch", alt, whole=True)
+    marked = job.history.index(_standing(job))
+    return line_chart(
+        [Line("validation", points, marked)], "epoch", curve_in_words(job), whole=True
+    )
 
 
 def curve_in_words(job: JobAnswer) -> str:
-    """What the curve shows, in a sentence."""
-    known = [(e.epoch, e.val_accuracy) for e in job.history if e.val_accuracy is not None]
-    if not known:
+    """How the network stands, in a sentence."""
+    if not job.history or (accuracy := _standing(job).val_accuracy) is None:
         return "No epoch is done yet."
-    (last, now), (best, most) = known[-1], max(known, key=lambda pair: pair[::-1])
     return (
-        f"After epoch {last}, {share(now)} of the validation images are classified rightly; "
-        f"the best was {share(most)} after epoch {best}."
+        f"After epoch {_standing(job).epoch}, {share(accuracy)} of the validation images are "
+        "classified rightly."
     )
+
+
+def _standing(job: JobAnswer) -> EpochAnswer:
+    """The epoch that is kept; the last one while training goes on."""
+    if job.outcome is None:
+        return job.history[-1]
+    return next(epoch for epoch in job.history if epoch.epoch == job.outcome.best_epoch)
 
 
 def share(value: float) -> str:

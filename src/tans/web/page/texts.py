@@ -455,7 +455,7 @@ def _facts_of(outcome: Any) -> Html:
     text = (
         f"It began from {outcome.network}, has {outcome.params:,} parameters, needs "
         f"{short(outcome.flops)} multiply-adds for one image, and trained for "
-        f"{_took(outcome.seconds)}. Epoch {outcome.best_epoch} was the best."
+        f"{_took(outcome.seconds)}. Kept is what it was after epoch {outcome.best_epoch}."
     )
     return tag("p", text, class_="note")
 
