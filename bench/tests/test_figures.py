@@ -41,12 +41,11 @@ def test_the_figures_of_all_pages_are_those_of_the_tables() -> None:
         ("speed/speed; time; way=tans; rows=1,000; as .2f", "0.07"),
         ("speed/speed; time; way=tans; rows=2,000", "+4.5 (+0.1 to +9.0)"),
         ("speed/speed; time; way=tans; rows=2,000; as .0f", "4"),
+        ("speed/speed; time; way=tans; rows=2,000; as +.0f of number 3", "+9"),
         ("speed/speed; rows; way=scan; as .0f", "1000"),
     ],
 )
-def test_a_figure_is_a_cell_or_the_first_number_in_it(
-    origin: str, figure: str, tables: Path
-) -> None:
+def test_a_figure_is_a_cell_or_a_number_in_it(origin: str, figure: str, tables: Path) -> None:
     assert filled(page_of(origin), tables) == page_of(origin, figure)
 
 
@@ -60,6 +59,7 @@ def test_a_figure_is_a_cell_or_the_first_number_in_it(
         ("speed/speed; time; way=none", "0 rows"),
         ("speed/speed; hours; way=scan", "its columns are way, rows, time"),
         ("speed/speed; way; way=scan; as .1f", "is no number"),
+        ("speed/speed; time; way=scan; as .1f of number 2", "fewer than 2"),
     ],
 )
 def test_an_origin_that_names_no_figure_is_told(origin: str, said: str, tables: Path) -> None:
