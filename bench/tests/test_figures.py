@@ -12,6 +12,7 @@ TABLES = HERE / "bench" / "docs" / "results"
 PAGES = [
     HERE / "README.md",
     *sorted((HERE / "docs").glob("*.md")),
+    *sorted((HERE / "bench").glob("*.md")),
     *sorted((HERE / "bench" / "docs").glob("**/*.md")),
 ]
 
