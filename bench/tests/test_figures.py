@@ -73,6 +73,12 @@ def test_a_mark_without_an_end_is_told(tables: Path) -> None:
         filled("takes <!--=it-->1 of it", tables)
 
 
+def test_a_mark_that_would_end_a_paragraph_is_told(tables: Path) -> None:
+    page = page_of("speed/speed; time; way=scan").replace("takes ", "takes\n  ")
+    with pytest.raises(ResultError, match="begins a line"):
+        filled(page, tables)
+
+
 @pytest.mark.parametrize(
     "page", ["a <!--=b-->1<!--/-->", page_of("speed/speed; time; way=scan")[29:]]
 )

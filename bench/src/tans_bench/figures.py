@@ -1,8 +1,9 @@
 """Figures in prose, filled from the tables that experiments have drawn.
 
-In a page of Markdown a figure stands between two comments, which no reader sees, and the page's
-last comment says where each comes from: a table, a column, what picks the row, and a format of
-Python where the cell is not taken as it stands, which is of the first number in it, or of another:
+In a page of Markdown a figure stands between two comments, which no reader sees; not first in a
+line, where a comment would end the paragraph. The page's last comment says where each comes from: a
+table, a column, what picks the row, and a format of Python where the cell is not taken as it
+stands, which is of the first number in it, or of another:
 
     takes <!--=share-->0.07<!--/--> of an exact scan
 
@@ -24,6 +25,7 @@ from tans_bench.errors import ResultError
 
 MARK = re.compile(r"(<!--=([^>]*?)-->)([^<]*)<!--/-->")
 OPEN = re.compile(r"<!--=")
+FIRST = re.compile(r"^\s*<!--=([^>]*?)-->", re.MULTILINE)
 ORIGINS = re.compile(r"<!-- figures\n(.*?)^-->", re.DOTALL | re.MULTILINE)
 NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 FORM = re.compile(r"as (?P<form>\S+)(?: of number (?P<place>[1-9]))?")
@@ -104,7 +106,7 @@ def filled(text: str, tables: Path) -> str:
 
     Raises:
         ResultError: a figure cannot be found, its origin is missing or of no figure, or a mark has
-            no end.
+            no end, or begins a line.
     """
     origins = _origins(text)
     marks = {mark[2] for mark in MARK.finditer(text)}
@@ -114,6 +116,11 @@ def filled(text: str, tables: Path) -> str:
         raise ResultError(
             f"{', '.join(sorted(odd))}: expected a mark '<!--=NAME-->' in the text and one line "
             "'NAME: ...' in the comment '<!-- figures' for each figure"
+        )
+    if first := FIRST.search(text):
+        raise ResultError(
+            f"the mark '<!--={first[1]}-->' begins a line, which ends the paragraph that it stands "
+            "in; put a word of the line above before it"
         )
     values = {name: origin.read(tables) for name, origin in origins.items()}
     return MARK.sub(lambda mark: f"{mark[1]}{values[mark[2]]}<!--/-->", text)
