@@ -38,7 +38,7 @@ wheels: $(VENV)/.python ## build the wheels of both distributions, and use them 
 
 docs: $(VENV)/.test ## write docs/cli.md anew from the commands' own help, and fill the figures of all pages
 	$(BIN)/python -m typer tans.cli utils docs --name tans --output docs/cli.md
-	$(BIN)/tans bench figures README.md docs/*.md bench/docs/*.md bench/docs/results/*.md --tables bench/docs/results
+	$(BIN)/tans bench figures README.md docs/*.md bench/*.md bench/docs/*.md bench/docs/results/*.md --tables bench/docs/results
 
 # files of the site, laid out as in the repository, so that links between them are the same
 SITE_FILES := README.md LICENSE NOTICE docs examples bench/README.md bench/docs \

@@ -12,6 +12,7 @@ TABLES = HERE / "bench" / "docs" / "results"
 PAGES = [
     HERE / "README.md",
     *sorted((HERE / "docs").glob("*.md")),
+    *sorted((HERE / "bench").glob("*.md")),
     *sorted((HERE / "bench" / "docs").glob("**/*.md")),
 ]
 
@@ -41,12 +42,11 @@ def test_the_figures_of_all_pages_are_those_of_the_tables() -> None:
         ("speed/speed; time; way=tans; rows=1,000; as .2f", "0.07"),
         ("speed/speed; time; way=tans; rows=2,000", "+4.5 (+0.1 to +9.0)"),
         ("speed/speed; time; way=tans; rows=2,000; as .0f", "4"),
+        ("speed/speed; time; way=tans; rows=2,000; as +.0f of number 3", "+9"),
         ("speed/speed; rows; way=scan; as .0f", "1000"),
     ],
 )
-def test_a_figure_is_a_cell_or_the_first_number_in_it(
-    origin: str, figure: str, tables: Path
-) -> None:
+def test_a_figure_is_a_cell_or_a_number_in_it(origin: str, figure: str, tables: Path) -> None:
     assert filled(page_of(origin), tables) == page_of(origin, figure)
 
 
@@ -60,6 +60,7 @@ def test_a_figure_is_a_cell_or_the_first_number_in_it(
         ("speed/speed; time; way=none", "0 rows"),
         ("speed/speed; hours; way=scan", "its columns are way, rows, time"),
         ("speed/speed; way; way=scan; as .1f", "is no number"),
+        ("speed/speed; time; way=scan; as .1f of number 2", "fewer than 2"),
     ],
 )
 def test_an_origin_that_names_no_figure_is_told(origin: str, said: str, tables: Path) -> None:
@@ -70,6 +71,12 @@ def test_an_origin_that_names_no_figure_is_told(origin: str, said: str, tables: 
 def test_a_mark_without_an_end_is_told(tables: Path) -> None:
     with pytest.raises(ResultError, match="has no '<!--/-->'"):
         filled("takes <!--=it-->1 of it", tables)
+
+
+def test_a_mark_that_would_end_a_paragraph_is_told(tables: Path) -> None:
+    page = page_of("speed/speed; time; way=scan").replace("takes ", "takes\n  ")
+    with pytest.raises(ResultError, match="begins a line"):
+        filled(page, tables)
 
 
 @pytest.mark.parametrize(

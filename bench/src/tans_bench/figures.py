@@ -1,13 +1,15 @@
 """Figures in prose, filled from the tables that experiments have drawn.
 
-In a page of Markdown a figure stands between two comments, which no reader sees, and the page's
-last comment says where each comes from: a table, a column, what picks the row, and a format of
-Python where the cell is not taken as it stands:
+In a page of Markdown a figure stands between two comments, which no reader sees; not first in a
+line, where a comment would end the paragraph. The page's last comment says where each comes from: a
+table, a column, what picks the row, and a format of Python where the cell is not taken as it
+stands, which is of the first number in it, or of another:
 
     takes <!--=share-->0.07<!--/--> of an exact scan
 
     <!-- figures
     share: million/million; time; vectors=zoo; rows=1,000,000; as .2f
+    stored: storage/storage; 4-bit difference; task=script-greek; as .1f of number 3
     -->
 """
 
@@ -23,8 +25,10 @@ from tans_bench.errors import ResultError
 
 MARK = re.compile(r"(<!--=([^>]*?)-->)([^<]*)<!--/-->")
 OPEN = re.compile(r"<!--=")
+FIRST = re.compile(r"^\s*<!--=([^>]*?)-->", re.MULTILINE)
 ORIGINS = re.compile(r"<!-- figures\n(.*?)^-->", re.DOTALL | re.MULTILINE)
-NUMBER = re.compile(r"[-+]?\d[\d,]*(\.\d+)?")
+NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
+FORM = re.compile(r"as (?P<form>\S+)(?: of number (?P<place>[1-9]))?")
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,9 @@ class Figure:
     row: tuple[tuple[str, str], ...]
     """Columns and cells by which one row is picked."""
     form: str
-    """Of the first number in the cell, as Python's ``format`` takes it; empty for the cell."""
+    """Of a number in the cell, as Python's ``format`` takes it; empty for the cell."""
+    place: int = 1
+    """Of that number among those in the cell."""
 
     @classmethod
     def of(cls, text: str) -> Figure:
@@ -47,14 +53,18 @@ class Figure:
             ResultError: it does not name a table, a column and a row.
         """
         table, *rest = (part.strip() for part in text.split(";"))
-        form = rest.pop()[3:] if rest and rest[-1].startswith("as ") else ""
+        form = FORM.fullmatch(rest[-1]) if rest else None
+        rest = rest[:-1] if form else rest
         if not rest or not all("=" in pick for pick in rest[1:]):
             raise ResultError(
                 f"figure {text.strip()!r}; expected TABLE; COLUMN; COLUMN=CELL; ..., and at the "
                 "end a format such as 'as .2f' where the cell is not taken as it stands"
             )
         picks = [pick.partition("=") for pick in rest[1:]]
-        return cls(table, rest[0], tuple((name.strip(), cell) for name, _, cell in picks), form)
+        row = tuple((name.strip(), cell) for name, _, cell in picks)
+        if form is None:
+            return cls(table, rest[0], row, "")
+        return cls(table, rest[0], row, form["form"], int(form["place"] or 1))
 
     def read(self, tables: Path) -> str:
         """The figure as the tables in a folder have it now.
@@ -82,10 +92,13 @@ class Figure:
     def _written(self, cell: str) -> str:
         if not self.form:
             return cell
-        number = NUMBER.search(cell)
-        if number is None:
-            raise ResultError(f"{cell!r} in {self.table} is no number; take away 'as {self.form}'")
-        return format(float(number[0].replace(",", "")), self.form)
+        numbers = NUMBER.findall(cell)
+        if len(numbers) < self.place:
+            raise ResultError(
+                f"{cell!r} in {self.table} is no number, or has fewer than {self.place}; "
+                f"take away 'as {self.form}'"
+            )
+        return format(float(numbers[self.place - 1].replace(",", "")), self.form)
 
 
 def filled(text: str, tables: Path) -> str:
@@ -93,7 +106,7 @@ def filled(text: str, tables: Path) -> str:
 
     Raises:
         ResultError: a figure cannot be found, its origin is missing or of no figure, or a mark has
-            no end.
+            no end, or begins a line.
     """
     origins = _origins(text)
     marks = {mark[2] for mark in MARK.finditer(text)}
@@ -103,6 +116,11 @@ def filled(text: str, tables: Path) -> str:
         raise ResultError(
             f"{', '.join(sorted(odd))}: expected a mark '<!--=NAME-->' in the text and one line "
             "'NAME: ...' in the comment '<!-- figures' for each figure"
+        )
+    if first := FIRST.search(text):
+        raise ResultError(
+            f"the mark '<!--={first[1]}-->' begins a line, which ends the paragraph that it stands "
+            "in; put a word of the line above before it"
         )
     values = {name: origin.read(tables) for name, origin in origins.items()}
     return MARK.sub(lambda mark: f"{mark[1]}{values[mark[2]]}<!--/-->", text)

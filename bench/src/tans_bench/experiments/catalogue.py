@@ -49,6 +49,7 @@ from tans_bench.studies import (
     recipes,
     resolution,
     serving,
+    shipped,
     slices,
     storage,
     thin,
@@ -58,7 +59,8 @@ from tans_bench.studies import (
 MODULES = (
     *(answers, main, first_answers, queries, shares, limits, parts, space),
     *(correlation, order, retrieval, predictor, whole, costs, construction, generation),
-    # studies of single parts, and of their speed
+    # the zoo, studies of single parts, and of their speed
+    shipped,
     *(
         leave_one_family_out,
         recipes,

@@ -303,7 +303,7 @@ def _opened(results: Results) -> list[Table]:
     caption = (
         "To open a zoo and rank its networks for a query within two limits, from the call to the "
         f"list, median of {OPENINGS}: as a share of the first time, when its rows are read, and "
-        "as a multiple of what the shipped zoo of 2,425 takes."
+        "as a multiple of what the shipped zoo takes."
     )
     columns = ("rows", "of the first time", "of the shipped zoo's")
     return [Table("opened", caption, columns, rows)] if rows else []

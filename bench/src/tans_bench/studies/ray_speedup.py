@@ -238,7 +238,9 @@ def _simulated(costs: Costs) -> Iterator[dict[str, Any]]:
 def draw(plan: SpeedUps, results: Results) -> Sequence[Drawing]:
     del plan  # one result
     stored = results.read(EXPERIMENT.name)
-    return [_measurements(stored), _simulations(stored["simulated"])] if stored else []
+    if stored is None:
+        return []
+    return [_measurements(stored), _sent(stored), _simulations(stored["simulated"])]
 
 
 def _measurements(stored: Result) -> Table:
@@ -254,6 +256,24 @@ def _measurements(stored: Result) -> Table:
         "of the first, in which workers start and read."
     )
     return Table("measured", caption, ("place", "pairs a minute", "first round (s)"), rows)
+
+
+def _sent(stored: Result) -> Table:
+    """What the simulation is made of."""
+    steps = stored["steps"]
+    milliseconds = {
+        "a pair handed out and taken in (ms)": stored["hand_out_s"],
+        "a batch named (ms)": stored["costs"]["choose_s"],
+        **{f"a commit of {n} entries (ms)": s for n, s in stored["commit_s"].items()},
+    }
+    rows = [[what, f"{1e3 * seconds:.1f}"] for what, seconds in milliseconds.items()]
+    rows += [
+        ["networks and thumbnails of a task (MB)", f"{steps['read_bytes'] / 1e6:.1f}"],
+        ["held-out images of a task (MB)", f"{steps['images_bytes'] / 1e6:.1f}"],
+        ["a pair and its entry (kB)", f"{steps['pair_bytes'] / 1e3:.0f}"],
+    ]
+    caption = "What a step takes and sends, which builds are simulated from."
+    return Table("steps", caption, ("step", "measured"), rows)
 
 
 def _simulations(simulated: Sequence[Result]) -> Table:

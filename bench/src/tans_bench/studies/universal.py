@@ -424,8 +424,10 @@ def _ranks(cells: Cells) -> Table:
             own = [run["found"][family] for run in runs]
             row += [_percent(own, "r1"), *(_mean(own, n) for n in ("query", "of_tuned", "network"))]
         rows.append(row)
-    first = next(iter(cells.values()))[0]["found"]
-    counts = {family: first[family]["networks"] for family in FAMILIES}
+    first = next(iter(cells.values()))[0]
+    counts = {family: first["found"][family]["networks"] for family in FAMILIES}
+    candidates = {which: first["chosen"][which]["candidates"] for which in ("all", "added")}
+    tasks = candidates["all"] - candidates["added"]
     told = ("own task first", "rank of its task", "rank among the tuned", "rank")
     columns = ("reads", "saw", "R@1", *(f"{f}: {name}" for f in FAMILIES for name in told))
     added = " and ".join(f"{count} of {family}" for family, count in counts.items())
@@ -433,8 +435,9 @@ def _ranks(cells: Cells) -> Table:
     caption = (
         f"Mean of {len(SEEDS)} seeds, of {again} where some were seen. R@1 is "
         f"of the zoo's own networks. Of the added ones ({added}): the share whose own task's "
-        "held-out images come nearest of all 24 tasks' (chance 4 %), the mean rank of that task "
-        f"(chance 12.5), the same among the {len(SOURCES)} that have added networks (chance "
+        f"held-out images come nearest of all {tasks} tasks' (chance {100 / tasks:.0f} %), the "
+        f"mean rank of that task (chance {(1 + tasks) / 2:g}), the same among the {len(SOURCES)} "
+        "that have added networks (chance "
         f"{(1 + len(SOURCES)) / 2:g}), and for its images the mean rank of the network among all."
     )
     return Table("ranks", caption, columns, rows)

@@ -122,9 +122,10 @@ def test_what_was_expected_stands_beside_what_came(results: Results) -> None:
         results.write(f"judged_predicted.jsonl/{cell}", {**line, **told})
     *_, expected = EXPERIMENT.draw(results)
     assert isinstance(expected, tables.Table)
-    assert "33 % of 3" in expected.caption
     assert cells_of(expected, field.SIBLINGS[0]) == ["80.0", "75.0", "5.0", "20.0", "1 of 1"]
     assert cells_of(expected, field.SIBLINGS[1])[-1] == "0 of 1"
+    assert cells_of(expected, "**siblings**") == cells_of(expected, "**all**")
+    assert cells_of(expected, "**all**")[-1] == "1 of 3"
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:
