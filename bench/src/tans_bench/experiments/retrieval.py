@@ -52,9 +52,9 @@ TITLES = {
     "no-predictor": "no predictor",
     "paper": "published settings (hinge)",
     "paper-equation-3": "paper's encoders, equation 3",
-    "paper-equation-3-no-function": "the same, no functional embedding",
+    "paper-equation-3-no-function": "paper's encoders, equation 3, no noise",
     "paper-infonce": "paper's encoders, InfoNCE",
-    "paper-infonce-no-function": "the same with InfoNCE, no functional embedding",
+    "paper-infonce-no-function": "paper's encoders, InfoNCE, no noise",
     "largest": LARGEST,
 }
 PUBLISHED = {
