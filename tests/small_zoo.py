@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tans.build.settings import BuildSettings
 from tans.build.transfers import TransferSettings, measure_transfers
 from tans.meta.data import MetaData
 from tans.meta.presets import MetaSettings
+from tans.meta.published import SETTINGS
 from tans.meta.train import meta_train
 from tans.tasks.task import Task, TaskCard
 from tans.training import Recipe
@@ -30,6 +32,16 @@ SMALL = BuildSettings(
     base_recipe=Recipe(epochs=1, learning_rate=1e-3, batch_size=16, clip=None),
 )
 TRANSFERS = TransferSettings(Recipe(epochs=1, batch_size=8, seed=3), images=30, first=1, others=1)
+SHORT_PUBLISHED = replace(SETTINGS, steps=5, query_images=20, query_least=20, query_subsets=4)
+"""Of a paper's retriever that is learnt in a moment."""
+
+
+@pytest.fixture
+def short_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paper's method with a short meta-training, kept in a cache of the test's own."""
+    monkeypatch.setattr("tans.meta.published.SETTINGS", SHORT_PUBLISHED)
+    monkeypatch.setattr("tans.meta.published._UNKEPT", {})
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path / "cache"))
 
 
 def drawn_task(name: str, family: str, seed: int = 0, n: int = 60) -> Task:

@@ -21,8 +21,9 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import tans
-from tans.errors import InputError, LimitError, TansError, ZooError
+from tans.errors import FitError, InputError, LimitError, TansError, ZooError
 from tans.estimator import TansClassifier
+from tans.training import PUBLISHED
 from tans.zoo.zoo import Zoo
 from tests.small_zoo import drawn_task
 
@@ -250,3 +251,12 @@ def test_a_seed_may_be_whatever_scikit_learn_takes() -> None:
     drawn = [TansClassifier(random_state=seed)._seed() for seed in seeds]
     assert drawn[:2] == [0, 3]
     assert all(isinstance(seed, int) and seed >= 0 for seed in drawn)
+
+
+@pytest.mark.usefixtures("short_published")
+def test_the_papers_method_fits_too(small_zoo: Zoo, images: np.ndarray) -> None:
+    fitted = TansClassifier(zoo=small_zoo, method="paper", epochs=1).fit(images, LABELS)
+    assert fitted.result_.search.method == "paper"
+    assert fitted.result_.best.recipe.learning_rate == PUBLISHED.learning_rate
+    with pytest.raises(FitError, match="not of minutes"):
+        TansClassifier(zoo=small_zoo, method="paper", max_minutes=1).fit(images, LABELS)

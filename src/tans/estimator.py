@@ -24,7 +24,6 @@ from tans.export.classifier import Classifier, Item
 from tans.tasks.findings import Overrides, some
 from tans.tasks.splits import TEST, TRAIN
 from tans.tasks.task import Task, TaskCard
-from tans.training import Recipe
 from tans.types import Constraints
 from tans.workflow import FinetuneResult, Selection, finetune_best
 from tans.zoo.zoo import Zoo
@@ -68,6 +67,7 @@ class TansClassifier(ClassifierMixin, BaseEstimator):
         zoo: a zoo or its folder; the shipped one when None.
         look: sources beside ImageNet that the search looks at again.
         combine: ``one`` or ``distil``, as in ``tans.Selection``.
+        method: ``tans`` or ``paper``, likewise.
         epochs: passes over the images; what suits them when None.
         random_state: seed, or what scikit-learn takes for one.
 
@@ -88,6 +88,7 @@ class TansClassifier(ClassifierMixin, BaseEstimator):
         zoo: Zoo | str | Path | None = None,
         look: int = 5,
         combine: str = "one",
+        method: str = "tans",
         epochs: int | None = None,
         random_state: Any = 0,
     ) -> None:
@@ -98,6 +99,7 @@ class TansClassifier(ClassifierMixin, BaseEstimator):
         self.zoo = zoo
         self.look = look
         self.combine = combine
+        self.method = method
         self.epochs = epochs
         self.random_state = random_state
 
@@ -120,8 +122,11 @@ class TansClassifier(ClassifierMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any) -> Self:
         seed = self._seed()
         limits = Constraints(self.max_params, self.max_flops, self.max_latency_ms, self.max_minutes)
-        selection = Selection(limits=limits, look=self.look, combine=self.combine)
-        recipe = Recipe(epochs=self.epochs, seed=seed)
+        selection = Selection(
+            limits=limits, look=self.look, combine=self.combine, method=self.method
+        )
+        recipe = replace(selection.recipe, seed=seed)
+        recipe = recipe if self.epochs is None else replace(recipe, epochs=self.epochs)
         classes, codes = _labels(y)
         images = self._images(X, y)
         _refuse_few(classes, codes)

@@ -102,7 +102,7 @@ def test_search_json(run: Run, dataset: Path) -> None:
     assert answer.code == 0
     assert set(answer.json) == {
         "matches", "embedding_s", "search_s", "look_s", "looks", "related", "latency_error",
-        "epochs", "shortened", "forbidden", "tried", "notes", "data",
+        "epochs", "shortened", "forbidden", "tried", "notes", "method", "data",
     }  # fmt: skip
     matches = answer.json["matches"]
     assert len(matches) == 4
@@ -462,3 +462,36 @@ def test_a_query_is_sent_instead_of_the_images(
     for command in (("finetune", "-o", tmp_path / "out"), ("embed",)):
         assert_fails(run(*command, tmp_path / "query.json"), "holds no images")
     assert_fails(run("embed", dataset, "-o", tmp_path / "query.txt"), "expected .json")
+
+
+@pytest.mark.usefixtures("short_published")
+def test_the_papers_method_is_one_command(
+    run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
+) -> None:
+    asked = (dataset, "--method", "paper", "--zoo", small_zoo.path)
+    found = run("search", *asked, "--json")
+    assert found.json["method"] == "paper"
+    assert "Learning the paper's retrieval" in found.err
+    table = run("search", *asked, "--max-params", "2M")
+    assert "Learning" not in table.err
+    assert "limits are applied last" in " ".join(table.err.split())
+    assert "--method paper" in table.out
+    tuned = run("finetune", *asked, "--epochs", 1, "-o", tmp_path / "tuned", "--json")
+    assert tuned.code == 0
+    assert tuned.json["search"]["matches"][0]["id"] == found.json["matches"][0]["id"]
+    card = json.loads((tmp_path / "tuned" / "model.json").read_text())
+    told = {name: card["recipe"][name] for name in ("learning_rate", "deep_head", "epochs")}
+    assert told == {"learning_rate": 0.01, "deep_head": False, "epochs": 1}
+    assert "as TANS was published" in (tmp_path / "tuned" / "report.html").read_text()
+
+
+def test_what_the_papers_method_does_not_have(run: Run, dataset: Path, tmp_path: Path) -> None:
+    paper = ("--method", "paper")
+    output = ("-o", tmp_path / "out")
+    assert_fails(run("search", dataset, "--method", "mine"), "'mine'", "tans, paper")
+    assert_fails(run("search", dataset, *paper, "--catalogue"), "--catalogue")
+    assert_fails(run("search", dataset, *paper, "--server", "http://x"), "--server")
+    assert_fails(run("search", dataset, *paper, "--max-minutes", 5), "not of minutes")
+    assert_fails(run("finetune", dataset, *output, *paper, "--combine", "distil"), "distil")
+    assert_fails(run("finetune", dataset, *output, *paper, "--server", "http://x"), "--server")
+    assert not (tmp_path / "out").exists()

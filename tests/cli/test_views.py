@@ -137,3 +137,10 @@ def test_json_of_a_run_names_both_accuracies(capsys: pytest.CaptureFixture[str])
     assert [line["recall"] for line in run["recall"]] == [1.0, 0.0]
     assert run["warnings"] == list(parts().tuned.scores.warnings())
     assert run["history"][-1]["val_balanced"] == run["val_balanced"]
+
+
+def test_what_the_papers_predictor_says_is_no_promise(capsys: pytest.CaptureFixture[str]) -> None:
+    match = replace(MATCH, low=None, high=None)
+    out = shown(capsys, SearchResult((match,), 1.5, 0.002, method="paper"))
+    assert "by the paper's predictor" in out
+    assert "after a fine-tune" not in out

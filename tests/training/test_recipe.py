@@ -8,6 +8,7 @@ from tans.errors import InputError
 from tans.networks.network import Network
 from tans.training import (
     PASSES,
+    PUBLISHED,
     STEPS,
     Recipe,
     finetune,
@@ -54,3 +55,11 @@ def test_what_a_fine_tune_sees_is_what_is_counted(
 def test_a_senseless_recipe_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="expected at least"):
         Recipe(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_papers_recipe_has_its_settings() -> None:
+    settings = (PUBLISHED.learning_rate, PUBLISHED.momentum, PUBLISHED.weight_decay)
+    assert settings == (1e-2, 0.9, 4e-5)
+    assert (PUBLISHED.batch_size, PUBLISHED.epochs) == (32, 10)
+    ours = ("deep_head", "fit_head", "weigh_classes", "average", "clip")
+    assert not any(getattr(PUBLISHED, name) for name in ours)

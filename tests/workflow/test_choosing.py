@@ -13,6 +13,7 @@ from tans import workflow
 from tans.errors import InputError, LimitError, ZooError
 from tans.search.curve import learning_curve
 from tans.tasks.task import Task
+from tans.training import PUBLISHED, Recipe
 from tans.types import Constraints, ZooEntry
 from tans.workflow import Selection, expected_curve
 from tans.zoo.zoo import Zoo
@@ -81,3 +82,18 @@ def test_limits_travel_as_one(small_zoo: Zoo, task: Task) -> None:
     assert len(found) == 3
     with pytest.raises(LimitError, match="max_params 1000"):
         workflow.search_within(task, small_zoo, Constraints(max_params=1000))
+
+
+def test_the_papers_method_has_its_recipe_and_refuses_what_it_does_not_know() -> None:
+    assert Selection(method="paper").recipe == PUBLISHED
+    assert Selection().recipe == Recipe()
+    with pytest.raises(InputError, match="expected one of tans, paper"):
+        Selection(method="papers")
+    with pytest.raises(InputError, match="fine-tunes one network"):
+        Selection(method="paper", combine="distil")
+    with pytest.raises(InputError, match="not of minutes"):
+        Selection(method="paper", limits=Constraints(max_minutes=5))
+    (warning,) = Selection(method="paper", look=3).warnings()
+    assert "takes none" in warning
+    with pytest.raises(InputError, match="--method"):
+        Selection(method="paper").refuse_any(Path("tuned"), None)

@@ -24,7 +24,7 @@ from tans.search.combine import LISTED, best_starts, share_of_one
 from tans.tasks.findings import Findings
 from tans.tasks.reading import Reading
 from tans.tasks.task import Task
-from tans.training import Epoch, Recipe, finetune
+from tans.training import PUBLISHED, Epoch, Recipe, finetune
 from tans.types import Constraints, ZooEntry
 from tans.workflow import FinetuneStep, Selection, finetuning, search_within
 from tans.zoo.zoo import Zoo
@@ -361,3 +361,19 @@ def test_an_interrupt_that_nobody_is_asked_about_goes_on(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         tans.finetune_best(task, small_zoo, Selection(red.id), ONE, on_step=stop_at(red.id))
+
+
+@pytest.mark.usefixtures("short_published")
+def test_the_papers_method_searches_and_tunes_as_published(small_zoo: Zoo, task: Task) -> None:
+    selection = Selection(method="paper", limits=Constraints(max_params=2e6))
+    assert selection.recipe == PUBLISHED
+    recipe = replace(PUBLISHED, epochs=1)
+    result = tans.finetune_best(task, small_zoo, selection, recipe)
+    assert result.search is not None
+    assert result.search.method == "paper"
+    assert result.best.entry is not None
+    assert result.best.entry.id == result.search[0].id
+    assert result.best.recipe == recipe
+    assert not result.best.network.is_deep
+    assert result.warnings == result.search.notes
+    assert result.runs[0].costs.params == result.search[0].params <= 2e6

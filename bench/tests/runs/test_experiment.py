@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tans.errors import InputError
+from tans.networks.families.elastic.specification import LITE0
 from tans_bench.experiments.catalogue import EXPERIMENTS
+from tans_bench.methods.method import Proposal
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.experiment import PRESETS, Arm, Comparison, Experiment, Fixed
 from tans_bench.runs.jobs import Choose
+from tans_bench.spaces.families import ref_of
 
 ARM = Arm(("tans", "ofa"), ("digits", "flags"), (0, 5), limits=("1M", "2M"))
 
@@ -47,3 +52,10 @@ def test_every_experiment_has_every_preset(name: str) -> None:
         scaled = EXPERIMENTS[name].scaled(preset)
         assert (scaled.name, scaled.title) == (name, EXPERIMENTS[name].title)
         assert scaled.question.endswith((".", "?"))
+
+
+def test_an_arm_fine_tunes_at_its_own_rate() -> None:
+    proposal = Proposal("digits", "0" * 64, ref_of(LITE0.smallest, 32))
+    slow = replace(ARM, learning_rate=0.01).finetune("digits", proposal, 5, 1)
+    assert (slow.learning_rate, slow.epochs, slow.seed, slow.images) == (0.01, 5, 1, 300)
+    assert slow.name != ARM.finetune("digits", proposal, 5, 1).name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
@@ -108,6 +108,15 @@ Look = Annotated[
         min=0,
         help="Sources, beside ImageNet, that are probed on the images for a second look; 0 for "
         "none.",
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        metavar="tans|paper",
+        help="How to search and to fine-tune: `paper` as TANS was published, with its encoders, "
+        "its predictor, limits at the end and its recipe; on first use it is learnt, in about a "
+        "minute.",
     ),
 ]
 FromCatalogue = Annotated[
@@ -598,11 +607,17 @@ class TrainingOptions:
     seed: Seed = 0
     plain_head: PlainHead = False
 
-    def recipe(self) -> Recipe:
-        """The default recipe but for these."""
+    def recipe(self, usual: Recipe | None = None) -> Recipe:
+        """A recipe but for these; the default one when None."""
         from tans.training import Recipe
 
-        return Recipe(epochs=self.epochs, seed=self.seed, deep_head=not self.plain_head)
+        usual = usual or Recipe()
+        return replace(
+            usual,
+            epochs=usual.epochs if self.epochs is None else self.epochs,
+            seed=self.seed,
+            deep_head=usual.deep_head and not self.plain_head,
+        )
 
 
 @dataclass(frozen=True)

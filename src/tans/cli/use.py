@@ -31,6 +31,7 @@ from tans.cli.options import (
     LimitOptions,
     Look,
     MaxPixels,
+    Method,
     Network,
     NoCurve,
     Output,
@@ -99,6 +100,7 @@ def search(
     commercial: Commercial = False,
     look: Look = 5,
     top: Top = 10,
+    method: Method = "tans",
     catalogue: FromCatalogue = False,
     said: DataOptions,
     working: RayOptions,
@@ -108,10 +110,16 @@ def search(
 ) -> None:
     """Rank the stored networks for a dataset, within limits."""
     with uncollected():
-        from tans.search import Query
+        from tans.search import OWN, Query, check_method
         from tans.search.query import is_query
         from tans.workflow import Terms, search_beyond, search_within
 
+    check_method(method, limits.constraints())
+    if method != OWN and (catalogue or server is not None):
+        raise InputError(
+            f"--method {method} came with --catalogue or --server, which the method {OWN} alone "
+            "has; leave one of them out"
+        )
     opened = views.open_zoo(zoo)
     task = Query.load(data) if is_query(data) else views.read_data(data, said.overrides())
     if catalogue and server is not None:
@@ -130,6 +138,7 @@ def search(
             if catalogue and not isinstance(task, Query):
                 result = search_beyond(task, opened, terms, look=look, tell=console.tell, crew=crew)
             else:
+                views.learn_method(opened, method)
                 result = search_within(
                     task,
                     opened,
@@ -137,6 +146,7 @@ def search(
                     commercial=commercial,
                     top=top,
                     look=look,
+                    method=method,
                     crew=crew,
                 )
     console.warn_each(result.notes)
@@ -151,8 +161,9 @@ def search(
         )
     where = f" --zoo {shlex.quote(zoo)}" if zoo else ""
     images = "DATA" if isinstance(task, Query) else shlex.quote(data)
+    way = "" if method == OWN else f" --method {method}"
     console.say(
-        f"Next: tans finetune {images} --network {shlex.quote(result[0].id)}{where} -o tuned"
+        f"Next: tans finetune {images} --network {shlex.quote(result[0].id)}{way}{where} -o tuned"
     )
     views.say_fetched(result[0], zoo)
 
@@ -193,6 +204,7 @@ def finetune(
     look: Look = 5,
     combine: Combine = "one",
     unlabelled: UnlabelledFolder = None,
+    method: Method = "tans",
     said: DataOptions,
     zoo: ZooPath = None,
     server: FinetuneServer = None,
@@ -207,7 +219,14 @@ def finetune(
         from tans.workflow import Selection, output_warnings, reserved
 
     selection = Selection(
-        network, tuple(beside or ()), limits.constraints(), look, commercial, combine, unlabelled
+        network,
+        tuple(beside or ()),
+        limits.constraints(),
+        look,
+        commercial,
+        combine,
+        unlabelled,
+        method,
     )
     if server is not None:
         remote.refuse_others(selection, go_on, zoo, said, training)
@@ -217,7 +236,7 @@ def finetune(
     if go_on is not None:
         selection.refuse_any(go_on, zoo)
     console.warn_each([*output_warnings(data, output), *selection.warnings()])
-    overrides, recipe = said.overrides(), training.recipe()
+    overrides, recipe = said.overrides(), training.recipe(selection.recipe)
     with reserved(output, force):
         if go_on is None:
             result = _tuned_best(data, overrides, selection, recipe, zoo)
@@ -238,6 +257,8 @@ def _tuned_best(
     opened = views.open_zoo(zoo)
     selection.named(opened)  # a wrong name is told before images are read
     task = views.read_data(data, overrides)
+    if not selection.network:
+        views.learn_method(opened, selection.method)
     with views.finetune_bars() as on_step:
         return finetune_best(
             task, opened, selection, recipe, on_step=on_step, on_interrupt=views.wants_epoch

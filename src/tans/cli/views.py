@@ -19,6 +19,7 @@ from tans.licences import UNSTATED
 if TYPE_CHECKING:
     from tans.export.classifier import Prediction
     from tans.export.formats import Checked, Export
+    from tans.meta.train import Step
     from tans.novelty import Novelty
     from tans.report import Run
     from tans.scores import Scores
@@ -85,6 +86,27 @@ def open_zoo(zoo: str | None) -> Zoo:
     return Zoo.open(
         zoo, lambda name, size: console.tell(f"Fetching {name} of {zoo}, {size / 1e6:.1f} MB")
     )
+
+
+def learn_method(zoo: Zoo, method: str) -> None:
+    """Have what a method needs of a zoo, with a bar where it is learnt first."""
+    from tans.search import PAPER
+
+    if method != PAPER:
+        return
+    from tans.meta.published import SETTINGS
+    from tans.workflow import published_retriever
+
+    with ExitStack() as shown:
+        bars: list[Callable[[float, float, str], None]] = []
+
+        def advance(step: Step) -> None:
+            if not bars:
+                label = "Learning the paper's retrieval of this zoo, once"
+                bars.append(shown.enter_context(console.progress(label)))
+            bars[0](step.step, SETTINGS.steps, f"loss {step.loss:.3f}")
+
+        published_retriever(zoo, advance)
 
 
 @contextmanager
@@ -465,14 +487,26 @@ def show_matches(result: SearchResult, name: str) -> None:
             f"Latency is predicted for this device, {console.percent(result.latency_error)} off "
             "on average."
         )
-    brackets = "; in brackets the interval that holds it for nine tasks in ten"
-    console.say(
-        f"Predicted: accuracy after a fine-tune of {result.epochs} epochs on these images"
-        f"{brackets if result[0].low is not None else ''}."
-    )
+    console.say(_meaning(result))
     say_shortened(result)
     say_forbidden(result)
     say_related(result)
+
+
+def _meaning(result: SearchResult) -> str:
+    """What is predicted."""
+    from tans.search import OWN
+
+    if result.method != OWN:
+        return (
+            "Predicted: by the paper's predictor, which learnt from how networks do on tasks of "
+            "their own; it ranks, and promises too much."
+        )
+    brackets = "; in brackets the interval that holds it for nine tasks in ten"
+    return (
+        f"Predicted: accuracy after a fine-tune of {result.epochs} epochs on these images"
+        f"{brackets if result[0].low is not None else ''}."
+    )
 
 
 def unstated(tasks: Sequence[Task]) -> list[str]:

@@ -37,14 +37,20 @@ class Counted(Protocol):
 
 
 def costs_of(
-    entries: Sequence[ZooEntry], task: Counted, limits: Constraints
+    entries: Sequence[ZooEntry],
+    task: Counted,
+    limits: Constraints,
+    deep_head: bool = DEFAULT.deep_head,
 ) -> tuple[dict[str, Array], float | None]:
     """Per limit, what each entry needs (N,), and the mean relative error of the latencies.
 
     Latency and minutes are only there when they are limited, as both are measured on first use.
+
+    Args:
+        deep_head: whether the head reads all stages, else the last features alone.
     """
     classes = len(task.classes)
-    widths = np.array([head_width(entry.ref) for entry in entries])
+    widths = np.array([head_width(e.ref) if deep_head else e.width for e in entries])
     costs = {
         "max_params": np.array([e.body_params for e in entries]) + (widths + 1.0) * classes,
         "max_flops": np.array([e.body_flops for e in entries]) + widths * float(classes),

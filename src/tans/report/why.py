@@ -11,7 +11,7 @@ from tans.report.charts import line_class
 from tans.report.markup import Html, join, picture, tag
 from tans.report.pictures import ELASTIC_BASE, Pictures, pictures_of, title_of
 from tans.report.runs import Run
-from tans.search import Look, SearchResult
+from tans.search import PAPER, Look, SearchResult
 from tans.search.look import IMAGES
 from tans.types import Match
 
@@ -42,6 +42,11 @@ def _verdict(result: SearchResult, run: Run) -> str:
         None: "No second look was taken, so it is not known whether this zoo holds anything "
         "related to your data: the networks are ranked by their embeddings alone.",
     }[result.related]
+    if result.method == PAPER:
+        said += (
+            " It was searched as TANS was published: the nearest by their embeddings, and of these "
+            "the one that the paper's predictor expects most of."
+        )
     if run.source == best.id:
         return said
     return f"{said} The search proposed {best.id}; {run.source} was asked for by name."

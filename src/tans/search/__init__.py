@@ -3,14 +3,18 @@
 from tans.search.catalogue import Terms, search_catalogue
 from tans.search.look import Look, Tried
 from tans.search.query import Query, embed
-from tans.search.ranking import SearchResult, search
+from tans.search.ranking import METHODS, OWN, PAPER, SearchResult, check_method, search
 
 __all__ = [
+    "METHODS",
+    "OWN",
+    "PAPER",
     "Look",
     "Query",
     "SearchResult",
     "Terms",
     "Tried",
+    "check_method",
     "embed",
     "search",
     "search_catalogue",

@@ -5,6 +5,8 @@ ranking here, where the paper sorts first and filters afterwards: a limit then n
 list while something fits. And the best few sources are looked at twice: the predictor that ranks
 in the end has seen the user's own images through their features. The best of these is also looked
 at in the larger sizes that the limits allow, as a network is stored in one size alone.
+
+The paper's own search is the method ``paper``: nearest first, then its predictor, limits last.
 """
 
 from __future__ import annotations
@@ -35,12 +37,14 @@ from tans.errors import InputError, LimitError, ZooError
 from tans.meta.calibrator import Calibrator
 from tans.meta.data import parts_of
 from tans.meta.evidence import evidence
+from tans.meta.published import published_retriever
 from tans.meta.retriever import Retriever
 from tans.search.look import IMAGES as LOOKED_AT
 from tans.search.look import Look, Tried, look_larger, second_look
 from tans.search.query import Query, check_fits, embed_by
 from tans.search.vectors import Vectors, kept_codes
 from tans.tasks.task import Task
+from tans.training import PUBLISHED
 from tans.types import Constraints, Match, ZooEntry
 from tans.zoo.columns import LICENCE, Columns
 from tans.zoo.licensing import Licensing
@@ -51,6 +55,12 @@ UNJUDGED = (
     "this zoo has no calibrator, which judges a second look, so embeddings alone rank and "
     "accuracies are rough; 'tans zoo transfers' and then 'tans train' make one"
 )
+OWN, PAPER = "tans", "paper"
+METHODS = {
+    OWN: "limits first, then embeddings, then looks at the images",
+    PAPER: "as published: the nearest by embeddings, the best predicted of them, limits afterwards",
+}
+"""How a zoo is searched."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,8 @@ class SearchResult(Sequence[Match]):
     latency_error: float | None = None
     """Mean relative error of the predicted latencies; None where they were not asked for."""
     epochs: int = 0
-    """Of the default fine-tune, which accuracies are predicted for."""
+    """Of the method's fine-tune, which accuracies are predicted for; the paper's predictor learnt
+    from how networks do on tasks of their own."""
     shortened: int | None = None
     """Epochs that minutes are limited for, where nothing fits for as many as usual."""
     forbidden: int = 0
@@ -85,6 +96,8 @@ class SearchResult(Sequence[Match]):
     """Networks of the catalogue that were fetched and looked at, in that order."""
     notes: tuple[str, ...] = ()
     """What is to be told of the search, a sentence each."""
+    method: str = OWN
+    """One of ``METHODS``."""
 
     def look_share(self, training_s: float) -> float:
         """What the second look takes of the whole, a training of so many seconds after it."""
@@ -154,6 +167,7 @@ def search(
     commercial: bool = False,
     top: int = 10,
     look: int = 5,
+    method: str = OWN,
     crew: Crew | None = None,
 ) -> SearchResult:
     """Embed a task in one forward pass and rank the networks that fit the limits (equation 6).
@@ -175,11 +189,15 @@ def search(
             commercial use or is not known.
         top: matches to return, at most.
         look: sources beside ImageNet that get the second look; with 0 the embeddings alone rank.
+        method: one of ``METHODS``. ``paper`` searches as published: the 10 most similar of the
+            networks that were trained on a task, those of them that fit, the best predicted first.
+            It takes no look and knows no limit of minutes. Where the zoo's retriever was not
+            trained with the preset ``paper``, one is, on first use, in about a minute.
         crew: that looks at several side by side; None looks at one after another here.
 
     Raises:
         InputError: a limit or ``top`` is not positive, or ``look`` is negative; a query is of
-            another retriever.
+            another retriever; there is no such method, or it does not know what is asked for.
         LimitError: no stored network fits, and the message names the nearest limit that one would;
             or none allows commercial use.
         ZooError: the zoo holds no retrieval model, or what is read of it is damaged.
@@ -187,6 +205,9 @@ def search(
     if top < 1 or look < 0:
         raise InputError(f"top is {top} and look {look}; expected at least 1 and at least 0")
     limits = Constraints(max_params, max_flops, max_latency_ms, max_minutes)
+    check_method(method, limits)
+    if method == PAPER:
+        return _search_as_published(task, zoo, limits, commercial, top)
     retriever, calibrator = Retriever.load(zoo.retrieval), Calibrator.load(zoo.retrieval)
     columns = zoo.columns()
     licensing = Licensing.of(zoo, columns)
@@ -235,6 +256,94 @@ def search(
         query=asked,
         notes=(UNJUDGED,) if calibrator is None and look and not isinstance(task, Query) else (),
     )
+
+
+def check_method(method: str, limits: Constraints) -> None:
+    """Refuse a method that there is not, or limits that it does not know.
+
+    Raises:
+        InputError: it is so.
+    """
+    if method not in METHODS:
+        raise InputError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
+    if method == PAPER and limits.max_minutes is not None:
+        raise InputError(
+            "the paper's method knows limits of parameters, multiply-adds and latency, and not of "
+            "minutes; leave --max-minutes out and give --epochs, or leave --method paper out"
+        )
+
+
+def _search_as_published(
+    task: Task | Query, zoo: Zoo, limits: Constraints, commercial: bool, top: int
+) -> SearchResult:
+    """The paper's own search (section 3.1.2): equation 6, the predictor, and limits at the end."""
+    if isinstance(task, Query):
+        raise InputError(
+            "a query was embedded by the zoo's own encoders, and the paper's method has others; "
+            "search where the images lie, or leave --method paper out"
+        )
+    retriever, columns = published_retriever(zoo), zoo.columns()
+    licensing = Licensing.of(zoo, columns)
+    networks, kind = columns.networks
+    zoo.check_tasks(columns.entries(columns.kinds("task")[0]))
+    free = _free(columns, licensing) if commercial else np.ones(len(columns), dtype=bool)
+    pairs = _pairs(zoo, columns)
+    if not (pairs & free).any():
+        raise LimitError(
+            "no network of this zoo that was trained on a task allows commercial use, and the "
+            "paper's method finds no others; leave --commercial or --method paper out"
+        )
+    models = _embeddings(retriever, zoo, columns)  # (N, d)
+    costs, error = costs_of(networks, task, limits, deep_head=PUBLISHED.deep_head)
+    some = np.zeros(len(networks), dtype=bool)
+    some[kind[pairs & free]] = True
+    within = fits(costs, limits, some)[kind] & free & pairs
+    began = time.perf_counter()
+    asked = embed_by(retriever, zoo.query_network(), task, zoo)
+    embedded = time.perf_counter()
+    stored = _Stored(columns, costs, kind, models, asked.vector, retriever)
+    rows, notes = _nearest_that_fit(stored, pairs, within, retriever.settings.top)
+    found = stored.take(rows)
+    best = found.take(np.argsort(-found.predicted, kind="stable")[:top])
+    return SearchResult(
+        matches_of(best, licensing),
+        embedding_s=embedded - began,
+        search_s=time.perf_counter() - embedded,
+        latency_error=error,
+        epochs=PUBLISHED.passes(task.split_sizes[0]),
+        forbidden=int((~free).sum()),
+        query=asked,
+        notes=notes,
+        method=PAPER,
+    )
+
+
+def _pairs(zoo: Zoo, columns: Columns) -> NDArray[np.bool_]:
+    """Mask (n,) of the pairs of a task and a network trained on it, which the paper's zoo is of."""
+    first, kind = columns.kinds("task")
+    asked_for = {task.name for task in zoo.tasks() if task.features}
+    return np.array([entry.task in asked_for for entry in columns.entries(first)])[kind]
+
+
+def _nearest_that_fit(
+    stored: _Stored, pairs: NDArray[np.bool_], within: NDArray[np.bool_], count: int
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Those within a mask (n,) of the so many nearest pairs, and what is to be told.
+
+    Where nothing of these fits, twice as many are retrieved, until something does.
+    """
+    usual = count
+    while True:
+        nearest = stored.nearest(count, pairs)
+        kept = nearest[within[nearest]]
+        if len(kept):
+            break
+        count *= 2
+    if len(kept) == len(nearest):
+        return kept, ()
+    none = f"none of the {usual} nearest networks fits; " if count > usual else ""
+    told = f"{none}of the {len(nearest)} nearest it chose among the {len(kept)} within them"
+    return kept, (f"limits are applied last, as in the paper: {told}",)
 
 
 def _embedding(task: Task | Query, zoo: Zoo, retriever: Retriever) -> Callable[[], Query]:

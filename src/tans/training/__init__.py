@@ -17,7 +17,16 @@ from tans.training.prediction import (
     predict,
     scores_and_lengths,
 )
-from tans.training.recipe import ALIKE, HEAD_IMAGES, NORM_IMAGES, PASSES, RECIPE, STEPS, Recipe
+from tans.training.recipe import (
+    ALIKE,
+    HEAD_IMAGES,
+    NORM_IMAGES,
+    PASSES,
+    PUBLISHED,
+    RECIPE,
+    STEPS,
+    Recipe,
+)
 
 __all__ = [
     "ALIKE",
@@ -25,6 +34,7 @@ __all__ = [
     "HEAD_LENGTH",
     "NORM_IMAGES",
     "PASSES",
+    "PUBLISHED",
     "RECIPE",
     "STEPS",
     "UNEVEN",

@@ -96,3 +96,16 @@ class Recipe:
         adapted = min(train, NORM_IMAGES) if self.fit_head else 0
         fitted = min(train, HEAD_IMAGES) * (1 + self._scales) if self.fit_head else 0
         return passes * train, readings * (val + adapted) + fitted + test
+
+
+PUBLISHED = Recipe(
+    epochs=10,
+    learning_rate=1e-2,
+    deep_head=False,
+    fit_head=False,
+    weigh_classes=False,
+    average=False,
+    clip=None,
+)
+"""The paper's: 10 epochs, or 50. How it changes images is not known, so that is as in ours. Kept
+is the epoch that is best on validation images, where the paper reads test images."""

@@ -11,6 +11,7 @@ from tans.imports import lazily
 if TYPE_CHECKING:
     from tans.build.settings import BuildSettings
     from tans.meta.presets import MetaSettings
+    from tans.meta.published import published_retriever
     from tans.search import Terms
     from tans.workflow.choosing import (
         COMBINATIONS,
@@ -75,6 +76,7 @@ __all__ = [
     "finetune_from",
     "gather_crew",
     "output_warnings",
+    "published_retriever",
     "read_tasks",
     "reserved",
     "search_beyond",
@@ -112,6 +114,7 @@ _HOMES = {
     "finetune_from": "tans.workflow.finetuning",
     "gather_crew": "tans.workflow.zoos",
     "output_warnings": "tans.workflow.results",
+    "published_retriever": "tans.meta.published",
     "read_tasks": "tans.workflow.zoos",
     "reserved": "tans.workflow.results",
     "search_beyond": "tans.workflow.choosing",

@@ -10,9 +10,19 @@ from tans.build.crew import Crew
 from tans.errors import InputError, LimitError, ZooError
 from tans.networks.incoming.fetched import ID as FETCHED
 from tans.networks.incoming.fetched import entry_of
-from tans.search import Query, SearchResult, Terms, search, search_catalogue
+from tans.search import (
+    OWN,
+    PAPER,
+    Query,
+    SearchResult,
+    Terms,
+    check_method,
+    search,
+    search_catalogue,
+)
 from tans.search.curve import Curve, learning_curve
 from tans.tasks.task import Task
+from tans.training import PUBLISHED, Recipe
 from tans.types import Constraints, ZooEntry
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
@@ -25,6 +35,8 @@ COMBINATIONS = {
 """What comes of the networks that a search finds."""
 TOP = 10
 """Matches of a search that are told."""
+LOOK = 5
+"""Sources that are looked at, where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ class Selection:
     """Others for comparison, named likewise; ``imagenet`` is the network as published."""
     limits: Constraints = field(default_factory=Constraints)
     """Of the search."""
-    look: int = 5
+    look: int = LOOK
     """Sources beside ImageNet that get the second look of the search."""
     commercial: bool = False
     """Only networks that may be used commercially, by all licences of what they came from."""
@@ -46,8 +58,16 @@ class Selection:
     """One of ``COMBINATIONS``."""
     unlabelled: str | Path | None = None
     """Folder of images of the same kind without labels, which a distillation learns from too."""
+    method: str = OWN
+    """How to search and how to fine-tune, one of ``tans.search.METHODS``."""
 
     def __post_init__(self) -> None:
+        check_method(self.method, self.limits)
+        if self.method == PAPER and self.combine != "one":
+            raise InputError(
+                f"combine is {self.combine!r}, and the paper's method fine-tunes one network; "
+                "leave --combine or --method paper out"
+            )
         if self.combine not in COMBINATIONS:
             known = ", ".join(COMBINATIONS)
             raise InputError(f"combine is {self.combine!r}; expected one of {known}")
@@ -56,6 +76,11 @@ class Selection:
                 f"unlabelled images in {self.unlabelled} were given to one network alone, which "
                 "learns from labels; expected --combine distil with them"
             )
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its method fine-tunes."""
+        return PUBLISHED if self.method == PAPER else Recipe()
 
     def named(self, zoo: Zoo) -> dict[str, ZooEntry]:
         """The networks that are named, under what a report calls each, in order.
@@ -86,8 +111,8 @@ class Selection:
         if self != Selection() or zoo is not None:
             raise InputError(
                 f"training goes on from the network in {start}, and none is searched for; leave "
-                "out --network, --beside, limits, --commercial, --look, --combine, --unlabelled "
-                "and --zoo, or --from"
+                "out --network, --beside, limits, --commercial, --look, --combine, --unlabelled, "
+                "--method and --zoo, or --from"
             )
 
     def warnings(self) -> list[str]:
@@ -97,6 +122,8 @@ class Selection:
             told.append(f"limits are for the search, {named}")
         if self.network and self.combine != "one":
             told.append(f"what is combined comes from the search, {named}")
+        if self.method == PAPER and self.look != LOOK:
+            told.append("looks were asked for, and the paper's method takes none")
         return told
 
 
@@ -143,12 +170,13 @@ def search_within(
     *,
     commercial: bool = False,
     top: int = TOP,
-    look: int = 5,
+    look: int = LOOK,
+    method: str = OWN,
     crew: Crew | None = None,
 ) -> SearchResult:
     """As ``tans.search.search``, which says more, with all limits in one object."""
-    given = asdict(limits)
-    return search(task, zoo, **given, commercial=commercial, top=top, look=look, crew=crew)
+    given = {**asdict(limits), "commercial": commercial, "top": top, "look": look}
+    return search(task, zoo, **given, method=method, crew=crew)
 
 
 def search_beyond(
@@ -156,7 +184,7 @@ def search_beyond(
     zoo: Zoo,
     terms: Terms,
     *,
-    look: int = 5,
+    look: int = LOOK,
     tell: Callable[[str], None] | None = None,
     crew: Crew | None = None,
 ) -> SearchResult:

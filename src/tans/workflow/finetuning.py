@@ -87,8 +87,8 @@ def finetune_best(
 
     Args:
         selection: which networks; the best match alone when None.
-        recipe: the default one when None. Where it names no epochs and minutes are limited, there
-            are as many as fit into them, up to what more would hardly gain from.
+        recipe: that of the selection's method when None. Where it names no epochs and minutes are
+            limited, there are as many as fit into them, up to what more would hardly gain from.
         on_step: told when the training of a network begins, and after every epoch.
         on_interrupt: asked when a keyboard interrupt stops training, with the best epoch so far,
             whether to keep that. Networks that are done are kept in any case, and those to come
@@ -98,7 +98,8 @@ def finetune_best(
         LimitError: no stored network fits the limits.
         ZooError: the zoo lacks a network that is named, or is damaged.
     """
-    selection, recipe = selection or Selection(), recipe or Recipe()
+    selection = selection or Selection()
+    recipe = recipe or selection.recipe
     named = selection.named(zoo)
     session = _Session(task, zoo, recipe, on_step, on_interrupt)
     if selection.network:
@@ -112,10 +113,11 @@ def finetune_best(
         commercial=selection.commercial,
         top=LISTED if combines else TOP,
         look=selection.look,
+        method=selection.method,
     )
     starts = best_starts(found, zoo, TEACHERS if combines else 1)
     found = replace(found, matches=found.matches[:TOP])
-    warnings = () if unlabelled is None else unlabelled.left_out
+    warnings = found.notes if unlabelled is None else unlabelled.left_out
     if combines and (why := _alone(starts, selection.limits, recipe, task)):
         starts, warnings = starts[:1], (*warnings, f"nothing is combined: {why}")
     session.recipe = _timed(recipe, selection.limits, starts, task)

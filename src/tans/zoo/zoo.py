@@ -261,6 +261,15 @@ class Zoo:
 
     # Reading
 
+    def state(self, *tables: str) -> str:
+        """SHA-256 that tells what some of its tables hold from what they held before a change.
+
+        Args:
+            tables: their names, such as ``entries``.
+        """
+        files = [file for name in tables for file in self._tables.files(name)]
+        return hashlib.sha256("\n".join(files).encode()).hexdigest()
+
     def tasks(self) -> list[ZooTask]:
         """Source tasks, in order of name."""
         if self._known is not None:

@@ -20,6 +20,7 @@ from tans_bench.experiments import (
     retrieval,
     shares,
     space,
+    trained_pairs,
     whole,
 )
 from tans_bench.experiments.first_answers import experiment as first_answers
@@ -58,7 +59,8 @@ from tans_bench.studies import (
 
 MODULES = (
     *(answers, main, first_answers, queries, shares, limits, parts, space),
-    *(correlation, order, retrieval, predictor, whole, costs, construction, generation),
+    *(correlation, order, retrieval, predictor, whole, costs, construction, trained_pairs),
+    generation,
     # the zoo, studies of single parts, and of their speed
     shipped,
     *(

@@ -76,7 +76,7 @@ def draw(plan: Replays, results: Results) -> Sequence[Drawing]:
     found = _stored(plan.by_flops(), results)
     latency = Calibrate().found(results)
     timed = _stored(plan.by_latency(latency), results) if latency else {}
-    drawn: list[Drawing] = [_needed(found), _given(found), _figure(found)] if found else []
+    drawn: list[Drawing] = [needed(found), given(found), curves(found)] if found else []
     return [*drawn, _needed_by_latency(timed, latency)] if timed and latency else drawn
 
 
@@ -88,7 +88,7 @@ def _stored(replays: Sequence[Replay], results: Results) -> Runs:
     return found
 
 
-def _needed(found: Runs) -> Table:
+def needed(found: Runs) -> Table:
     """Pairs until the hypervolume is reached."""
     pairs = next(iter(found.values()))[0]["pairs"]
     caption = (
@@ -126,7 +126,7 @@ def _until_shares(name: str, caption: str, found: Runs, titles: Mapping[str, str
     return Table(name, caption, columns, rows)
 
 
-def _given(found: Runs) -> Table:
+def given(found: Runs) -> Table:
     """What some shares of the pairs give."""
     spent = (SPENT / 2, SPENT, HALF, 1.0)
     rows = []
@@ -172,16 +172,16 @@ def _shown(what: str, curves: NDArray[np.float64]) -> NDArray[np.float64]:
     return 100 * curves if what == "accuracy" else np.maximum(100 - 100 * curves, LEAST)
 
 
-def _figure(found: Runs) -> Plot:
+def curves(found: Runs) -> Plot:
     figure = canvas(7.5, 3.4)
     for axis, what in zip(figure.subplots(1, 2), FOUND, strict=True):
         for place, (strategy, runs) in enumerate(found.items()):
-            curves = _shown(what, np.array([run[what] for run in runs]))  # (seeds, points)
+            values = _shown(what, np.array([run[what] for run in runs]))  # (seeds, points)
             shares = 100 * np.array(runs[0]["counts"]) / runs[0]["pairs"]
             colour = f"C{place}"
-            axis.plot(shares, curves.mean(0), color=colour, label=TITLES[strategy])
+            axis.plot(shares, values.mean(0), color=colour, label=TITLES[strategy])
             axis.fill_between(
-                shares, curves.min(0), curves.max(0), color=colour, alpha=0.2, linewidth=0
+                shares, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0
             )
         axis.set_xlabel("pairs trained (%)")
         axis.set_ylabel(LABELS[what])

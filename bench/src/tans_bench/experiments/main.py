@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.ticker import NullFormatter
 
+from tans.training import PUBLISHED as PUBLISHED_RECIPE
 from tans_bench.methods.entrants import get_method
 from tans_bench.runs.comparison import Cell, averaged, cells, confidence, percent
 from tans_bench.runs.drawing import Drawing, Plot, Table, canvas
@@ -31,10 +32,14 @@ UNTRAINED = ("fbnet-a", "pc-darts", "drnas")
 TENFOLD = 10 * SHORT
 SOME = ("script-hangul", "wesnoth-units", "solar-cells")
 """Tasks on which all methods are run."""
+AS_PUBLISHED = ("paper",)
+"""Fine-tuned by the paper's recipe, all others by one."""
 PLAN = Comparison(
     (
         Arm(("tans", "imagenet"), FORMERLY_SEALED, (SHORT,), seeds=(0, 1, 2)),
         Arm(("tans", "imagenet"), FORMERLY_SEALED, (LONG,)),
+        Arm(AS_PUBLISHED, FORMERLY_SEALED, (SHORT,), learning_rate=PUBLISHED_RECIPE.learning_rate),
+        Arm(AS_PUBLISHED, SOME, (LONG,), learning_rate=PUBLISHED_RECIPE.learning_rate),
         Arm(RIVALS, FORMERLY_SEALED, (SHORT,)),
         Arm((*RIVALS, "from-scratch"), SOME, (LONG,)),
         Arm(SEARCHES, SOME, (SHORT, LONG)),
@@ -48,6 +53,8 @@ PUBLISHED = {
     ("imagenet", LONG): ("1.00x", "94.20 ± 0.70"),
     ("tans", SHORT): ("", "95.17 ± 2.20"),
     ("tans", LONG): ("1.28x", "96.28 ± 0.30"),
+    ("paper", SHORT): ("", "95.17 ± 2.20"),
+    ("paper", LONG): ("1.28x", "96.28 ± 0.30"),
     ("ofa", LONG): ("0.74x", "93.89 ± 0.84"),
     ("metad2a", LONG): ("0.74x", "95.24 ± 1.14"),
     ("fbnet-a", TENFOLD): ("0.88x", "93.00 ± 1.95"),
@@ -69,7 +76,7 @@ PANELS = 4
 """Of learning curves, in a row."""
 CURVES = {
     **{"ofa": "#E69F00", "nsganetv2": "#009E73", "fbnet": "#CC79A7", "metad2a": "#56B4E9"},
-    **{"imagenet": "#D55E00", "tans": "#0072B2"},
+    **{"imagenet": "#D55E00", "paper": "#000000", "tans": "#0072B2"},
 }
 """Methods whose learning curves are drawn, and their colours; the last lie on top."""
 
@@ -90,7 +97,7 @@ def draw(plan: Comparison, results: Results) -> Sequence[Drawing]:
 
 def _on_some_alone(cell: Cell) -> bool:
     """Whether the plan has the method, at that length, on ``SOME`` tasks alone."""
-    long = cell.method in RIVALS and cell.epochs == LONG
+    long = cell.method in (*RIVALS, *AS_PUBLISHED) and cell.epochs == LONG
     return long or cell.method in (*SEARCHES, *UNTRAINED, "from-scratch")
 
 

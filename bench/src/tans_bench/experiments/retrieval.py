@@ -19,6 +19,10 @@ from tans_bench.runs.experiment import Experiment
 from tans_bench.runs.results import Result, Results
 
 DEFAULT = PRESETS["default"]
+PAPER = replace(PRESETS["paper"], evaluate_every=0)
+"""Linear encoders, mean pooling, topology and noise embedding; what is judged along the way changes
+nothing."""
+OWN_LOSS = replace(PAPER, loss=DEFAULT.loss, temperature=DEFAULT.temperature)
 LARGEST, RANDOM = "largest network", "random"
 VARIANTS: Mapping[str, MetaSettings | None] = {
     "default": DEFAULT,
@@ -30,6 +34,10 @@ VARIANTS: Mapping[str, MetaSettings | None] = {
     "no-topology": replace(DEFAULT, parts=("similarities",)),
     "no-predictor": replace(DEFAULT, predictor_weight=0.0, transfer_weight=0.0),
     "paper": PRESETS["paper"],
+    "paper-equation-3": replace(PAPER, loss="equation3"),
+    "paper-equation-3-no-function": replace(PAPER, loss="equation3", parts=("topology",)),
+    "paper-infonce": OWN_LOSS,
+    "paper-infonce-no-function": replace(OWN_LOSS, parts=("topology",)),
     "largest": None,
 }
 """Settings of meta-training by name; None is the order by size, which learns nothing."""
@@ -42,7 +50,11 @@ TITLES = {
     "no-function": "no functional embedding",
     "no-topology": "no topology",
     "no-predictor": "no predictor",
-    "paper": "published settings",
+    "paper": "published settings (hinge)",
+    "paper-equation-3": "paper's encoders, equation 3",
+    "paper-equation-3-no-function": "paper's encoders, equation 3, no noise",
+    "paper-infonce": "paper's encoders, InfoNCE",
+    "paper-infonce-no-function": "paper's encoders, InfoNCE, no noise",
     "largest": LARGEST,
 }
 PUBLISHED = {
@@ -51,6 +63,8 @@ PUBLISHED = {
     "cosine": (9.29, 12.86, 22.14, 46.02),
     "no-function": (5.00, 11.43, 18.57, 63.20),
     "no-predictor": (80.00, 96.43, 97.86, 2.23),
+    "paper-equation-3": (80.71, 96.43, 99.29, 1.90),
+    "paper-equation-3-no-function": (5.00, 11.43, 18.57, 63.20),
     "largest": (3.57, 7.14, 10.00, 51.85),
     RANDOM: (2.14, 2.86, 8.57, 69.04),
 }

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 from tans_bench.methods.entrants import get_method
 from tans_bench.runs.experiment import Arm
-from tans_bench.runs.jobs import FineTune, proposal_of
+from tans_bench.runs.jobs import proposal_of
 from tans_bench.runs.results import Result, Results
 
 
@@ -66,7 +66,7 @@ def cells(arms: Iterable[Arm], results: Results) -> list[Cell]:
                 continue
             for epochs in arm.epochs:
                 jobs = [
-                    FineTune(wanted.task, proposal_of(choice), epochs, seed, arm.images)
+                    arm.finetune(wanted.task, proposal_of(choice), epochs, seed)
                     for seed in arm.seeds
                 ]
                 runs = tuple(run for job in jobs if (run := results.read(job.name)) is not None)

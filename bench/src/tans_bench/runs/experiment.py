@@ -8,7 +8,9 @@ from itertools import product
 from typing import Generic, Protocol, Self, TypeVar
 
 from tans.errors import InputError
+from tans.training import Recipe
 from tans_bench.methods.budget import Budget
+from tans_bench.methods.method import Proposal
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, style
 from tans_bench.runs.jobs import Choose, FineTune, Job, proposal_of
@@ -32,6 +34,8 @@ class Arm:
     """Training images of a task, at most."""
     budget: Budget = "small"
     """Of a search."""
+    learning_rate: float = Recipe.learning_rate
+    """Of the fine-tunes, at the start."""
 
     def scaled(self, preset: str) -> Arm:
         """With twice the images, five seeds and the full budget on a GPU."""
@@ -44,10 +48,14 @@ class Arm:
         cells = product(self.tasks, self.methods, self.limits)
         return [Choose(*cell, images=self.images, budget=self.budget) for cell in cells]
 
+    def finetune(self, task: str, proposal: Proposal, epochs: int, seed: int) -> FineTune:
+        """That of a proposal."""
+        return FineTune(task, proposal, epochs, seed, self.images, self.learning_rate)
+
     def finetunes(self, bench: Bench) -> list[FineTune]:
         """The fine-tunes of what has been chosen so far."""
         return [
-            FineTune(choice.task, proposal_of(stored), epochs, seed, self.images)
+            self.finetune(choice.task, proposal_of(stored), epochs, seed)
             for choice in self.choices()
             if choice.done(bench) and (stored := bench.results.read(choice.name)) is not None
             for epochs, seed in product(self.epochs, self.seeds)

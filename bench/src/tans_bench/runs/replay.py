@@ -187,21 +187,9 @@ class Replay:
 
     def run(self, bench: Bench) -> Result:
         known = Known.of(bench.zoo, Costing(self.latency))
-        pool, make = self._pool(known, bench), STRATEGIES[ALIKE.get(self.strategy, self.strategy)]
-        strategy = make(known.surrogate, self.seed)
-        start = first_pairs(pool, START, self.seed)
-        steps = construct(pool, strategy, known.train, Budget(len(pool)), start=start)
-        order = [step.outcome.pair for step in steps]
-        return {
-            "strategy": self.strategy,
-            "seed": self.seed,
-            "zoo": bench.digest,
-            "pairs": len(order),
-            "start": len(start),
-            "batch": BATCH,
-            **({} if self.latency is None else {"charges": self._charges}),
-            **_curves(known, order),
-        }
+        found = replayed(known, self.strategy, self.seed, self._pool(known, bench))
+        charges = {} if self.latency is None else {"charges": self._charges}
+        return {"zoo": bench.digest, **charges, **found}
 
     @property
     def _charges(self) -> Mapping[str, float] | None:
@@ -212,7 +200,30 @@ class Replay:
         """As the strategy sees it."""
         if self.strategy == BY_FLOPS:
             return Known.of(bench.zoo).pool
-        return _blinded(known.pool) if self.strategy == BLIND else known.pool
+        return known.pool
+
+
+def replayed(known: Known, strategy: str, seed: int, pool: Pool | None = None) -> Result:
+    """What a strategy brings from one start until all pairs are trained.
+
+    Args:
+        strategy: one of ``NAMES``, or of ``TIMED``.
+        pool: as the strategy is to see it; that of the known pairs when None.
+    """
+    pool = pool or known.pool
+    pool = _blinded(pool) if strategy == BLIND else pool
+    chooses = STRATEGIES[ALIKE.get(strategy, strategy)](known.surrogate, seed)
+    start = first_pairs(pool, START, seed)
+    steps = construct(pool, chooses, known.train, Budget(len(pool)), start=start)
+    order = [step.outcome.pair for step in steps]
+    return {
+        "strategy": strategy,
+        "seed": seed,
+        "pairs": len(order),
+        "start": len(start),
+        "batch": BATCH,
+        **_curves(known, order),
+    }
 
 
 def _blinded(pool: Pool) -> Pool:
