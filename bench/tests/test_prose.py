@@ -26,6 +26,11 @@ ALLOWED = {
     },
     "docs/data.md": {"1.0": "version of Croissant", "1.1": "version of Croissant"},
     "docs/export.md": {"0.001": "limit of an export's check"},
+    "docs/method.md": {
+        "0.01": "learning rate of the paper",
+        "0.03": "learning rate of the default",
+        "0.9": "momentum of the paper",
+    },
     "docs/page.md": {"0.05": "setting of the map", "95 %": "level of an interval"},
     "docs/performance.md": {
         "30 %": "setting: what limits leave",
