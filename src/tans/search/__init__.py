@@ -3,7 +3,8 @@
 from tans.search.catalogue import Terms, search_catalogue
 from tans.search.look import Look, Tried
 from tans.search.query import Query, embed
-from tans.search.ranking import METHODS, OWN, PAPER, SearchResult, check_method, search
+from tans.search.ranking import check_method, search
+from tans.search.result import METHODS, OWN, PAPER, SearchResult
 
 __all__ = [
     "METHODS",

@@ -37,7 +37,9 @@ from tans.networks.catalogue import HUB, Offer, shipped
 from tans.networks.family import describe
 from tans.networks.incoming.fetched import Kept, entry_of, fetch, kept
 from tans.search.look import IMAGES, Look, Tried, look_at
-from tans.search.ranking import Candidates, SearchResult, expected, matches_of
+from tans.search.ranking import expected
+from tans.search.result import SearchResult
+from tans.search.stored import Candidates, matches_of
 from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.types import Constraints, InputSpec, Match, NetworkRef, ZooEntry

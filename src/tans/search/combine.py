@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tans.search.ranking import SearchResult
+from tans.search.result import SearchResult
 from tans.types import ZooEntry
 from tans.zoo.zoo import Zoo
 

@@ -6,21 +6,18 @@ list while something fits. And the best few sources are looked at twice: the pre
 in the end has seen the user's own images through their features. The best of these is also looked
 at in the larger sizes that the limits allow, as a network is stored in one size alone.
 
-The paper's own search is the method ``paper``: nearest first, then its predictor, limits last.
+The paper's own search is the method ``paper``, in a file of its own.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tans.build.crew import Crew
 from tans.costs.limits import (
@@ -33,20 +30,19 @@ from tans.costs.limits import (
     shortened,
     shortest,
 )
-from tans.errors import InputError, LimitError, ZooError
+from tans.errors import InputError, LimitError
 from tans.meta.calibrator import Calibrator
-from tans.meta.data import parts_of
 from tans.meta.evidence import evidence
-from tans.meta.published import published_retriever
 from tans.meta.retriever import Retriever
 from tans.search.look import IMAGES as LOOKED_AT
-from tans.search.look import Look, Tried, look_larger, second_look
+from tans.search.look import Look, look_larger, second_look
+from tans.search.published import search_as_published
 from tans.search.query import Query, check_fits, embed_by
-from tans.search.vectors import Vectors, kept_codes
+from tans.search.result import METHODS, OWN, PAPER, SearchResult
+from tans.search.stored import Candidates, Stored, embeddings, free_of, matches_of
 from tans.tasks.task import Task
-from tans.training import PUBLISHED
-from tans.types import Constraints, Match, ZooEntry
-from tans.zoo.columns import LICENCE, Columns
+from tans.types import Constraints, ZooEntry
+from tans.zoo.columns import Columns
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, Zoo, at_size
@@ -55,105 +51,6 @@ UNJUDGED = (
     "this zoo has no calibrator, which judges a second look, so embeddings alone rank and "
     "accuracies are rough; 'tans zoo transfers' and then 'tans train' make one"
 )
-OWN, PAPER = "tans", "paper"
-METHODS = {
-    OWN: "limits first, then embeddings, then looks at the images",
-    PAPER: "as published: the nearest by embeddings, the best predicted of them, limits afterwards",
-}
-"""How a zoo is searched."""
-
-
-@dataclass(frozen=True)
-class SearchResult(Sequence[Match]):
-    """Matches, best first, what speaks for them, and the time they took."""
-
-    matches: tuple[Match, ...]
-    embedding_s: float
-    """Seconds from images to the query embedding: decode, features, encoder; 0 where a query came
-    in their place."""
-    search_s: float
-    """Seconds from the query embedding to the ranked list, calibrations and looks not counted."""
-    look_s: float = 0.0
-    """Seconds of the second look."""
-    looks: tuple[Look, ...] = ()
-    """Sources that were looked at, the most similar first, then ImageNet's, then the best of the
-    former in larger sizes."""
-    related: bool | None = None
-    """Whether a source is expected to beat ImageNet; None when that was not looked into."""
-    latency_error: float | None = None
-    """Mean relative error of the predicted latencies; None where they were not asked for."""
-    epochs: int = 0
-    """Of the method's fine-tune, which accuracies are predicted for; the paper's predictor learnt
-    from how networks do on tasks of their own."""
-    shortened: int | None = None
-    """Epochs that minutes are limited for, where nothing fits for as many as usual."""
-    forbidden: int = 0
-    """Networks left out, since a licence of what they came from forbids commercial use, or none is
-    known."""
-    query: Query | None = None
-    """What was embedded of the task."""
-    tried: tuple[Tried, ...] = ()
-    """Networks of the catalogue that were fetched and looked at, in that order."""
-    notes: tuple[str, ...] = ()
-    """What is to be told of the search, a sentence each."""
-    method: str = OWN
-    """One of ``METHODS``."""
-
-    def look_share(self, training_s: float) -> float:
-        """What the second look takes of the whole, a training of so many seconds after it."""
-        return self.look_s / (self.embedding_s + self.search_s + self.look_s + training_s)
-
-    def __len__(self) -> int:
-        return len(self.matches)
-
-    def __iter__(self) -> Iterator[Match]:
-        return iter(self.matches)
-
-    @overload
-    def __getitem__(self, index: int) -> Match: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Match, ...]: ...
-    def __getitem__(self, index: int | slice) -> Match | tuple[Match, ...]:
-        return self.matches[index]
-
-
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """Networks, with all that is known of them."""
-
-    entries: tuple[ZooEntry, ...]
-    costs: dict[str, Array]
-    """Per limit, (n,)."""
-    similarity: Array
-    """(n,)."""
-    predicted: Array
-    """(n,)."""
-    low: Array | None = None
-    high: Array | None = None
-    score: Array | None = None
-    """What they are ranked by where several may be predicted to reach 100 %, (n,)."""
-
-    def take(self, rows: Sequence[int] | NDArray[np.int_]) -> Candidates:
-        """Some of them, in the order of the rows."""
-        kept = np.asarray(rows, dtype=int)
-        return Candidates(
-            tuple(self.entries[row] for row in kept),
-            {name: values[kept] for name, values in self.costs.items()},
-            self.similarity[kept],
-            self.predicted[kept],
-            None if self.low is None else self.low[kept],
-            None if self.high is None else self.high[kept],
-            None if self.score is None else self.score[kept],
-        )
-
-    def joined(self, others: Candidates) -> Candidates:
-        """These and others, while no accuracy is expected of either yet."""
-        return Candidates(
-            (*self.entries, *others.entries),
-            {name: np.append(values, others.costs[name]) for name, values in self.costs.items()},
-            np.append(self.similarity, others.similarity),
-            np.append(self.predicted, others.predicted),
-        )
 
 
 def search(
@@ -207,22 +104,22 @@ def search(
     limits = Constraints(max_params, max_flops, max_latency_ms, max_minutes)
     check_method(method, limits)
     if method == PAPER:
-        return _search_as_published(task, zoo, limits, commercial, top)
+        return search_as_published(task, zoo, limits, commercial, top)
     retriever, calibrator = Retriever.load(zoo.retrieval), Calibrator.load(zoo.retrieval)
     columns = zoo.columns()
     licensing = Licensing.of(zoo, columns)
     networks, kind = columns.networks
     zoo.check_tasks(columns.entries(columns.kinds("task")[0]))
-    free = _free(columns, licensing) if commercial else np.ones(len(columns), dtype=bool)
+    free = free_of(columns, licensing) if commercial else np.ones(len(columns), dtype=bool)
     make_query = _embedding(task, zoo, retriever)
-    models = _embeddings(retriever, zoo, columns)  # (N, d)
+    models = embeddings(retriever, zoo, columns)  # (N, d)
     costs, error = costs_of(networks, task, limits)
     began = time.perf_counter()
     asked = make_query()
     embedded = time.perf_counter()
     usual = DEFAULT.passes(task.split_sizes[0])
     costs, within, epochs = _within(costs, networks, kind, task, limits, free)
-    stored = _Stored(columns, costs, kind, models, asked.vector, retriever)
+    stored = Stored(columns, costs, kind, models, asked.vector, retriever)
     found = stored.take(stored.nearest(max(top, retriever.settings.top), within))
     ranked = time.perf_counter()
     looks: tuple[Look, ...] = ()
@@ -273,132 +170,12 @@ def check_method(method: str, limits: Constraints) -> None:
         )
 
 
-def _search_as_published(
-    task: Task | Query, zoo: Zoo, limits: Constraints, commercial: bool, top: int
-) -> SearchResult:
-    """The paper's own search (section 3.1.2): equation 6, the predictor, and limits at the end."""
-    if isinstance(task, Query):
-        raise InputError(
-            "a query was embedded by the zoo's own encoders, and the paper's method has others; "
-            "search where the images lie, or leave --method paper out"
-        )
-    retriever, columns = published_retriever(zoo), zoo.columns()
-    licensing = Licensing.of(zoo, columns)
-    networks, kind = columns.networks
-    zoo.check_tasks(columns.entries(columns.kinds("task")[0]))
-    free = _free(columns, licensing) if commercial else np.ones(len(columns), dtype=bool)
-    pairs = _pairs(zoo, columns)
-    if not (pairs & free).any():
-        raise LimitError(
-            "no network of this zoo that was trained on a task allows commercial use, and the "
-            "paper's method finds no others; leave --commercial or --method paper out"
-        )
-    models = _embeddings(retriever, zoo, columns)  # (N, d)
-    costs, error = costs_of(networks, task, limits, deep_head=PUBLISHED.deep_head)
-    some = np.zeros(len(networks), dtype=bool)
-    some[kind[pairs & free]] = True
-    within = fits(costs, limits, some)[kind] & free & pairs
-    began = time.perf_counter()
-    asked = embed_by(retriever, zoo.query_network(), task, zoo)
-    embedded = time.perf_counter()
-    stored = _Stored(columns, costs, kind, models, asked.vector, retriever)
-    rows, notes = _nearest_that_fit(stored, pairs, within, retriever.settings.top)
-    found = stored.take(rows)
-    best = found.take(np.argsort(-found.predicted, kind="stable")[:top])
-    return SearchResult(
-        matches_of(best, licensing),
-        embedding_s=embedded - began,
-        search_s=time.perf_counter() - embedded,
-        latency_error=error,
-        epochs=PUBLISHED.passes(task.split_sizes[0]),
-        forbidden=int((~free).sum()),
-        query=asked,
-        notes=notes,
-        method=PAPER,
-    )
-
-
-def _pairs(zoo: Zoo, columns: Columns) -> NDArray[np.bool_]:
-    """Mask (n,) of the pairs of a task and a network trained on it, which the paper's zoo is of."""
-    first, kind = columns.kinds("task")
-    asked_for = {task.name for task in zoo.tasks() if task.features}
-    return np.array([entry.task in asked_for for entry in columns.entries(first)])[kind]
-
-
-def _nearest_that_fit(
-    stored: _Stored, pairs: NDArray[np.bool_], within: NDArray[np.bool_], count: int
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Those within a mask (n,) of the so many nearest pairs, and what is to be told.
-
-    Where nothing of these fits, twice as many are retrieved, until something does.
-    """
-    usual = count
-    while True:
-        nearest = stored.nearest(count, pairs)
-        kept = nearest[within[nearest]]
-        if len(kept):
-            break
-        count *= 2
-    if len(kept) == len(nearest):
-        return kept, ()
-    none = f"none of the {usual} nearest networks fits; " if count > usual else ""
-    told = f"{none}of the {len(nearest)} nearest it chose among the {len(kept)} within them"
-    return kept, (f"limits are applied last, as in the paper: {told}",)
-
-
 def _embedding(task: Task | Query, zoo: Zoo, retriever: Retriever) -> Callable[[], Query]:
     """What makes the query, with all read that it needs but the images."""
     if not isinstance(task, Query):
         return partial(embed_by, retriever, zoo.query_network(), task, zoo)
     check_fits(task, zoo, retriever)
     return lambda: task
-
-
-@dataclass(frozen=True, eq=False)
-class _Stored:
-    """All networks of a zoo, by row, of which few become objects."""
-
-    columns: Columns
-    costs: dict[str, Array]
-    """Per limit, (k,), of each kind of network."""
-    kind: NDArray[np.int64]
-    """Of each row, (n,)."""
-    models: Vectors
-    """(n, d)."""
-    query: Tensor
-    """(d,)."""
-    retriever: Retriever
-
-    def nearest(self, count: int, within: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Rows of the most similar of those within a mask (n,), the most similar first."""
-        return self.models.nearest(self.query.numpy(), count, within)[0]
-
-    def take(self, rows: NDArray[np.int64]) -> Candidates:
-        """Those of some rows, with all that is known of them."""
-        models = torch.from_numpy(self.models.matrix[rows])  # (m, d)
-        return Candidates(
-            tuple(self.columns.entries(rows)),
-            {name: values[self.kind[rows]] for name, values in self.costs.items()},
-            (models @ self.query).numpy(),
-            self.retriever.predict(self.query, models).numpy(),
-        )
-
-
-def _free(columns: Columns, licensing: Licensing) -> NDArray[np.bool_]:
-    """Mask of the networks that may be used commercially.
-
-    Raises:
-        LimitError: it would be empty.
-    """
-    first, kind = columns.kinds(*LICENCE)
-    of_kind = [licensing.chain(entry).commercial for entry in columns.entries(first)]
-    found = np.array(of_kind, dtype=bool)[kind]
-    if not found.any():
-        raise LimitError(
-            f"none of {len(columns)} networks allows commercial use by all licences of what it "
-            "came from; search without --commercial, or give another zoo"
-        )
-    return found
 
 
 def _within(
@@ -426,23 +203,6 @@ def _within(
     return costs, fitting[kind] & free, epochs
 
 
-def _embeddings(retriever: Retriever, zoo: Zoo, columns: Columns) -> Vectors:
-    """Model embeddings (N, d): those computed in advance, unless networks have joined since.
-
-    Raises:
-        ZooError: there are more or fewer than networks that they are said to be of.
-    """
-    if retriever.networks == columns.digest:
-        matrix = retriever.matrix.numpy()
-        if len(matrix) != len(columns):
-            raise ZooError(
-                f"the retriever in {zoo.retrieval} has embeddings of {len(matrix):,} networks, and "
-                f"is said to be of all {len(columns):,}; train it anew with 'tans train'"
-            )
-        return Vectors(matrix, kept_codes(matrix, retriever.stored))
-    return Vectors(retriever.encode_models(parts_of(zoo, retriever.settings.parts)).numpy())
-
-
 @dataclass(frozen=True)
 class _Worth:
     """Networks that get a look, in this order."""
@@ -457,7 +217,7 @@ class _Worth:
 
 
 def _worth_a_look(
-    stored: _Stored, within: NDArray[np.bool_], sources: Sources, count: int
+    stored: Stored, within: NDArray[np.bool_], sources: Sources, count: int
 ) -> _Worth:
     """The so many sources with the most similar networks, and as many of other families."""
     published = stored.columns.equals("task", IMAGENET)
@@ -475,7 +235,7 @@ def _worth_a_look(
 
 
 def _first_kinds(
-    stored: _Stored, within: NDArray[np.bool_], kind: NDArray[np.int64], count: int
+    stored: Stored, within: NDArray[np.bool_], kind: NDArray[np.int64], count: int
 ) -> NDArray[np.int64]:
     """The kinds that the most similar rows are of, so many, the most similar first."""
     left, asked = int(within.sum()), 64 * count
@@ -510,7 +270,7 @@ def _best_stored(looks: Sequence[Look], sources: Sources) -> Look:
 
 
 def _larger(
-    stored: _Stored,
+    stored: Stored,
     start: Look,
     sources: Sources,
     task: Task,
@@ -556,27 +316,3 @@ def expected(
         high.numpy(),
         calibrator.score(found).numpy(),
     )
-
-
-def matches_of(best: Candidates, licensing: Licensing) -> tuple[Match, ...]:
-    return tuple(
-        Match(
-            id=entry.id,
-            task=entry.task,
-            params=int(best.costs["max_params"][row]),
-            flops=int(best.costs["max_flops"][row]),
-            resolution=entry.resolution,
-            latency_ms=_known(best.costs.get("max_latency_ms"), row),
-            minutes=_known(best.costs.get("max_minutes"), row),
-            predicted_accuracy=float(best.predicted[row]),
-            low=_known(best.low, row),
-            high=_known(best.high, row),
-            similarity=float(best.similarity[row]),
-            licences=licensing.chain(entry),
-        )
-        for row, entry in enumerate(best.entries)
-    )
-
-
-def _known(values: Array | None, row: int) -> float | None:
-    return None if values is None else float(values[row])
