@@ -57,7 +57,7 @@ class NsgaNetSettings:
     """Random architectures that the archive begins with."""
     iterations: int = 30
     evaluated: int = 8
-    """Architectures evaluated in each iteration; fewer where evolution finds fewer new ones."""
+    """Architectures evaluated in each iteration: new ones of evolution, else random ones."""
     population: int = 40
     """Of NSGA-II, in each iteration."""
     generations: int = 20
@@ -68,8 +68,8 @@ class NsgaNetSettings:
 
 
 FULL = NsgaNetSettings()
-SMALL = NsgaNetSettings(initial=12, iterations=4, evaluated=4, images=300, epochs=0)
-"""At most 28 linear probes instead of 340 fine-tunes."""
+SMALL = NsgaNetSettings(initial=48, iterations=7, evaluated=8, images=300, epochs=0)
+"""104 linear probes instead of 340 fine-tunes."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,7 @@ class NsgaNetV2:
         largest = room.costs([space_of(zoo).largest])["max_flops"][0]
         details = {
             **on_record(settings),
+            "evaluated": len(architectures),
             "archive": [
                 {"architecture": str(a), "accuracy": float(accuracy), "flops": int(flops)}
                 for a, accuracy, flops in zip(
@@ -190,20 +191,35 @@ def explore(
             Iteration(chosen.name, chosen.correlation, archive.hypervolume(float(largest)))
         )
         evolved = _nsga2(room, chosen.predict, archive.genes[archive.front()], settings, rng)
-        known = {room.genome.decode(row) for row in archive.genes}
-        fresh = np.array([room.genome.decode(row) not in known for row in evolved], dtype=bool)
-        candidates = _distinct(room, evolved[fresh])
-        if not len(candidates):
+        rows = _new(room, archive, evolved, settings, rng)
+        if not len(rows):
             break
-        flops = _flops(room, candidates)
-        picked = fill_gaps(flops, archive.flops[archive.front()], settings.evaluated)
-        new = _evaluated(room, evaluate, candidates[picked])
+        new = _evaluated(room, evaluate, rows)
         archive = Archive(
             np.concatenate([archive.genes, new.genes]),
             np.concatenate([archive.accuracies, new.accuracies]),
             np.concatenate([archive.flops, new.flops]),
         )
     return archive, iterations
+
+
+def _new(
+    room: Room, archive: Archive, evolved: Genes, settings: NsgaNetSettings, rng: np.random.Generator
+) -> Genes:
+    """What is evaluated next (m, g): none twice, and fewer than wanted only in a small space."""
+    known = {room.genome.decode(row) for row in archive.genes}
+
+    def fresh(rows: Genes) -> Genes:
+        new = np.array([room.genome.decode(row) not in known for row in rows], dtype=bool)
+        return _distinct(room, rows[new])
+
+    picked = fresh(evolved)
+    if len(picked):
+        front = archive.flops[archive.front()]
+        picked = picked[fill_gaps(_flops(room, picked), front, settings.evaluated)]
+    known.update(room.genome.decode(row) for row in picked)
+    others = fresh(room.sample(4 * settings.evaluated, rng))
+    return np.concatenate([picked, others])[: settings.evaluated]
 
 
 def fill_gaps(candidates: Array, front: Array, count: int) -> NDArray[np.int64]:

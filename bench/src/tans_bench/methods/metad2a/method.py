@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -65,6 +65,7 @@ class MetaD2A:
             "generated": len(found),
             "candidates": len(candidates),
             "score": round(scores[best].item(), 4),
+            "curve": [asdict(epoch) for epoch in learnt.curve],
         }
         return Proposal(
             IMAGENET,
