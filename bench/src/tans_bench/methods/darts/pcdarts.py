@@ -14,12 +14,21 @@ from torch import Tensor, nn
 from tans.networks.device import device
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.budget import affordable
-from tans_bench.methods.darts.search import search_cells
+from tans_bench.methods.darts.search import NETWORK_DEVIATIONS, search_cells
 from tans_bench.methods.darts.settings import CellSearchSettings, Stage
 from tans_bench.methods.darts.supernet import ALL, Kept, Weights
-from tans_bench.methods.method import Problem, Proposal
+from tans_bench.methods.method import Deviation, Problem, Proposal
 from tans_bench.spaces import darts
 
+DEVIATIONS = (
+    Deviation(
+        "search",
+        "50 epochs, 15 of them warm-up, batches of 256",
+        "12 epochs, 4 of them warm-up, batches of 32; 16 channels and 8 cells as published",
+        "two to four minutes of one core",
+    ),
+    *NETWORK_DEVIATIONS,
+)
 SPREAD = 1e-3
 """Standard deviation that the parameters start with."""
 

@@ -79,7 +79,6 @@ SMALL = MetaD2ASettings(
     images=6,
     generator_epochs=80,
     predictor_epochs=200,
-    patience=10,
     batch_size=64,
     batch_tasks=8,
     learning_rate=1e-3,
