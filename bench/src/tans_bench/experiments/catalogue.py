@@ -18,6 +18,7 @@ from tans_bench.experiments import (
     predictor,
     queries,
     retrieval,
+    rivals,
     shares,
     space,
     whole,
@@ -56,7 +57,7 @@ from tans_bench.studies import (
 )
 
 MODULES = (
-    *(answers, main, first_answers, queries, shares, limits, parts, space),
+    *(answers, main, rivals, first_answers, queries, shares, limits, parts, space),
     *(correlation, order, retrieval, predictor, whole, costs, construction, generation),
     # studies of single parts, and of their speed
     *(

@@ -1,6 +1,6 @@
 """The page of what each rival is here, and where it is not run as its paper has it.
 
-    python -m tans_bench.experiments.deviations > bench/docs/rivals.md
+python -m tans_bench.experiments.deviations > bench/docs/rivals.md
 """
 
 from __future__ import annotations

@@ -209,7 +209,8 @@ def explore(
     """
     rng = np.random.default_rng(seed)
     largest = room.costs([room.genome.space.largest])["max_flops"][0]
-    archive = _evaluated(room, evaluate, _distinct(room, room.sample(settings.initial, rng)))
+    first = _distinct(room, room.sample(2 * settings.initial, rng))[: settings.initial]
+    archive = _evaluated(room, evaluate, first)
     iterations = []
     for _ in range(settings.iterations):
         features = room.genome.features(archive.genes)
