@@ -59,7 +59,7 @@ SMALL = CellSearchSettings(
     images=400,
     architecture_rate=2e-2,
 )
-"""Two thirds of the published channels, and as many cells as the network will have. Some fifty
+"""Two thirds of the published channels, and as many cells as the network will have. Some forty
 steps of the operations' parameters, not 11,700: they are longer, to get as far."""
 
 

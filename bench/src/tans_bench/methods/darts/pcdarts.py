@@ -48,7 +48,7 @@ SMALL = CellSearchSettings(
     images=400,
     architecture_rate=2e-2,
 )
-"""The published supernet for a quarter of the epochs. Some fifty steps of the operations' weights,
+"""The published supernet for a quarter of the epochs. Some forty steps of the operations' weights,
 not 3,400: they are longer, to get as far."""
 
 

@@ -52,7 +52,7 @@ NETWORK_DEVIATIONS = (
     Deviation(
         "stem",
         "moves by 1 pixel on images of 32, by 8 on those of 224",
-        "by 4 on images of 64, in search and network",
+        "by 4 on images of 64, in search and network; with the full budget by 1 in the search",
         "cells begin at 16 pixels, so that the limit leaves room for channels",
     ),
     Deviation(
@@ -70,7 +70,7 @@ NETWORK_DEVIATIONS = (
     Deviation(
         "learning rate of the operations' weights",
         "6e-4 for thousands of steps",
-        "2e-2 for some fifty steps",
+        "2e-2 for some forty steps",
         "few steps must get as far",
     ),
 )
