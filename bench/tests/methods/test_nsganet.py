@@ -17,6 +17,7 @@ from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.genes import Genome, Room
 from tans_bench.methods.method import Problem, space_of
 from tans_bench.methods.nsganet import (
+    DEVIATIONS,
     SMALL,
     Archive,
     NsgaNetSettings,
@@ -86,7 +87,9 @@ def test_a_space_that_is_too_small_is_evaluated_once_and_whole(
 
 
 def test_the_small_search_has_a_hundred_evaluations() -> None:
-    assert SMALL.initial + SMALL.iterations * SMALL.evaluated >= 100
+    count = SMALL.initial + SMALL.iterations * SMALL.evaluated
+    assert count >= 100
+    assert any(one.here.startswith(f"{count}: ") for one in DEVIATIONS)
 
 
 def test_architectures_are_judged_by_training_images_alone(small_zoo: Zoo) -> None:

@@ -49,13 +49,13 @@ DEVIATIONS = (
         "evaluations",
         "about 350 networks: 100 at random, then 8 in each of 30 iterations",
         "104: 48 at random, then 8 in each of 7 iterations; with the full budget 340",
-        "each takes a second of one core",
+        "each takes a second or two of one core",
     ),
     Deviation(
         "one evaluation",
         "some epochs of training from the supernet's weights",
         "a linear probe of frozen features, cross-validated on 300 images",
-        "five epochs take twenty times as long",
+        "five epochs take more than ten times as long",
     ),
     Deviation(
         "what is evaluated where evolution finds too few new networks",
