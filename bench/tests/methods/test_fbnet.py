@@ -10,16 +10,23 @@ import pytest
 import torch
 
 from tans.errors import LimitError
-from tans.networks.families.elastic.specification import LITE0, Specification
+from tans.networks.families.elastic.specification import LITE0, SPACES, Specification
 from tans.networks.family import describe
 from tans.types import Architecture, Constraints
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.blocks import Block
-from tans_bench.methods.fbnet import FBNet, FBNetSettings, choose, closed_up, fbnet_a, search
+from tans_bench.methods.fbnet import (
+    FBNet,
+    FBNetSettings,
+    choose,
+    closed_up,
+    fbnet_a,
+    nearest,
+    search,
+)
 from tans_bench.methods.genes import Genome, Room
-from tans_bench.methods.method import UNTRAINED, Problem
+from tans_bench.methods.method import Problem
 from tans_bench.spaces.families import ref_of
-from tans_bench.spaces.fbnet import FBNET_A
 from tests.networks.families.elastic.strategies import TOY
 from tests.small_zoo import drawn_task
 
@@ -112,11 +119,32 @@ def test_a_proposal_keeps_to_the_limits_and_repeats(small_zoo: Zoo) -> None:
 
 def test_fbnet_a_meets_limits_by_smaller_images(small_zoo: Zoo) -> None:
     free = fbnet_a(Problem(QUERY), small_zoo)
-    assert (free.weights, free.fit_head, free.ref) == (UNTRAINED, False, ref_of(FBNET_A, 32))
+    assert (free.source, free.weights, free.fit_head) == (IMAGENET, small_zoo.base, True)
+    assert free.ref == ref_of(nearest(LITE0), 32)
     flops = describe(free.ref).costs(3).flops
     bound = fbnet_a(Problem(QUERY, Constraints(max_flops=flops - 1)), small_zoo)
-    assert bound.ref == ref_of(FBNET_A, 24)
+    assert bound.ref == ref_of(nearest(LITE0), 24)
     assert describe(bound.ref).costs(3).flops < flops
     assert bound.load(small_zoo, 3)(torch.rand(2, 3, 24, 24)).shape == (2, 3)
     with pytest.raises(LimitError, match="max_params 1;"):
         fbnet_a(Problem(QUERY, Constraints(max_params=1)), small_zoo)
+
+
+def test_fbnet_a_begins_with_the_bases_own_weights(small_zoo: Zoo) -> None:
+    proposal = fbnet_a(Problem(QUERY), small_zoo)
+    own = proposal.load(small_zoo, 3).weights()
+    whole = small_zoo.load_network(small_zoo.base_ref, proposal.weights, IMAGENET).weights()
+    stems = [name for name in own if name in whole and "stem" in name and own[name].ndim == 4]
+    assert stems
+    assert all(torch.equal(own[name], whole[name]) for name in stems)
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+def test_the_nearest_to_fbnet_a_is_in_the_space(space: Specification) -> None:
+    space.check(nearest(space))
+
+
+def test_the_nearest_to_fbnet_a_keeps_its_depths_kernels_and_ratios() -> None:
+    assert str(nearest(LITE0)) == (
+        "lite0:3x3,3x3|5x6,3x3|3x6,3x3,3x6|3x6,5x3,5x3|5x6,5x6,5x3,5x6|3x6"
+    )

@@ -17,6 +17,8 @@ from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.genes import Genome, Room
 from tans_bench.methods.method import Problem, space_of
 from tans_bench.methods.nsganet import (
+    DEVIATIONS,
+    SMALL,
     Archive,
     NsgaNetSettings,
     NsgaNetV2,
@@ -61,7 +63,7 @@ def test_a_planted_problem_is_solved_with_few_evaluations(monkeypatch: pytest.Mo
 
     settings = NsgaNetSettings(initial=20, iterations=6, evaluated=6)
     archive, iterations = explore(room, planted, settings, seed=0)
-    assert len(asked) == len(set(asked)) <= 20 + 6 * 6
+    assert len(asked) == len(set(asked)) == 20 + 6 * 6
     assert room.allows(asked).all()
     volumes = [i.hypervolume for i in iterations]
     assert volumes == sorted(volumes)
@@ -71,6 +73,23 @@ def test_a_planted_problem_is_solved_with_few_evaluations(monkeypatch: pytest.Mo
     assert best >= np.quantile(allowed, 0.98)
     random_best = archive.accuracies[:20].max()
     assert best > random_best
+
+
+def test_a_space_that_is_too_small_is_evaluated_once_and_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(SPACES, "small", SMALL_SPACE)
+    least = SMALL_SPACE.costs(SMALL_SPACE.smallest, 3, 32).flops
+    room = Room(Genome(SMALL_SPACE), Problem(QUERY, Constraints(max_flops=1.01 * least)), 32)
+    archive, _ = explore(room, lambda _: 0.5, replace(TINY, iterations=3), seed=0)
+    architectures = [room.genome.decode(row) for row in archive.genes]
+    assert len(set(architectures)) == len(architectures) <= 3 + 3
+
+
+def test_the_small_search_has_a_hundred_evaluations() -> None:
+    count = SMALL.initial + SMALL.iterations * SMALL.evaluated
+    assert count >= 100
+    assert any(one.here.startswith(f"{count}: ") for one in DEVIATIONS)
 
 
 def test_architectures_are_judged_by_training_images_alone(small_zoo: Zoo) -> None:

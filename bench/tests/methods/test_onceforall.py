@@ -14,6 +14,7 @@ from tans.networks.families.elastic.specification import SPACES
 from tans.networks.family import describe
 from tans.types import Constraints
 from tans.zoo.zoo import IMAGENET, Zoo
+from tans_bench.methods import onceforall
 from tans_bench.methods.genes import Genome, Room
 from tans_bench.methods.method import Problem
 from tans_bench.methods.onceforall import (
@@ -90,3 +91,18 @@ def test_a_proposal_keeps_to_the_limits_and_repeats(small_zoo: Zoo) -> None:
     assert bound.load(small_zoo, 3)(torch.rand(2, 3, 32, 32)).shape == (2, 3)
     with pytest.raises(LimitError, match="max_params 1;"):
         method(Problem(QUERY, Constraints(max_params=1)), small_zoo)
+
+
+def test_chance_needs_no_predictor_and_is_another_with_another_seed(
+    small_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onceforall, "accuracy_predictor", None)
+    method = OnceForAll(TINY, at_random=True)
+    drawn = [method(Problem(QUERY, seed=seed), small_zoo) for seed in range(4)]
+    assert drawn[0] == method(Problem(QUERY), small_zoo)
+    assert len({proposal.ref for proposal in drawn}) > 1
+    limit = describe(drawn[0].ref).costs(3).flops - 1
+    bound = method(Problem(QUERY, Constraints(max_flops=limit)), small_zoo)
+    assert describe(bound.ref).costs(3).flops <= limit
+    assert bound.weights == small_zoo.base
+    assert bound.details["settings"]["generations"] == 3

@@ -21,12 +21,13 @@ from tans_bench.methods.metad2a.method import MetaD2A
 from tans_bench.methods.method import Method, Problem, Proposal
 from tans_bench.methods.nsganet import NsgaNetV2
 from tans_bench.methods.onceforall import OnceForAll
-from tans_bench.methods.registry import BASELINES
+from tans_bench.methods.registry import BASELINES, RIVALS
 from tests.small_zoo import drawn_task
 
 QUERY = drawn_task("green", "three", seed=3)
 SHORT: dict[str, Method] = {
     "ofa": OnceForAll(test_onceforall.TINY),
+    "ofa-random": OnceForAll(test_onceforall.TINY, at_random=True),
     "nsganetv2": NsgaNetV2(test_nsganet.TINY),
     "metad2a": MetaD2A(test_learning.TINY),
     "fbnet": FBNet(test_fbnet.TINY, measure=test_fbnet.clock),
@@ -76,3 +77,17 @@ def test_the_same_problem_gets_the_same_proposal(
 def test_limits_that_nothing_fits_are_an_error(name: str, measured_zoo: Zoo) -> None:
     with pytest.raises(LimitError, match="max_params 1;"):
         method_of(name)(Problem(QUERY, Constraints(max_params=1)), measured_zoo)
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_tells_where_it_deviates_from_its_paper(name: str) -> None:
+    deviations = BASELINES[name].deviations
+    assert deviations
+    assert len({one.what for one in deviations}) == len(deviations)
+    for one in deviations:
+        assert all(vars(one).values())
+        assert not any("|" in text or "\n" in text for text in vars(one).values())
+
+
+def test_every_search_is_a_rival() -> None:
+    assert set(SHORT) < set(RIVALS) <= set(BASELINES)

@@ -12,6 +12,8 @@ from tans.errors import InputError
 from tans.networks.families.elastic.specification import LITE0
 from tans.training import finetune
 from tans.types import Architecture
+from tans_bench.methods import entrants
+from tans_bench.methods.entrants import METHODS
 from tans_bench.methods.method import Proposal
 from tans_bench.recipes import plain
 from tans_bench.runs.bench import Bench
@@ -112,3 +114,14 @@ def test_a_search_of_the_full_budget_is_another_result(bench: Bench) -> None:
 def test_names_without_a_budget_are_of_the_small_one() -> None:
     assert Choose("digits", "ofa", "1M").name == "choices/digits/ofa-1M-n300-s0"
     assert Choose("digits", "ofa", "1M", budget="full").name.endswith("-full")
+
+
+def test_what_an_older_version_chose_is_another_result(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.results.write(CHOOSE.name, CHOOSE.run(bench))
+    assert CHOOSE.done(bench)
+    newer = replace(METHODS["largest"], version=2)
+    monkeypatch.setattr(entrants, "METHODS", {"largest": newer})
+    assert CHOOSE.name == f"choices/{DEV_TASK}/largest@2-n300-s0"
+    assert not CHOOSE.done(bench)

@@ -94,16 +94,35 @@ def costs(architecture: Architecture) -> Costs:
     return describe(ref_of(architecture, 64)).costs(50)
 
 
+# of the cells that the paper of PC-DARTS found on CIFAR-10
+FOUND = DARTS.from_listing(
+    {
+        "normal": [
+            *(("sep_conv_3x3", 1), ("skip_connect", 0), ("sep_conv_3x3", 0), ("dil_conv_3x3", 1)),
+            *(("sep_conv_5x5", 0), ("sep_conv_3x3", 1), ("avg_pool_3x3", 0), ("dil_conv_3x3", 1)),
+        ],
+        "reduce": [
+            *(("sep_conv_5x5", 1), ("max_pool_3x3", 0), ("sep_conv_5x5", 1), ("sep_conv_5x5", 2)),
+            *(("sep_conv_3x3", 0), ("sep_conv_3x3", 3), ("sep_conv_3x3", 1), ("sep_conv_3x3", 2)),
+        ],
+    }
+).stages[:2]
+
+
+def test_published_cells_have_half_a_million_parameters_within_forty_million_multiply_adds():
+    assert list(SIZES) == sorted(SIZES)
+    fits, exceeds = (costs(DARTS.of(*FOUND, size)) for size in ((28, 8), (32, 8)))
+    assert fits.flops < 40e6 < exceeds.flops
+    assert 0.5e6 < fits.params < 4e6
+
+
 @pytest.mark.long
-def test_no_network_needs_more_than_forty_million_multiply_adds_nor_less_than_the_lightest():
-    heaviest = [costs(DARTS.of(((5, 0), (5, 1)) * 4, ((5, 0), (5, 1)) * 4, s)) for s in SIZES]
+def test_no_network_needs_less_than_the_lightest():
     lightest = costs(DARTS.lightest(SIZES[0]))
-    assert [c.flops for c in heaviest] == sorted(c.flops for c in heaviest)
-    assert heaviest[-1].flops < 40e6
     for seed in range(2):
         drawn_costs = costs(DARTS.sample(random.Random(seed), SIZES[0]))
         assert lightest.params <= drawn_costs.params
-        assert lightest.flops <= drawn_costs.flops <= heaviest[0].flops
+        assert lightest.flops <= drawn_costs.flops
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tans_bench.experiments import (
     predictor,
     queries,
     retrieval,
+    rivals,
     shares,
     space,
     trained_pairs,
@@ -58,7 +59,7 @@ from tans_bench.studies import (
 )
 
 MODULES = (
-    *(answers, main, first_answers, queries, shares, limits, parts, space),
+    *(answers, main, rivals, first_answers, queries, shares, limits, parts, space),
     *(correlation, order, retrieval, predictor, whole, costs, construction, trained_pairs),
     generation,
     # the zoo, studies of single parts, and of their speed

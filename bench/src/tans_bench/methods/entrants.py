@@ -73,7 +73,10 @@ METHODS: Mapping[str, Entrant] = {
     ),
     **ABLATIONS,
     "found-zoo": Entrant(
-        OfFound(), f"1/{SHARE}, found by MetaD2A", "embeddings in a small zoo that MetaD2A found"
+        OfFound(),
+        f"1/{SHARE}, found by MetaD2A",
+        "embeddings in a small zoo that MetaD2A found",
+        version=2,
     ),
     **BASELINES,
 }

@@ -22,32 +22,83 @@ References:
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tans.costs.limits import fits, needs
 from tans.networks.device import device
-from tans.networks.families.elastic.specification import Specification
+from tans.networks.families.elastic.specification import Specification, Stage
 from tans.networks.families.elastic.supernet import Supernet
+from tans.networks.family import describe
 from tans.networks.network import Network, prepare, without_head
 from tans.tasks.task import Task
 from tans.training import Loop, Recipe, fit_head, sgd
-from tans.types import Architecture
+from tans.types import Architecture, Layer
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.methods.blocks import Measure, block_table
 from tans_bench.methods.budget import affordable, on_record
 from tans_bench.methods.genes import Genome, Room
-from tans_bench.methods.method import UNTRAINED, Problem, Proposal, space_of
+from tans_bench.methods.method import Deviation, Problem, Proposal, space_of
 from tans_bench.methods.mixture import Mixture, latency_factor
 from tans_bench.methods.onceforall import base_of
 from tans_bench.spaces.families import ref_of
-from tans_bench.spaces.fbnet import FBNET_A
+from tans_bench.spaces.fbnet import FBNET_A, GROUPED, SKIP, STAGES
 
+DEVIATIONS = (
+    Deviation(
+        "space",
+        "22 layers of nine blocks each",
+        "the elastic base's layers, of up to six kinds, each from its weights; full budget too",
+        "so that what is found begins with ImageNet's weights, as the paper's FBNet does",
+    ),
+    Deviation(
+        "epochs of the search",
+        "90, weights alone in the first 10",
+        "24, weights alone in the first 3",
+        "half a minute of one core",
+    ),
+    Deviation(
+        "mixture",
+        "every choice of every layer, weighted",
+        "one drawn choice a layer and step (straight-through)",
+        "seven times a network's cost otherwise",
+    ),
+    Deviation(
+        "images of the search",
+        "100 classes of ImageNet",
+        "the task's own training images, at most 300; with the full budget all of them",
+        "no images of ImageNet are here, and the task's are what it is searched for",
+    ),
+    Deviation(
+        "latency",
+        "of a telephone, from a table",
+        "of the device that it is run on, from a table; full budget too",
+        "it is this device that is limited",
+    ),
+)
+FIXED_DEVIATIONS = (
+    Deviation(
+        "network",
+        "FBNet-A, 22 layers of nine blocks",
+        "the nearest subnet of the elastic base: layers in the stages of the nearest widths, their "
+        "kernels and ratios or the nearest; 2.9 for 2.8 million parameters and 24 for 20 million "
+        "multiply-adds; full budget too",
+        "its ImageNet weights are in no package that is installed from an index, and untrained it "
+        "is no opponent",
+    ),
+    Deviation(
+        "weights",
+        "trained on ImageNet",
+        "a slice of the elastic base, which was distilled from ImageNet's network; full budget too",
+        "as above",
+    ),
+)
 JUDGING = 0
 """Fold, one of five, of the training images that the gates are trained on."""
 SHARES = (1.0, 0.75, 0.5)
@@ -138,20 +189,54 @@ class FBNet:
 
 
 def fbnet_a(problem: Problem, zoo: Zoo) -> Proposal:
-    """FBNet-A, the published result of such a search, with untrained weights.
+    """The subnet of the elastic base that is nearest to FBNet-A, with its weights.
 
-    It is of one size, so that limits on cost are met by smaller images: it takes the largest share
-    of the zoo's resolution that is within them.
+    FBNet-A is of one size, so that limits on cost are met by smaller images: it takes the largest
+    share of the zoo's resolution that is within them.
 
     Raises:
-        InputError: latency or minutes are limited, which are not known of its space.
         LimitError: no resolution is within the limits.
+        ZooError: the zoo lacks a base.
     """
+    weights, architecture = base_of(zoo), nearest(space_of(zoo))
     resolutions = [max(1, round(share * zoo.resolution)) for share in SHARES]
-    rows = [needs([ref_of(FBNET_A, side)], problem.task, problem.limits) for side in resolutions]
-    costs = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    resolution = resolutions[int(fits(costs, problem.limits).argmax())]
-    return Proposal(UNTRAINED, UNTRAINED, ref_of(FBNET_A, resolution), fit_head=False)
+    refs = [ref_of(architecture, side) for side in resolutions]
+    ref = refs[int(fits(needs(refs, problem.task, problem.limits), problem.limits).argmax())]
+    own = describe(ref_of(FBNET_A, ref.input.size)).costs(len(problem.task.classes))
+    details = {"nearest_to": str(FBNET_A), "its_own": asdict(own)}
+    return Proposal(IMAGENET, weights, ref, details=details)
+
+
+def nearest(space: Specification) -> Architecture:
+    """FBNet-A in an elastic space: each of its layers in the stage of the nearest width there.
+
+    A stage that cannot be so deep keeps its first layer, which has the stride, and of the others
+    those of the highest ratios, in their order; one that must be deeper repeats its last. Kernels
+    and ratios are the nearest that the stage has, the larger of two.
+    """
+    layers: list[list[Layer]] = [[] for _ in space.stages]
+    for published, own in zip(STAGES, FBNET_A.stages, strict=True):
+        ratios = [abs(math.log(stage.channels / published.channels)) for stage in space.stages]
+        layers[ratios.index(min(ratios))] += [layer for layer in own if layer != SKIP]
+    return Architecture(
+        space.name,
+        tuple(_nearest_stage(*pair) for pair in zip(space.stages, layers, strict=True)),
+    )
+
+
+def _nearest_stage(stage: Stage, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Layers of FBNet-A as a stage has them."""
+
+    def of(value: int, choices: Sequence[int]) -> int:
+        return min(choices, key=lambda choice: (abs(choice - value), -choice))
+
+    known = [(of(k, stage.kernels), of(1 if e == GROUPED else e, stage.expands)) for k, e in layers]
+    if not known:
+        return ((stage.kernels[0], stage.expands[0]),) * stage.depths[0]
+    depth = of(len(known), stage.depths)
+    known += known[-1:] * (depth - len(known))
+    others = sorted(range(1, len(known)), key=lambda place: -known[place][1])
+    return tuple(known[place] for place in sorted([0, *others[: depth - 1]]))
 
 
 def search(problem: Problem, zoo: Zoo, latencies: Tensor, settings: FBNetSettings) -> Mixture:

@@ -90,6 +90,17 @@ def space_of(zoo: Zoo) -> Specification:
     return ELASTIC.space(ELASTIC.space_of(zoo.base_ref))
 
 
+@dataclass(frozen=True)
+class Deviation:
+    """Where a rival is not run as its paper has it."""
+
+    what: str
+    paper: str
+    here: str
+    """At the budget of two cores; as published with the full one, where it does not say so."""
+    why: str
+
+
 class Method(Protocol):
     """A way to get a network for a task; whoever calls it counts the time."""
 

@@ -17,9 +17,29 @@ from tans.errors import ZooError
 from tans.networks.features import image_features
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, Zoo
-from tans_bench.methods.method import UNTRAINED, Problem, Proposal
+from tans_bench.methods.method import UNTRAINED, Deviation, Problem, Proposal
 from tans_bench.methods.stored import largest_of, within
 
+DEVIATIONS = (
+    Deviation(
+        "network",
+        "MobileNetV3, 224 pixels",
+        "EfficientNet-Lite0, 64 pixels",
+        "the elastic base was distilled from it, so that all subnets begin with its weights",
+    ),
+    Deviation(
+        "images, for every method",
+        "ten Kaggle datasets, whole",
+        "packaged tasks, at most 300 training images",
+        "what two cores can train on in minutes",
+    ),
+    Deviation(
+        "choice of the epoch, for every method",
+        "read off the test images",
+        "by validation images; the test images are looked at once",
+        "the best of many looks at the test images says too much",
+    ),
+)
 PROBE = 0
 """Epochs of a transfer that is a linear probe."""
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tans_bench.methods import fbnet, nsganet, onceforall, reference, scores
-from tans_bench.methods.darts.drnas import DrNas
-from tans_bench.methods.darts.pcdarts import PcDarts
-from tans_bench.methods.metad2a.method import MetaD2A
-from tans_bench.methods.method import Method
+from tans_bench.methods.darts import drnas, pcdarts
+from tans_bench.methods.metad2a import method as metad2a
+from tans_bench.methods.method import Deviation, Method
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,18 @@ class Entrant:
     """As tables and figures show it."""
     about: str
     """One line on how it chooses."""
+    version: int = 1
+    """Part of a result's name: what an older version of the method chose never stands for it."""
+    deviations: tuple[Deviation, ...] = ()
+    """From its paper, of a rival."""
 
 
 BASELINES: Mapping[str, Entrant] = {
     "imagenet": Entrant(
-        reference.imagenet, "ImageNet", "the ImageNet network as published, fine-tuned"
+        reference.imagenet,
+        "ImageNet",
+        "the ImageNet network as published, fine-tuned",
+        deviations=reference.DEVIATIONS,
     ),
     "imagenet-random-head": Entrant(
         reference.imagenet_random_head,
@@ -62,29 +68,58 @@ BASELINES: Mapping[str, Entrant] = {
         onceforall.OnceForAll(),
         "OFA",
         "evolves a subnet of the elastic base by a predictor fitted to the zoo's networks",
+        deviations=onceforall.DEVIATIONS,
+    ),
+    "ofa-random": Entrant(
+        onceforall.OnceForAll(at_random=True),
+        "OFA, random choice",
+        "the same evolution, chance in place of the predictor",
+        deviations=onceforall.RANDOM_DEVIATIONS,
     ),
     "nsganetv2": Entrant(
         nsganet.NsgaNetV2(),
         "NSGANetV2",
         "evolves subnets of the base by a surrogate of what they reach on the task's images",
+        version=2,
+        deviations=nsganet.DEVIATIONS,
     ),
     "metad2a": Entrant(
-        MetaD2A(), "MetaD2A", "the best predicted of the architectures generated for the task"
+        metad2a.MetaD2A(),
+        "MetaD2A",
+        "the best predicted of the architectures generated for the task",
+        version=2,
+        deviations=metad2a.DEVIATIONS,
     ),
     "fbnet": Entrant(
         fbnet.FBNet(),
         "FBNet",
         "learns a subnet's layers by Gumbel-softmax on the task's images and measured latency",
+        deviations=fbnet.DEVIATIONS,
     ),
-    "fbnet-a": Entrant(fbnet.fbnet_a, "FBNet-A", "the network of FBNet's paper, untrained"),
+    "fbnet-a": Entrant(
+        fbnet.fbnet_a,
+        "FBNet-A",
+        "the subnet of the elastic base that is nearest to the network of FBNet's paper",
+        version=2,
+        deviations=fbnet.FIXED_DEVIATIONS,
+    ),
     "pc-darts": Entrant(
-        PcDarts(),
+        pcdarts.PcDarts(),
         "PC-DARTS",
         "cells searched on the task's images with partial channels, untrained",
+        version=2,
+        deviations=pcdarts.DEVIATIONS,
     ),
     "drnas": Entrant(
-        DrNas(),
+        drnas.DrNas(),
         "DrNAS",
         "cells searched on the task's images with Dirichlet weights, untrained",
+        version=2,
+        deviations=drnas.DEVIATIONS,
     ),
 }
+RIVALS = (
+    *("imagenet", "ofa", "ofa-random", "nsganetv2", "metad2a"),
+    *("fbnet", "fbnet-a", "pc-darts", "drnas"),
+)
+"""What the paper compares with, and what belongs beside it; each tells where it deviates."""

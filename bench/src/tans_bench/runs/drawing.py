@@ -47,15 +47,16 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def save(self, folder: Path) -> None:
-        (folder / f"{self.name}.md").write_text(f"{self._grid()}\n")
+        (folder / f"{self.name}.md").write_text(f"{self.grid()}\n")
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([self.columns, *map(_plain, self.rows)])
         (folder / f"{self.name}.csv").write_text(text.getvalue())
 
     def markdown(self, folder: str) -> str:
-        return f"{self.caption} ([CSV]({folder}/{self.name}.csv))\n\n{self._grid()}"
+        return f"{self.caption} ([CSV]({folder}/{self.name}.csv))\n\n{self.grid()}"
 
-    def _grid(self) -> str:
+    def grid(self) -> str:
+        """In Markdown, without the caption."""
         numeric = [all(_is_number(row[k]) for row in self.rows) for k in range(len(self.columns))]
         rule = ["---:" if right else "---" for right in numeric]
         lines = [self.columns, rule, *self.rows]

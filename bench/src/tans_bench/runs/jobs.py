@@ -80,7 +80,9 @@ class Choose:
     def name(self) -> str:
         limits = f"-{self.limits}" if self.limits else ""
         settings = f"n{self.images}-s{self.seed}{ending(self.budget)}"
-        return f"choices/{self.task}/{self.method}{limits}-{settings}"
+        version = get_method(self.method).version
+        method = self.method if version == 1 else f"{self.method}@{version}"
+        return f"choices/{self.task}/{method}{limits}-{settings}"
 
     def done(self, bench: Bench) -> bool:
         stored = bench.results.read(self.name)

@@ -81,7 +81,8 @@ def test_the_generator_writes_the_one_graph_that_a_dataset_was_taught_with() -> 
 
 def test_the_predictor_finds_a_planted_effect_and_what_it_owes_to_the_dataset() -> None:
     pairs = planted()
-    learnt = meta_learn(pairs, replace(LEARNS, predictor_epochs=25))
+    settings = replace(LEARNS, predictor_epochs=60, patience=40, learning_rate=1e-3)
+    learnt = meta_learn(pairs, settings)
     drawn = random.Random(7)
     unseen = [NAS_BENCH_201.sample(drawn) for _ in range(40)]
     counts = torch.tensor([float(convolutions(a)) for a in unseen])
@@ -89,6 +90,26 @@ def test_the_predictor_finds_a_planted_effect_and_what_it_owes_to_the_dataset() 
     for task, sign in (("many", 1), ("few", -1)):
         scores = learnt.predict(pairs.datasets[task], types)
         assert sign * spearman(scores[:, None], counts[:, None]).item() > 0.7
+
+
+def test_the_predictor_stops_when_it_gets_no_better_and_keeps_its_best() -> None:
+    pairs = planted(20)
+    settings = replace(LEARNS, predictor_epochs=60, patience=3, learning_rate=0.1)
+    learnt = meta_learn(pairs, settings)
+    errors = [epoch.held_out for epoch in learnt.curve]
+    assert [epoch.epoch for epoch in learnt.curve] == list(range(1, len(errors) + 1))
+    assert len(errors) < 60
+    assert errors.index(min(errors)) == len(errors) - 1 - settings.patience
+    assert learnt.curve[-1].learning_rate < learnt.curve[0].learning_rate
+    stopped = replace(settings, predictor_epochs=len(errors) - settings.patience)
+    assert same(meta_learn(pairs, stopped), learnt)
+
+
+def test_the_curve_is_kept_beside_the_weights() -> None:
+    pairs = planted(8)
+    first = kept(pairs, TINY)
+    assert len(first.curve) == TINY.predictor_epochs
+    assert kept(pairs, TINY).curve == first.curve
 
 
 def test_the_same_call_learns_the_same_and_leaves_the_global_generator() -> None:

@@ -39,6 +39,7 @@ def test_a_proposal_is_within_the_limits_and_runs(measured_zoo: Zoo) -> None:
     free = method(Problem(QUERY), measured_zoo)
     assert (free.source, free.weights) == (IMAGENET, measured_zoo.base)
     assert free.details["generated"] > 0
+    assert [epoch["epoch"] for epoch in free.details["curve"]][:1] == [1]
     flops = describe(free.ref).costs(3).flops
     limited = method(Problem(QUERY, Constraints(max_flops=flops - 1)), measured_zoo)
     assert describe(limited.ref).costs(3).flops < flops

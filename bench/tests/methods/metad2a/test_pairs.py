@@ -55,6 +55,18 @@ def test_scores_have_no_level_and_one_spread() -> None:
     assert level.scores.abs().max() < 1e-2
 
 
+@pytest.mark.parametrize("count", [1, 2, 8, 20])
+def test_some_of_every_task_are_held_out(count: int) -> None:
+    pairs = pairs_of("a", "b", count=count)
+    learnt, held = pairs.held_out(0.1, seed=3)
+    if count == 1:
+        assert learnt.tolist() == held.tolist() == [0, 1]
+        return
+    assert sorted([*learnt.tolist(), *held.tolist()]) == list(range(2 * count))
+    assert pairs.tasks[held].bincount().tolist() == [max(1, count // 10)] * 2
+    assert held.tolist() == pairs.held_out(0.1, seed=3)[1].tolist()
+
+
 def test_a_task_can_be_left_out_and_changes_the_digest() -> None:
     pairs = pairs_of("a", "b")
     rest = pairs.without({"a"})

@@ -18,12 +18,21 @@ from torch.distributions import Dirichlet
 from tans.networks.device import device
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.budget import affordable
-from tans_bench.methods.darts.search import search_cells
+from tans_bench.methods.darts.search import NETWORK_DEVIATIONS, search_cells
 from tans_bench.methods.darts.settings import CellSearchSettings, Stage
 from tans_bench.methods.darts.supernet import Kept, Weights
-from tans_bench.methods.method import Problem, Proposal
+from tans_bench.methods.method import Deviation, Problem, Proposal
 from tans_bench.spaces import darts
 
+DEVIATIONS = (
+    Deviation(
+        "search",
+        "two stages of 25 epochs, 36 channels and 20 cells, batches of 64",
+        "two stages of 6 epochs, 24 channels and 8 cells, batches of 32",
+        "two to four minutes of one core",
+    ),
+    *NETWORK_DEVIATIONS,
+)
 SPREAD = 1e-3
 """Standard deviation that the parameters start with."""
 
@@ -43,15 +52,15 @@ SMALL = CellSearchSettings(
         Stage(epochs=6, warm_up=2, parts=6, operations=7),
         Stage(epochs=6, warm_up=2, parts=4, operations=4),
     ),
-    channels=12,
-    cells=5,
+    channels=24,
+    cells=8,
     batch_size=32,
-    stem_stride=2,
+    stem_stride=darts.STEM_STRIDE,
     images=400,
     architecture_rate=2e-2,
 )
-"""Two to three minutes of one thread on 300 images of 64 pixels. Some fifty steps of the
-operations' parameters, not 11,700: they are longer, to get as far."""
+"""Two thirds of the published channels, and as many cells as the network will have. Some forty
+steps of the operations' parameters, not 11,700: they are longer, to get as far."""
 
 
 class DirichletWeights(nn.Module):

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -27,9 +28,9 @@ from tans_bench.methods.metad2a.graphs import Graphs
 from tans_bench.methods.metad2a.pairs import Dataset, Pairs
 from tans_bench.methods.metad2a.predictor import Predictor
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of what is kept in the cache."""
-WEIGHTS = "weights.safetensors"
+WEIGHTS, ABOUT = "weights.safetensors", "metad2a.json"
 LARGEST = 1000
 """Graphs that are read at once, at most."""
 
@@ -49,13 +50,18 @@ class MetaD2ASettings:
     generator_epochs: int = 400
     """Passes over the good pairs."""
     predictor_epochs: int = 400
-    """Passes over all pairs."""
+    """Passes over the pairs that are not held out, at most."""
+    held_out: float = 0.1
+    """Share of each task's pairs that tell when the predictor gets no better."""
+    patience: int = 20
+    """Passes without a lower error on these after which it is done; its best weights are kept."""
     batch_size: int = 32
     """Pairs a step."""
     batch_tasks: int = 32
     """Tasks that the pairs of a step are from, at most."""
     learning_rate: float = 1e-4
-    """Of Adam at the start; falls along a cosine to zero, where the published falls on plateaus."""
+    """Of Adam at the start. The generator's falls along a cosine to zero; the predictor's halves
+    whenever half of the patience is gone."""
     divergence_weight: float = 5e-3
     """Of the latent's divergence from a standard normal distribution."""
     good: float = 0.25
@@ -72,16 +78,30 @@ SMALL = MetaD2ASettings(
     predictor_width=96,
     images=6,
     generator_epochs=80,
-    predictor_epochs=10,
+    predictor_epochs=200,
     batch_size=64,
     batch_tasks=8,
     learning_rate=1e-3,
 )
-"""A minute on one core: a fiftieth of the steps, at a higher rate, on fewer images."""
+"""Minutes on one core: narrower, at a higher rate, on fewer images; the predictor for as long as it
+gets better."""
 FULL_CELLS = replace(FULL, candidates=500)
 """As published for NAS-Bench-201."""
-SMALL_CELLS = replace(SMALL, generator_epochs=400, predictor_epochs=100, candidates=500)
+SMALL_CELLS = replace(SMALL, generator_epochs=400, candidates=500)
 """Of a few hundred pairs, where a pass is a few steps."""
+
+
+@dataclass(frozen=True)
+class PredictorEpoch:
+    """Mean squared errors of the predictor's scores in one pass."""
+
+    epoch: int
+    """Counted from 1."""
+    loss: float
+    """On the pairs that are learnt from, while they are."""
+    held_out: float
+    """After it, on those that are not; a score that is always the mean has about 1."""
+    learning_rate: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +112,8 @@ class Learnt:
     settings: MetaD2ASettings
     generator: Generator
     predictor: Predictor
+    curve: tuple[PredictorEpoch, ...] = ()
+    """How the predictor was learnt."""
 
     @classmethod
     def untrained(cls, graphs: Graphs, inputs: int, settings: MetaD2ASettings) -> Learnt:
@@ -144,8 +166,7 @@ def meta_learn(pairs: Pairs, settings: MetaD2ASettings) -> Learnt:
     learnt.generator.encoder.standardise(pairs.sets.features[:-1])
     learnt.predictor.encoder.standardise(pairs.sets.features[:-1])
     _learn_to_generate(learnt.generator, pairs, settings)
-    _learn_to_predict(learnt.predictor, pairs, settings)
-    return learnt
+    return replace(learnt, curve=tuple(_learn_to_predict(learnt.predictor, pairs, settings)))
 
 
 def kept(pairs: Pairs, settings: MetaD2ASettings) -> Learnt:
@@ -153,26 +174,29 @@ def kept(pairs: Pairs, settings: MetaD2ASettings) -> Learnt:
     digest = hashlib.sha256(f"{SCHEMA} {pairs.digest()} {asdict(settings)}".encode()).hexdigest()
     folder = cache_dir("metad2a", digest[:16])
     learnt = Learnt.untrained(pairs.graphs, pairs.sets.features.shape[1], settings)
-    if not _read(learnt, folder):
-        learnt = meta_learn(pairs, settings)
-        _write(learnt, folder, list(pairs.datasets))
-    return learnt
+    stored = _read(learnt, folder)
+    if stored is None:
+        stored = meta_learn(pairs, settings)
+        _write(stored, folder, list(pairs.datasets))
+    return stored
 
 
-def _read(learnt: Learnt, folder: Path) -> bool:
-    """Fill in what is kept in a folder; whether there was anything undamaged."""
+def _read(untrained: Learnt, folder: Path) -> Learnt | None:
+    """The same with what is kept in a folder; None where nothing undamaged is."""
     try:
-        learnt._modules.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, SafetensorError, RuntimeError):
-        return False
-    return True
+        untrained._modules.load_state_dict(load_file(folder / WEIGHTS))
+        curve = json.loads((folder / ABOUT).read_text())["curve"]
+        return replace(untrained, curve=tuple(PredictorEpoch(**epoch) for epoch in curve))
+    except (OSError, SafetensorError, RuntimeError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _write(learnt: Learnt, folder: Path, tasks: Sequence[str]) -> None:
     state = {name: value.contiguous() for name, value in learnt._modules.state_dict().items()}
     write_file(folder / WEIGHTS, save(state))
-    about = {"schema": SCHEMA, "tasks": tasks, "settings": asdict(learnt.settings)}
-    write_file(folder / "metad2a.json", (json.dumps(about, indent=1) + "\n").encode())
+    curve = [asdict(epoch) for epoch in learnt.curve]
+    about = {"schema": SCHEMA, "tasks": tasks, "settings": asdict(learnt.settings), "curve": curve}
+    write_file(folder / ABOUT, (json.dumps(about, indent=1) + "\n").encode())
 
 
 def _learn_to_generate(module: Generator, pairs: Pairs, settings: MetaD2ASettings) -> None:
@@ -187,16 +211,51 @@ def _learn_to_generate(module: Generator, pairs: Pairs, settings: MetaD2ASetting
     _minimise(module, loss, pairs.tasks, rows, settings.generator_epochs, settings)
 
 
-def _learn_to_predict(module: Predictor, pairs: Pairs, settings: MetaD2ASettings) -> None:
-    """Squared error of the scores."""
+def _learn_to_predict(
+    module: Predictor, pairs: Pairs, settings: MetaD2ASettings
+) -> list[PredictorEpoch]:
+    """Squared error of the scores, until that of held-out pairs falls no more; in place."""
 
     def loss(rows: Tensor, generator: torch.Generator) -> Tensor:
         sets, which = _sets_of(pairs, rows, settings.images, generator)
         types, scores = (values[rows].to(which.device) for values in (pairs.types, pairs.scores))
         return F.mse_loss(module(sets, which, types), scores)
 
-    rows = torch.arange(len(pairs.measured))
-    _minimise(module, loss, pairs.tasks, rows, settings.predictor_epochs, settings)
+    learnt, held = pairs.held_out(settings.held_out, settings.seed)
+    steps = _Steps(module, loss, pairs.tasks, learnt, settings)
+    best, curve, stale = deepcopy(module.state_dict()), list[PredictorEpoch](), 0
+    for epoch in range(1, settings.predictor_epochs + 1):
+        rate = steps.rate
+        taught = steps.run(math.ceil(len(learnt) / settings.batch_size))
+        error = _error(module, loss, held, settings)
+        lowest = min((past.held_out for past in curve), default=math.inf)
+        curve.append(PredictorEpoch(epoch, round(taught, 5), round(error, 5), rate))
+        stale = 0 if error < lowest else stale + 1
+        if not stale:
+            best = deepcopy(module.state_dict())
+        if stale == settings.patience:
+            break
+        if stale and stale % max(1, settings.patience // 2) == 0:
+            steps.rate /= 2
+    module.load_state_dict(best)
+    module.cpu().eval()
+    return curve
+
+
+@torch.no_grad()
+def _error(
+    module: nn.Module,
+    loss: Callable[[Tensor, torch.Generator], Tensor],
+    rows: Tensor,
+    settings: MetaD2ASettings,
+) -> float:
+    """Mean over some pairs, of the same drawn images each time."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    module.eval()
+    parts = rows.split(LARGEST)
+    sums = [loss(part, generator).item() * len(part) for part in parts]
+    module.train()
+    return sum(sums) / len(rows)
 
 
 def _sets_of(
@@ -216,20 +275,54 @@ def _minimise(
     epochs: int,
     settings: MetaD2ASettings,
 ) -> None:
-    """Adam on batches of some rows, whose tasks are given for all rows; in place."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    module.to(device()).train()
-    optimiser = torch.optim.Adam(module.parameters(), settings.learning_rate, fused=True)
-    steps = epochs * math.ceil(len(rows) / settings.batch_size)
-    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, steps))
-    present = tasks[rows].unique()
-    for _ in range(steps):
-        order = torch.randperm(len(present), generator=generator)[: settings.batch_tasks]
-        own = rows[torch.isin(tasks[rows], present[order])]
-        drawn = torch.randint(len(own), (settings.batch_size,), generator=generator)
-        value = loss(own[drawn], generator)
-        optimiser.zero_grad()
-        value.backward()
-        optimiser.step()
+    """Steps on some rows for so many passes, the rate falling along a cosine; in place."""
+    steps = _Steps(module, loss, tasks, rows, settings)
+    count = epochs * math.ceil(len(rows) / settings.batch_size)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(steps.optimiser, max(1, count))
+    for _ in range(count):
+        steps.run(1)
         decay.step()
     module.cpu().eval()
+
+
+class _Steps:
+    """Adam on batches of some rows, whose tasks are given for all rows."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: Callable[[Tensor, torch.Generator], Tensor],
+        tasks: Tensor,
+        rows: Tensor,
+        settings: MetaD2ASettings,
+    ) -> None:
+        module.to(device()).train()
+        self.loss, self.tasks, self.rows, self.settings = loss, tasks[rows], rows, settings
+        self.optimiser = torch.optim.Adam(module.parameters(), settings.learning_rate, fused=True)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.present = self.tasks.unique()
+
+    @property
+    def rate(self) -> float:
+        """Of learning, of the next step."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    @rate.setter
+    def rate(self, value: float) -> None:
+        self.optimiser.param_groups[0]["lr"] = value
+
+    def run(self, count: int) -> float:
+        """So many steps; their mean loss."""
+        return sum(self._step() for _ in range(count)) / count
+
+    def _step(self) -> float:
+        settings = self.settings
+        order = torch.randperm(len(self.present), generator=self.generator)
+        chosen = self.present[order[: settings.batch_tasks]]
+        own = self.rows[torch.isin(self.tasks, chosen)]
+        drawn = torch.randint(len(own), (settings.batch_size,), generator=self.generator)
+        value = self.loss(own[drawn], self.generator)
+        self.optimiser.zero_grad()
+        value.backward()
+        self.optimiser.step()
+        return value.item()

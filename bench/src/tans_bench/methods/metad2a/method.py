@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,9 +23,42 @@ from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, Zoo
 from tans_bench.methods.budget import affordable, on_record
 from tans_bench.methods.metad2a.learning import FULL, SMALL, Learnt, MetaD2ASettings, kept
 from tans_bench.methods.metad2a.pairs import Dataset, Pairs
-from tans_bench.methods.method import Problem, Proposal, space_of
+from tans_bench.methods.method import Deviation, Problem, Proposal, space_of
 from tans_bench.spaces.families import ref_of
 
+DEVIATIONS = (
+    Deviation(
+        "weights of the network",
+        "of an ImageNet supernet, MobileNetV3",
+        "of this zoo's elastic base, EfficientNet-Lite0; full budget too",
+        "its supernet's weights are in no package that is installed from an index",
+    ),
+    Deviation(
+        "what is learnt from",
+        "ImageNet in 32 pixels, cut into many tasks of its classes",
+        "2,400 networks on 24 tasks of the zoo; full budget too",
+        "no images of ImageNet are here",
+    ),
+    Deviation(
+        "generator",
+        "400 passes, rate 1e-4 falling on plateaus",
+        "80 passes, rate 1e-3 falling along a cosine",
+        "a minute of one core, once",
+    ),
+    Deviation(
+        "predictor",
+        "512 wide, 400 passes, 20 images of a class",
+        "96 wide, 6 images of a class; until a tenth of the pairs that is held out gets no better "
+        "for 20 passes, 200 at most",
+        "once, a minute of one core; the curve is kept with each result",
+    ),
+    Deviation(
+        "what counts as good to generate",
+        "the best architectures of a task",
+        "a quarter of each task's, by fronts of accuracy and multiply-adds; full budget too",
+        "the best alone are the largest, which limits exclude",
+    ),
+)
 ROUNDS = 10
 """Times that as many as wanted are generated, at most, where limits exclude what comes."""
 
@@ -65,6 +98,7 @@ class MetaD2A:
             "generated": len(found),
             "candidates": len(candidates),
             "score": round(scores[best].item(), 4),
+            "curve": [asdict(epoch) for epoch in learnt.curve],
         }
         return Proposal(
             IMAGENET,

@@ -122,6 +122,24 @@ class Pairs:
         spread = (same @ centred.square() / count).sqrt()
         return centred / spread.clamp_min(LEAST_SPREAD)
 
+    def held_out(self, share: float, seed: int) -> tuple[Tensor, Tensor]:
+        """Pairs to learn from and pairs held out, int64, at random about this share of every
+        task's: at least one of a task that has two.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        held = []
+        for task in self.tasks.unique():
+            own = (self.tasks == task).nonzero()[:, 0]
+            count = min(len(own) - 1, max(1, round(share * len(own))))
+            held.append(own[torch.randperm(len(own), generator=generator)[:count]])
+        rows = torch.cat(held).sort().values
+        if not len(rows):  # one pair a task: there is nothing to spare
+            rows = torch.arange(len(self.measured))
+            return rows, rows
+        every = torch.ones(len(self.measured), dtype=torch.bool)
+        every[rows] = False
+        return every.nonzero()[:, 0], rows
+
     def good(self, share: float) -> Tensor:
         """Pairs to generate the like of, int64 (g,): about this share of every task's.
 
