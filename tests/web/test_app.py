@@ -173,10 +173,12 @@ def test_a_hostile_zip_is_answered_and_nothing_of_it_stays(
 def test_a_zip_that_is_no_dataset_is_refused_without_a_path(
     client: TestClient, tmp_path: Path
 ) -> None:
-    for files in ({"notes.txt": b"x"}, {"a/1.png": picture((1, 2, 3))}, {"a/x.png": b"no image"}):
+    image = picture((1, 2, 3))
+    for files in ({"notes.txt": b"x"}, {"a/1.png": image}, {"1.png": image}, {"a/x.png": b"none"}):
         answer = client.post(f"{API}/datasets?name=mine", content=zipped(files))
         assert_problem(answer, 422, "mine|image")
         assert str(tmp_path) not in answer.text
+        assert "uploads" not in answer.text
     assert not list((tmp_path / "service" / "uploads").iterdir())
 
 

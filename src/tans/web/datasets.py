@@ -199,7 +199,11 @@ class Datasets:
         folder = self._folder / id
         limits = self._limits
         bounds = Bounds(limits.request_s, limits.memory_bytes, self.stopping)
-        found = run_apart(understand, upload, self._zoo, folder / "samples", bounds=bounds)
+        try:
+            found = run_apart(understand, upload, self._zoo, folder / "samples", bounds=bounds)
+        except ServiceError as error:  # its sender knows it by its name
+            told_of = str(error).replace(str(upload.folder), upload.name)
+            raise ServiceError(told_of, error.status) from error
         query = Query.parse(found.pop("query").encode(), "the query")
         found["warnings"] = [*told, *found["warnings"]]
         until = self._clock() + self._limits.keep_s
