@@ -98,6 +98,7 @@ def test_work_is_not_lost_with_its_reader(trials: Trials, colours: Path, tuned: 
     """A fine-tune whose readers go away, or whose output is closed or full: it is saved"""
     with trials.trial("a closed pipe"):
         assert {path.name for path in tuned.iterdir()} == {
+            "README.md",
             "model.json",
             "model.safetensors",
             "report.html",
@@ -109,7 +110,7 @@ def test_work_is_not_lost_with_its_reader(trials: Trials, colours: Path, tuned: 
             done = tans(arguments, redirected)
             assert done.returncode == (0 if redirected == "2>&-" else 1)
             assert "Traceback" not in done.stderr
-            assert len(list(folder.iterdir())) == 3
+            assert len(list(folder.iterdir())) == 4
 
 
 @pytest.mark.slow

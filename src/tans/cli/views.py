@@ -391,7 +391,6 @@ def tell_finetune(result: FinetuneResult, folder: Path, as_json: bool) -> None:
     if result.change is not None:
         console.say(result.change.words())
     if result.search is not None:
-        console.warn_each(result.search.notes)
         say_shortened(result.search)
         say_forbidden(result.search)
         say_related(result.search)

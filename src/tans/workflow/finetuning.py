@@ -117,7 +117,7 @@ def finetune_best(
     )
     starts = best_starts(found, zoo, TEACHERS if combines else 1)
     found = replace(found, matches=found.matches[:TOP])
-    warnings = found.notes if unlabelled is None else unlabelled.left_out
+    warnings = found.notes if unlabelled is None else (*found.notes, *unlabelled.left_out)
     if combines and (why := _alone(starts, selection.limits, recipe, task)):
         starts, warnings = starts[:1], (*warnings, f"nothing is combined: {why}")
     session.recipe = _timed(recipe, selection.limits, starts, task)
