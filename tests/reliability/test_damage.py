@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,10 +100,23 @@ def test_a_whole_zoo_is_told_to_be_whole(whole_zoo: Zoo, trials: Trials) -> None
     assert any("_deletions" in key for key in found)
 
 
+def is_overtaken(folder: Path, key: str) -> bool:
+    """Whether it is a seal of what was written anew since, which nobody misses."""
+    if "seals/" not in key:
+        return False
+    root = (folder / key).parents[1]
+    sealed = (line.split(maxsplit=1) for line in (folder / key).read_text().splitlines())
+    return not any(
+        (root / name).exists() and hashlib.sha256((root / name).read_bytes()).hexdigest() == digest
+        for digest, name in sealed
+    )
+
+
 def verified(folder: Path, trials: Trials, change: Callable[[bytes], bytes] | None) -> None:
     for key in samples(folder):
         # what LanceDB notes for itself may be an older version
-        missing = change is None and re.fullmatch(NOT_NEEDED, key)
+        not_needed = re.fullmatch(NOT_NEEDED, key) or is_overtaken(folder, key)
+        missing = change is None and not_needed
         if missing or (change is not cut and key.endswith("_hint.json")):
             continue
         with trials.trial(key), damaged(folder / key, change):
