@@ -138,7 +138,7 @@ def test_metad2a_learns_cells_of_one_dataset_and_orders_those_of_another(
     pairs = benchmark_pairs(read_benchmark(file), tasks, small_zoo, cells=30)
     assert {name: len(pairs.of(name)) for name in pairs.datasets} == {"cifar10": 30, "cifar100": 30}
     assert pairs.datasets["cifar10"][0].shape[1] == small_zoo.query_network().width
-    found = ranks(pairs, replace(LEARNS, predictor_epochs=60))
+    found = ranks(pairs, replace(LEARNS, predictor_epochs=60, patience=60))
     for name in ("cifar10", "cifar100"):
         assert found[name]["metad2a"] > 0.5
         assert found[name]["validation"] > 0.9
