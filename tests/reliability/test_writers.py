@@ -434,7 +434,7 @@ def test_signals(
     arguments = {
         "build": ["zoo", "build", tmp_path / "new", *build_of(data, "red", "blue")],
         "train": ["train", "--preset", "paper", "--zoo", zoo],
-        "finetune": finetune_of(data, tmp_path, epochs=100),
+        "finetune": finetune_of(data, tmp_path, epochs=5_000),  # none ends by itself meanwhile
     }[name]
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         for wait_s in (0.0, 0.2, 0.6):
