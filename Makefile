@@ -34,7 +34,7 @@ check: $(VENV)/.test ## style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 wheels: $(VENV)/.python ## build the wheels of both distributions, and use them from an empty environment
-	.ci/wheels $(BIN)/python
+	.ci/wheels $(BIN)/python $(WHEELS_IN)
 
 docs: $(VENV)/.test ## write docs/cli.md and the page of rivals anew, and fill the figures of all pages
 	$(BIN)/python -m typer tans.cli utils docs --name tans --output docs/cli.md
