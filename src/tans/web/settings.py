@@ -35,8 +35,9 @@ class Limits:
     """Seconds for a search with a second look at images."""
     job_s: float = 2 * 3600
     """Seconds of a fine-tune."""
-    searches: int = 4
-    """Searches by an embedding at once; others wait."""
+    searches: int = 1
+    """Searches by an embedding at once; others wait. Most of one is Python, which one thread runs
+    at a time: two at once take longer than one after the other."""
     works: int = 2
     """Processes at once that read images for requests; others wait."""
     waiting: int = 64
