@@ -301,6 +301,24 @@ def test_more_unreadable_files_than_an_accident_explains_are_refused():
         check_readable("pets", damaged, 69)
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 64, 65, 130])
+def test_one_thread_and_many_read_alike(tmp_path, monkeypatch, count):
+    paths = [store(tmp_path / f"{index}.png", scene(index)) for index in range(count)]
+    for index in range(0, count, 7):
+        paths[index].write_bytes(b"no image")
+    read = []
+    for light in (0.0, 60.0):  # never in this thread alone but for the first, and always
+        monkeypatch.setattr(module, "LIGHT", light)
+        monkeypatch.setattr(module, "SLACK", light)
+        seen = {}
+        failed = module.each_picture(paths, lambda i, p, seen=seen: seen.update({i: p.colours}))
+        read.append((seen, failed))
+    (some, failed), (others, failed_too) = read
+    assert failed.keys() == failed_too.keys() == set(range(0, count, 7))
+    assert some.keys() == others.keys() == set(range(count)) - failed.keys()
+    assert all(np.array_equal(some[index], others[index]) for index in some)
+
+
 def test_files_that_are_no_images_are_no_accident():
     check_readable("pets", {f"{i}.txt": UnreadableError(NO_IMAGE) for i in range(7)}, 10)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,9 @@ HELD_BYTES = 512 * 2**20
 """Of decoded pictures that are held, so that other resolutions need no second decoding."""
 AT_ONCE = 64
 """Files that are decoded before what is not held of them is let go."""
+LIGHT, SLACK = 0.8e-3, 16e-3
+"""Seconds for a picture below which threads take longer than one, as they wait for Python's lock,
+and seconds beyond for all, such as for loading what decodes the first."""
 
 
 class ArrayPixels:
@@ -337,7 +341,9 @@ def each_picture(
     max_pixels: int | None = None,
     hold: bool = False,
 ) -> dict[int, UnreadableError]:
-    """Do something with the picture of each file, in threads; why others give none, by index.
+    """Do something with the picture of each file; why others give none, by index.
+
+    It begins in this thread, and goes on in many where a picture takes longer than ``LIGHT``.
 
     Args:
         act: given the index of a file and its picture.
@@ -357,14 +363,22 @@ def each_picture(
 
     failures: dict[int, UnreadableError] = {}
     with allowing(max_pixels), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), AT_ONCE):
-            indices = range(start, min(start + AT_ONCE, len(paths)))
-            for index, result in zip(indices, pool.map(work, indices), strict=True):
+        first, alone = 0, True
+        began = time.perf_counter()
+        while first < len(paths):
+            # few in the beginning, lest many that are large are read by one thread
+            most = first + 1 if alone else AT_ONCE
+            indices = range(first, min(first + most, first - first % AT_ONCE + AT_ONCE, len(paths)))
+            results = map(work, indices) if alone else pool.map(work, indices)
+            for index, result in zip(indices, results, strict=True):
                 if isinstance(result, UnreadableError):
                     failures[index] = result
                 else:
                     held.put(paths[index], result)
-            tell(READING, indices.stop, len(paths))
+            first = indices.stop
+            alone = alone and time.perf_counter() - began < LIGHT * first + SLACK
+            if first % AT_ONCE == 0 or first == len(paths):
+                tell(READING, first, len(paths))
     return failures
 
 
