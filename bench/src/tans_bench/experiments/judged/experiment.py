@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from tans_bench.experiments.judged import field, tables
@@ -43,18 +43,20 @@ class Judged:
     tasks: tuple[str, ...] = field.TASKS
     few: tuple[str, ...] = field.FEW
     seeds: tuple[int, ...] = SEEDS
+    unlimited: bool = False
+    """Whether the main cell is judged without a limit too, which takes days without a card."""
 
     def scaled(self, preset: str) -> Judged:
-        """The same for every preset: what is compared is declared."""
-        del preset
-        return self
+        """What is compared is declared, and the same but for ``unlimited``: on a GPU alone."""
+        return replace(self, unlimited=preset != "cpu")
 
     def jobs(self, bench: Bench) -> Sequence[Job]:
         main = self.cells(self.tasks, field.IMAGES)
         side = [cell for n in (FEWER, MORE) for cell in self.cells(self.few, n)]
         looks: list[Job] = [Shortlist(cell) for cell in (*main, *side)]
         looks += [Frozen(cell, "within") for cell in (*main, *side)]
-        looks += [Frozen(cell, "beyond") for cell in main]
+        if self.unlimited:
+            looks += [Frozen(cell, "beyond") for cell in main]
         seen = read_seen(bench.results)
         expected: list[Job] = [Predict(cell) for cell in main if cell in seen]
         return list(dict.fromkeys([*looks, *self.finetunes(seen), *expected]))
@@ -66,7 +68,7 @@ class Judged:
         return [
             *_tuned(METHODS.values(), main, seen),
             *(job for cells, steps in varied for job in _tuned(_side(), cells, seen, steps)),
-            *_tuned(UNLIMITED.values(), main, seen),
+            *(_tuned(UNLIMITED.values(), main, seen) if self.unlimited else ()),
         ]
 
     def varied(self) -> dict[str, tuple[list[Cell], int]]:
