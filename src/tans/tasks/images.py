@@ -57,7 +57,7 @@ AT_ONCE = 64
 """Files that are decoded before what is not held of them is let go."""
 LIGHT, SLACK = 0.8e-3, 16e-3
 """Seconds for a picture below which threads take longer than one, as they wait for Python's lock,
-and seconds beyond for all, such as for loading what decodes the first."""
+and seconds that a few may take in any case, as the first also loads what decodes it."""
 
 
 class ArrayPixels:
@@ -364,11 +364,11 @@ def each_picture(
     failures: dict[int, UnreadableError] = {}
     with allowing(max_pixels), ThreadPoolExecutor(os.cpu_count()) as pool:
         first, alone = 0, True
-        began = time.perf_counter()
         while first < len(paths):
             # few in the beginning, lest many that are large are read by one thread
             most = first + 1 if alone else AT_ONCE
             indices = range(first, min(first + most, first - first % AT_ONCE + AT_ONCE, len(paths)))
+            began = time.perf_counter()
             results = map(work, indices) if alone else pool.map(work, indices)
             for index, result in zip(indices, results, strict=True):
                 if isinstance(result, UnreadableError):
@@ -376,7 +376,7 @@ def each_picture(
                 else:
                     held.put(paths[index], result)
             first = indices.stop
-            alone = alone and time.perf_counter() - began < LIGHT * first + SLACK
+            alone = alone and time.perf_counter() - began < max(LIGHT * len(indices), SLACK)
             if first % AT_ONCE == 0 or first == len(paths):
                 tell(READING, first, len(paths))
     return failures

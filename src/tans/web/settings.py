@@ -37,7 +37,7 @@ class Limits:
     """Seconds of a fine-tune."""
     searches: int = 1
     """Searches by an embedding at once; others wait. Most of one is Python, which one thread runs
-    at a time: two at once take longer than one after the other."""
+    at a time: several at once take longer than one after another."""
     works: int = 2
     """Processes at once that read images for requests; others wait."""
     waiting: int = 64
