@@ -115,7 +115,7 @@ def test_a_head_of_other_classes_than_the_tasks_is_left_out(grown: Zoo) -> None:
 
 def test_a_search_finds_them_though_it_learnt_before_they_came(grown: Zoo, small_zoo: Zoo) -> None:
     ids = {entry.id for entry in added(grown, small_zoo)}
-    found = tans.search(QUERY, grown, top=100)
+    found = tans.search(QUERY, grown, top=100, look=len(grown.tasks()))
     assert ids <= {look.id for look in found.looks}
     assert ids <= {match.id for match in found}
     tight = tans.search(QUERY, grown, top=100, max_params=5e3)

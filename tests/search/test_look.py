@@ -109,7 +109,7 @@ def test_the_best_stored_network_is_looked_at_in_larger_sizes(judged: Judged) ->
     match, stored = (_match(result, id) for id in (larger.id, best.id))
     assert (match.task, match.resolution) == (stored.task, 48)
     assert match.licences == stored.licences
-    assert match.similarity == stored.similarity
+    assert match.similarity == pytest.approx(stored.similarity)
     assert match.predicted_accuracy == pytest.approx(larger.accuracy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,8 @@ def cells_of(table: tables.Table, *first: str) -> list[str]:
 
 def test_all_is_declared_before_anything_is_run(results: Results) -> None:
     plan = EXPERIMENT.plan
-    assert plan.scaled("gpu") == plan
+    assert plan.scaled("cpu") == plan
+    assert plan.scaled("gpu") == replace(plan, unlimited=True)
     jobs = plan.finetunes(read_seen(results))
     assert {job.cell.images for job in jobs} == {field.IMAGES}  # the others were not looked at
     assert {job.steps for job in jobs} == {SHORTER, field.STEPS, LONGER}
