@@ -160,6 +160,23 @@ def test_an_older_network_of_eight_bits_is_told(made: Path) -> None:
     assert "network.int8.onnx is of an earlier export" in told
 
 
+def test_eight_bits_that_lose_labels_are_told(
+    made: Path, tuned: Tuned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = (made / "network.onnx").read_bytes()
+    really = formats.run_onnx
+    monkeypatch.setattr(
+        formats,
+        "run_onnx",
+        lambda file, images: really(whole, images).roll(0 if file == whole else 1, dims=1),
+    )
+    export = export_network(made, "onnx", images=[tuned.images], int8=True)
+    assert export.int8 is not None
+    assert export.int8.agreement == 0
+    told = export.warnings[-1]
+    assert "network.int8.onnx gives 100% of images another label" in told
+
+
 def test_a_graph_that_computes_something_else_is_not_written(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

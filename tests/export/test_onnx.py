@@ -137,6 +137,17 @@ def test_eight_bits_are_smaller_and_do_the_same(exported: Path, tuned: Tuned) ->
     assert "QuantizeLinear" in kinds
 
 
+def test_weights_of_eight_bits_leave_room_for_sums_in_sixteen(exported: Path) -> None:
+    graph = onnx.load(str(exported / "network.int8.onnx")).graph
+    weights = [
+        onnx.numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1
+    ]
+    assert weights
+    assert max(int(np.abs(each.astype(int)).max()) for each in weights) * 2 * 255 < 2**15
+
+
 def test_pytorch_gives_the_probabilities_of_predictions(tuned: Tuned) -> None:
     classifier = load_finetuned(tuned.folder)
     pixels = torch.full((1, 3, 32, 32), 128, dtype=torch.uint8)

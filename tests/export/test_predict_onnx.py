@@ -70,6 +70,16 @@ def run(exported: Path, alone: dict[str, str], *arguments: object) -> subprocess
     )
 
 
+def test_whoever_reads_may_stop(exported: Path, alone: dict[str, str], tmp_path: Path) -> None:
+    many = [str(draw(tmp_path / "a.png"))] * 3
+    command = [sys.executable, str(exported / "predict_onnx.py"), *many]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=alone)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_it_says_what_tans_says(exported: Path, alone: dict[str, str], tmp_path: Path) -> None:
     refused = subprocess.run([sys.executable, "-c", "import tans"], env=alone, capture_output=True)
     assert refused.returncode == 1

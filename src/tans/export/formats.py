@@ -37,6 +37,8 @@ TIMM, TENSORS = "timm", "network.safetensors"
 OF_TIMM = {"config.json", WEIGHTS, CARD}
 TOLERANCE = 1e-3
 """Difference of a probability from PyTorch, above which nothing is written."""
+ALIKE = 0.9
+"""Share of images that 8 bits have to give the same label, or it is told."""
 
 
 @dataclass(frozen=True)
@@ -215,16 +217,22 @@ def _export_onnx(job: _Job, int8: bool) -> Export:
     network = job.same(job.checked(job.folder / ONNX, len(file), found))
     script = files("tans.export").joinpath(SCRIPT).read_bytes()
     contents, small = {ONNX: file, SCRIPT: script}, None
+    told = []
+    if not int8 and (job.folder / SMALL).exists():
+        told.append(f"{job.folder / SMALL} is of an earlier export, and stays")
     if int8:
-        contents[SMALL] = quantised(file, job.check.calibrating)
+        contents[SMALL] = quantised(job.classifier, metadata, job.check.calibrating)
         found = run_onnx(contents[SMALL], job.check.images)
         small = job.checked(job.folder / SMALL, len(contents[SMALL]), found)
+        if small.agreement < ALIKE:
+            told.append(
+                f"{small.file} gives {1 - small.agreement:.0%} of images another label than the "
+                "network of 32 bits; use that, or give more --images of its kind"
+            )
     with alone(job.folder / ONNX):
         write_files(job.folder, contents)
     paths = tuple(job.folder / name for name in contents)
-    older = (job.folder / SMALL).exists() and not int8
-    told = (f"{job.folder / SMALL} is of an earlier export, and stays",) if older else ()
-    return Export("onnx", paths, network, job.check.words, small, told)
+    return Export("onnx", paths, network, job.check.words, small, tuple(told))
 
 
 def _export_timm(job: _Job) -> Export:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from tans.errors import InputError, MissingExtraError
 from tans.export.classifier import Classifier
+from tans.export.rounding import rounded
 from tans.networks.batchnorm import folded
 from tans.networks.network import Network
 
@@ -78,7 +79,12 @@ def onnx_file(classifier: Classifier, metadata: Mapping[str, str]) -> bytes:
             f"{network.ref} has more than 2 GB of weights, which one file of ONNX cannot hold; "
             "export it with --format safetensors"
         )
-    model = _traced(Graph(folded(network.cpu()), classifier.temperature).eval())
+    return _written(classifier, folded(network.cpu()), metadata)
+
+
+def _written(classifier: Classifier, network: Network, metadata: Mapping[str, str]) -> bytes:
+    """A network as ONNX, in the place of a classifier's own."""
+    model = _traced(Graph(network, classifier.temperature).eval())
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     model.producer_name, model.producer_version = "tans", metadata.get("tans", "")
@@ -120,11 +126,15 @@ def run_torch(classifier: Classifier, images: Tensor) -> Tensor:
     return torch.cat([graph(part.float())[0] for part in images.split(BATCH)])
 
 
-def quantised(file: bytes, images: Tensor) -> bytes:
-    """The same network with weights, scaled for each channel, and activations of 8 bits.
+def quantised(classifier: Classifier, metadata: Mapping[str, str], images: Tensor) -> bytes:
+    """A network as ONNX with weights, scaled for each channel, and activations of 8 bits.
 
     Args:
+        metadata: what the file says beside the network, by name.
         images: that activations are measured on, uint8 (n, 3, r, r).
+
+    Raises:
+        InputError: PyTorch cannot export the network.
     """
     import onnx
     from onnxruntime.quantization import (
@@ -145,9 +155,10 @@ def quantised(file: bytes, images: Tensor) -> bytes:
             part = next(self.parts, None)
             return None if part is None else {INPUT: part.float().numpy()}
 
+    network = rounded(folded(classifier.network.cpu()), images)
     with tempfile.TemporaryDirectory(prefix="tans-") as folder, _quiet():
         whole, prepared, small = (Path(folder, name) for name in ("whole", "prepared", "small"))
-        whole.write_bytes(file)
+        whole.write_bytes(_written(classifier, network, metadata))
         quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
         quantize_static(
             str(prepared),
@@ -158,9 +169,9 @@ def quantised(file: bytes, images: Tensor) -> bytes:
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            reduce_range=True,  # the grid of ``rounded``
         )
-        model = onnx.load(str(small))
-    given = onnx.load_from_string(file)
+        model, given = (onnx.load(str(path)) for path in (small, whole))
     del model.metadata_props[:]
     model.metadata_props.extend(given.metadata_props)
     return model.SerializeToString()

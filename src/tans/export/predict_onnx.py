@@ -7,6 +7,7 @@ Each line is a path, then labels and probabilities, separated by tabs.
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -82,9 +83,12 @@ def main() -> None:
             print(f"{path}: {error}", file=sys.stderr)
             code = 3
         else:
-            print(path, *(f"{label}\t{share:.6f}" for label, share in ranked), sep="\t")
+            print(path, *(f"{label}\t{share:.6f}" for label, share in ranked), sep="\t", flush=True)
     sys.exit(code)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -52,7 +52,7 @@ def by_name(name: str, stated: Stated) -> Incoming:
     """
     if stated.weights is not None:
         settings, (tensors, said) = _settings(name), read_weights(stated.weights)
-        found = _found(f"timm:{name}", f"timm's settings of {name}", name, settings)
+        found = _found(f"timm:{name}", f"timm's record of {name}", name, settings)
         found = replace(found, beside=str(stated.weights), licence=said.get("license"), origins=())
         return _incoming(name, tensors, settings, settle(found, stated))
     full, settings, settled = _stated(name, stated)  # before anything is fetched
@@ -86,7 +86,7 @@ def _stated(name: str, stated: Stated) -> tuple[str, dict[str, Any], Settled]:
     settings = _settings(name)
     tag = str(settings.get("tag") or "")
     full = name if not tag or name.endswith(f".{tag}") else f"{name}.{tag}"
-    found = _found(f"timm:{name}", f"timm's settings of {full}", name, settings)
+    found = _found(f"timm:{name}", f"timm's record of {full}", name, settings)
     if not found.origins and settings.get("num_classes") == CLASSES:
         found = replace(found, origins=(IMAGENET,))
     return full, settings, settle(found, stated)
