@@ -20,7 +20,7 @@ def test_gains_are_paired_by_task_and_seed(tmp_path: Path) -> None:
     for (task, gain), seed in ((pair, seed) for pair in gained.items() for seed in (0, 1)):
         trial = generalist.Trial(task, seed, 1.0)
         results.write(trial.name, {**asdict(trial), "accuracy": 0.5 + 0.1 * seed + gain})
-        rival = Tuned(Cell(task, seed), field.LITE0, 64)
+        rival = Tuned(Cell(task, seed), field.LITE0, 64, recipe=generalist.RECIPE)
         results.write(rival.name, {**rival.key(), "accuracy": 0.5 + 0.1 * seed})
         longer = replace(rival, steps=500)
         results.write(longer.name, {**longer.key(), "accuracy": 0.0})

@@ -65,7 +65,7 @@ def test_what_was_not_looked_at_is_not_known() -> None:
 
 def test_a_choice_becomes_a_fine_tune() -> None:
     job = tuned(METHODS[TANS], make_seen(base=0.9))
-    assert (job.cell, job.network, job.size, job.recipe) == (CELL, "base", 64, "deep")
+    assert (job.cell, job.network, job.size, job.recipe) == (CELL, "base", 64, "default")
     assert tuned(METHODS[PLAIN], make_seen(), 50).recipe == "common"
 
 

@@ -95,13 +95,14 @@ def test_points_are_paired_and_drawn_with_their_interval(results: Results) -> No
 
 def test_other_numbers_of_steps_are_drawn_when_all_are_run(results: Results) -> None:
     for steps, accuracy in ((50, 0.5), (200, 0.75)):
-        for method in (PLAIN, BEST, TANS):
+        for method in (PLAIN, BEST):
             add_runs(results, method, accuracy, field.FEW, steps)
+        add_runs(results, TANS, accuracy + 0.125, field.FEW, steps)
     _, _, varied, *_ = EXPERIMENT.draw(results)
     assert isinstance(varied, tables.Table)
     assert [list(row) for row in varied.rows] == [
-        ["300, 50", "50.0", "50.0", "50.0"],
-        ["300, 200", "75.0", "75.0", "75.0"],
+        ["300, 50", "50.0", "50.0", "62.5", "+12.5 (+12.5 to +12.5)"],
+        ["300, 200", "75.0", "75.0", "87.5", "+12.5 (+12.5 to +12.5)"],
     ]
 
 

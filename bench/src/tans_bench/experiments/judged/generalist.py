@@ -31,6 +31,8 @@ from tans_bench.sources.registry import sources
 RUNS = "generalist"
 STEPS, SIZE = 1110, 64
 """Of its training, and pixels a side of the fine-tunes."""
+RECIPE = "deep"
+"""That all were fine-tuned by, so that a run that is made again can stand beside them."""
 KEEPS = (1.0, 0.1)
 """How much staying near ImageNet's features counts."""
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -60,7 +62,7 @@ class Trial:
     def run(self, bench: Bench) -> Result:
         cell = Cell(self.task, self.seed)
         task = cell.read(bench)
-        recipe = recipe_of(Tuned(cell, RUNS, SIZE), int((task.splits == 0).sum()))
+        recipe = recipe_of(Tuned(cell, RUNS, SIZE, recipe=RECIPE), int((task.splits == 0).sum()))
         network = generalist(self.task in field.STRANGERS, self.keep, bench)
         tuned = finetune(network, task, recipe=recipe)
         return {
@@ -108,7 +110,7 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
         (run["task"], run["seed"], run["network"]): run["accuracy"]
         for run in results.lines(TUNED)
         if (run["images"], run["size"], run["steps"], run["recipe"])
-        == (field.IMAGES, SIZE, field.STEPS, "deep")
+        == (field.IMAGES, SIZE, field.STEPS, RECIPE)
     }
     rows = []
     for (kind, tasks), keep in product(KINDS.items(), KEEPS):

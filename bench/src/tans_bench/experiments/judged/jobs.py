@@ -186,7 +186,7 @@ class Tuned:
     network: str
     size: int
     steps: int = field.STEPS
-    recipe: str = "deep"
+    recipe: str = "default"
     """One of ``RECIPES``."""
 
     @property

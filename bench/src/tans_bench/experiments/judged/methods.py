@@ -61,7 +61,7 @@ class Method:
     """One line on what it looks at."""
     candidates: Candidates
     """Networks that it chooses from; one alone is not looked at."""
-    recipe: str = "deep"
+    recipe: str = "default"
     """One of ``tans_bench.experiments.judged.jobs.RECIPES``."""
 
     def choose(self, seen: Seen) -> str:

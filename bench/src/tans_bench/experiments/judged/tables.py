@@ -6,6 +6,7 @@ import random
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -160,17 +161,24 @@ def variations(
     """A row for each number of images and of steps that was run as a whole.
 
     Args:
+        methods: the last is compared with the one before it.
         cells: by what is told of them, and the steps of their fine-tunes.
     """
     rows = []
+    *_, peer, method = methods
     for told, (own, steps) in cells.items():
         found = [[runs.accuracy(m, cell, steps) for cell in own] for m in methods]
         means = list(map(_mean, found))
         if None not in means:
-            rows.append([told, *map(_percent, means)])
-    tasks = ", ".join(dict.fromkeys(cell.task for own, _ in cells.values() for cell in own))
-    caption = f"Test accuracy in %, mean of five seeds on {tasks}."
-    return Table(name, caption, ("images, steps", *(each.title for each in methods)), rows)
+            rows.append([told, *map(_percent, means), _gain(method, peer, own, runs, steps)])
+    tasks = list(dict.fromkeys(cell.task for own, _ in cells.values() for cell in own))
+    caption = (
+        f"Test accuracy in %, mean of five seeds on {', '.join(tasks)}; points paired by task and "
+        f"seed, in brackets the 95 % interval of a bootstrap over {_families(tasks)} families."
+    )
+    titles = (each.title for each in methods)
+    columns = ("images, steps", *titles, f"{method.title} over {peer.title}")
+    return Table(name, caption, columns, rows)
 
 
 def abstention(name: str, method: Method, peer: Method, cells: Sequence[Cell], runs: Runs) -> Table:
@@ -289,12 +297,15 @@ def _percent(value: float | None) -> str:
     return NONE if value is None else f"{value:.1f}"
 
 
-def _gain(method: Method, peer: Method, cells: Sequence[Cell], runs: Runs) -> str:
+def _gain(
+    method: Method, peer: Method, cells: Sequence[Cell], runs: Runs, steps: int = field.STEPS
+) -> str:
     if method is peer:
         return ""
+    accuracy = partial(runs.accuracy, steps=steps)
     found: dict[str, float] = {}
     for task in dict.fromkeys(cell.task for cell in cells):
-        own, other = (_mean(_each(runs.accuracy, each, cells, task)) for each in (method, peer))
+        own, other = (_mean(_each(accuracy, each, cells, task)) for each in (method, peer))
         if own is None or other is None:
             return NONE
         found[task] = own - other
