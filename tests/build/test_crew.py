@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from tans.build.crew import BuildProgress, Candidate, Here, Listener
 from tans.build.settings import subnets_of
@@ -45,6 +47,20 @@ def test_all_is_done_and_told(tmp_path: Path, workers: int) -> None:
 def test_what_the_work_raises_comes_as_it_is(tmp_path: Path, workers: int) -> None:
     with pytest.raises(InputError, match="^bad was given; expected good$"):
         list(Here(workers).each(partial(write_process, tmp_path), ["good", "bad"]))
+
+
+def twice(given: Tensor, *, on_progress: Listener | None) -> tuple[bool, Tensor]:
+    """Work on a tensor; whether its memory is another process's too, and what comes of it."""
+    del on_progress
+    return given.is_shared(), 2 * given
+
+
+@pytest.mark.long
+def test_no_memory_is_shared_with_a_process_that_may_be_killed() -> None:
+    given = [torch.arange(3.0), torch.ones(2)]
+    for number, (shared, result) in Here(2).each(twice, given):
+        assert torch.equal(result, 2 * given[number])
+        assert not any((shared, result.is_shared(), given[number].is_shared()))
 
 
 def test_pairs_are_measured_task_by_task_and_keep_their_numbers(

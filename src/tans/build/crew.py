@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -196,7 +197,9 @@ def _pooled(
     with end, pool:
         # a terminal interrupts all processes; this one alone decides what comes of it
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        futures = {pool.submit(_do, work, item): number for number, item in enumerate(items)}
+        futures: dict[Future[Result], int] = {
+            pool.submit(_do, _Whole((work, item))): number for number, item in enumerate(items)
+        }
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             for future in _ended(futures, news, on_progress):
@@ -254,12 +257,27 @@ def _stop(*_: object) -> None:
     os._exit(1)
 
 
-def _do(work: Work[Any, Result], item: object) -> Result:
-    """In a worker: the work for one item."""
+class _Whole:
+    """Sent as a copy of all that it holds, and is that where it arrives.
+
+    torch would have the other process ask for the memory of tensors, and where that is killed
+    meanwhile, what answers here writes of it in the midst of what the user reads.
+    """
+
+    def __init__(self, content: object) -> None:
+        self.content = content
+
+    def __reduce__(self) -> tuple[Callable[[bytes], object], tuple[bytes]]:
+        return pickle.loads, (pickle.dumps(self.content, pickle.HIGHEST_PROTOCOL),)
+
+
+def _do(given: Any) -> Any:
+    """In a worker: the work for one item; both are given, and what comes of it is sent whole."""
+    work, item = given
     assert _worker.news is not None
     try:
         _worker.busy = True
-        return work(item, on_progress=_worker.news.put)
+        return _Whole(work(item, on_progress=_worker.news.put))
     except KeyboardInterrupt:
         os._exit(1)  # there may be nobody to tell
     finally:
