@@ -26,7 +26,7 @@ from tans_bench.experiments import (
 )
 from tans_bench.experiments.first_answers import experiment as first_answers
 from tans_bench.experiments.judged import experiment as answers
-from tans_bench.experiments.judged import generalist
+from tans_bench.experiments.judged import generalist, merging, shape
 from tans_bench.runs.experiment import Experiment
 from tans_bench.studies import (
     building,
@@ -69,6 +69,8 @@ MODULES = (
         recipes,
         heads,
         generalist,
+        merging,
+        shape,
         resolution,
         slices,
         distillation,

@@ -10,7 +10,16 @@ import pytest
 from tans_bench.experiments.judged import field, tables
 from tans_bench.experiments.judged.experiment import EXPERIMENT, FEWER, LONGER, MORE, SHORTER
 from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist
-from tans_bench.experiments.judged.methods import BEST, METHODS, OWN, PLAIN, TANS, read_seen, tuned
+from tans_bench.experiments.judged.methods import (
+    BEST,
+    METHODS,
+    OWN,
+    PLAIN,
+    SAME,
+    TANS,
+    read_seen,
+    tuned,
+)
 from tans_bench.runs.judge import SEEDS
 from tans_bench.runs.results import Results
 
@@ -37,14 +46,19 @@ def results(tmp_path: Path) -> Results:
 
 
 def add_runs(
-    results: Results, method: str, accuracy: float, tasks: tuple[str, ...], steps: int = 200
+    results: Results,
+    method: str,
+    accuracy: float,
+    tasks: tuple[str, ...],
+    steps: int = 200,
+    validated: float = 0.5,
 ) -> None:
     seen = read_seen(results)
     for cell in CELLS:
         if cell.task in tasks:
             job = tuned(METHODS[method], seen[cell], steps)
             run = {"splits": (300, 100, 200), "flops": 3e7, "head_width": 100, "classes": 5}
-            told = {"accuracy": accuracy, "seconds": 10.0, "card": "one"}
+            told = {"accuracy": accuracy, "val_accuracy": validated, "seconds": 10.0, "card": "one"}
             results.write(job.name, {**job.key(), **run, **told})
 
 
@@ -69,7 +83,7 @@ def test_points_are_paired_and_drawn_with_their_interval(results: Results) -> No
     add_runs(results, PLAIN, 0.5, field.TASKS)
     add_runs(results, OWN, 0.75, field.SIBLINGS)
     add_runs(results, OWN, 0.625, field.STRANGERS)
-    judged, compared, varied, proposed, retrieved, abstained, _ = EXPERIMENT.draw(results)
+    judged, compared, varied, _, proposed, retrieved, abstained, _ = EXPERIMENT.draw(results)
     assert isinstance(judged, tables.Table)
     assert isinstance(compared, tables.Table)
     assert isinstance(proposed, tables.Table)
@@ -114,6 +128,23 @@ def test_a_mean_without_one_of_its_runs_is_none(results: Results) -> None:
     place = judged.columns.index("tans") - 1
     assert cells_of(judged, "**siblings**")[place] == f"**{tables.NONE}**"
     assert cells_of(judged, field.SIBLINGS[1])[place] == "50.0"
+
+
+def test_a_race_is_won_by_validation_images_and_told_beside_what_could_be(
+    results: Results,
+) -> None:
+    add_runs(results, TANS, 0.5, field.TASKS, validated=0.5)  # the base, which is raced itself
+    add_runs(results, SAME, 0.75, field.SIBLINGS, validated=0.25)
+    add_runs(results, SAME, 0.75, field.STRANGERS, validated=0.5)  # of equals, the match is kept
+    add_runs(results, SAME, 0.625, ("fashion-mnist",), validated=0.75)
+    raced = EXPERIMENT.draw(results)[3]
+    assert isinstance(raced, tables.Table)
+    assert [row[2] for row in raced.rows] == [
+        "+0.0 (+0.0 to +0.0)",
+        "+25.0 (+25.0 to +25.0)",
+        "+2.1 (+0.0 to +6.2)",
+        "+22.9 (+18.8 to +25.0)",
+    ]
 
 
 def test_what_was_expected_stands_beside_what_came(results: Results) -> None:

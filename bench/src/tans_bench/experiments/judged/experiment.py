@@ -11,6 +11,7 @@ from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist, Tuned
 from tans_bench.experiments.judged.methods import (
     BEST,
     METHODS,
+    OWN,
     PLAIN,
     SAME,
     TANS,
@@ -30,6 +31,8 @@ from tans_bench.runs.results import Results
 
 SIDE = (PLAIN, BEST, TANS)
 """Methods that numbers of images and of steps are varied for."""
+RACED = (TANS, SAME, OWN)
+"""Methods whose networks might all be tuned, to keep one."""
 FEWER, MORE = 50, 1500
 """Training images, beside those of the main cell."""
 SHORTER, LONGER = 50, 500
@@ -107,6 +110,7 @@ def draw(plan: Judged, results: Results) -> Sequence[Drawing]:
         tables.accuracies("judged", {**METHODS, **UNLIMITED}, main, runs),
         tables.comparisons("compared", METHODS, (PLAIN, BEST), main, runs),
         tables.variations("varied", _side(), plan.varied(), runs),
+        tables.races("raced", {name: METHODS[name] for name in RACED}, TANS, main, runs),
         tables.proposals("proposed", METHODS, main, runs),
         tables.retrieval("retrieved", main, runs),
         tables.abstention("abstained", METHODS[TANS], METHODS[SAME], main, runs),

@@ -1,0 +1,190 @@
+"""Networks of a shape that the task itself chose, beside the largest that fits.
+
+Where a limit binds, a supernet is tuned on the task by the sandwich rule, and of many slices within
+the limit the one is taken that does best on validation images. It is tuned as every match is: once
+from the base, so that its shape alone is another, and once from what the supernet has learnt.
+
+Reference: Yu et al., BigNAS, ECCV 2020.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tans.build.supernets import train_supernet
+from tans.networks.batchnorm import recalibrate
+from tans.networks.device import device, moved
+from tans.networks.families.elastic.specification import LITE0, architecture_of, ref_of
+from tans.networks.families.elastic.supernet import Supernet
+from tans.networks.family import describe
+from tans.networks.network import Network, prepare, without_head
+from tans.tasks.task import Task
+from tans.training import NORM_IMAGES, finetune
+from tans.types import NetworkRef
+from tans.zoo.zoo import IMAGENET, Zoo
+from tans_bench.experiments.judged import field
+from tans_bench.experiments.judged.jobs import Cell, Tuned, recipe_of
+from tans_bench.experiments.judged.methods import ZOO
+from tans_bench.experiments.judged.tables import interval
+from tans_bench.runs.bench import Bench
+from tans_bench.runs.drawing import Drawing, Table
+from tans_bench.runs.experiment import Experiment, Fixed
+from tans_bench.runs.judge import SEEDS
+from tans_bench.runs.results import LINES, Result, Results
+
+RUNS = "shape"
+LIMIT = 0.5
+"""Multiply-adds that are allowed, as a share of those of the whole network."""
+DRAWN, TRIED, CLOSE = 2000, 24, 0.9
+"""Slices that are drawn, those that validation images are asked about, and the share of the limit
+that these come up to at least."""
+BEGINNING = 100
+"""Steps that the supernet takes before a shape is chosen."""
+LARGEST, CHOSEN, GONE_ON = "largest", "chosen", "gone on"
+"""The slice that takes most; the one chosen, from the base; the same, from the supernet."""
+
+
+@lru_cache(maxsize=1)
+def slices() -> tuple[NetworkRef, ...]:
+    """Slices that come close to the limit, the one that takes most multiply-adds first."""
+    limit = LIMIT * describe(ref_of(LITE0.largest, ZOO)).body_flops
+    rng = random.Random(0)
+    drawn = [ref_of(LITE0.sample(rng), ZOO) for _ in range(DRAWN)]
+    flops = {ref: describe(ref).body_flops for ref in drawn}
+    close = [ref for ref, own in flops.items() if CLOSE * limit <= own <= limit]
+    largest = max(close, key=lambda ref: flops[ref])
+    return (largest, *[ref for ref in close if ref != largest][: TRIED - 1])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Choose a shape for a cell, and tune it and the largest."""
+
+    cell: Cell
+
+    @property
+    def task(self) -> str:
+        return self.cell.task
+
+    @property
+    def name(self) -> str:
+        return f"{RUNS}{LINES}/{self.cell}"
+
+    def done(self, bench: Bench) -> bool:
+        return bench.results.find(RUNS, asdict(self.cell)) is not None
+
+    def run(self, bench: Bench) -> Result:
+        task = self.cell.read(bench)
+        supernet = _tuned_supernet(self.cell, task, bench.zoo)
+        losses = {ref: _loss(supernet, ref, task) for ref in slices()}
+        largest, chosen = slices()[0], min(losses, key=lambda ref: losses[ref])
+        begun = {
+            LARGEST: _of_base(largest, bench.zoo),
+            CHOSEN: _of_base(chosen, bench.zoo),
+            GONE_ON: _slice(supernet, chosen, task).cpu(),
+        }
+        recipe = recipe_of(Tuned(self.cell, field.BASE, ZOO), int((task.splits == 0).sum()))
+        tuned = {name: finetune(network, task, recipe=recipe) for name, network in begun.items()}
+        return {
+            **asdict(self.cell),
+            "accuracy": {name: round(each.test_accuracy, 5) for name, each in tuned.items()},
+            "loss": {"largest": round(losses[largest], 5), "chosen": round(losses[chosen], 5)},
+            "shape": chosen.name,
+        }
+
+
+def _tuned_supernet(cell: Cell, task: Task, zoo: Zoo) -> Supernet:
+    """The base's supernet after some steps on a task's training images."""
+    supernet = Supernet(LITE0, len(task.classes), ZOO)
+    supernet.full.load_weights(without_head(zoo.base_state()), strict=False)
+    supernet.full.replace_head(len(task.classes), cell.seed)
+    images, labels = task.split("train", ZOO)
+    recipe = recipe_of(Tuned(cell, field.BASE, ZOO, BEGINNING), len(labels))
+    train_supernet(supernet, images, labels, recipe)
+    return supernet
+
+
+def _of_base(ref: NetworkRef, zoo: Zoo) -> Network:
+    return zoo.load_network(ref, str(zoo.base), IMAGENET)
+
+
+def _slice(supernet: Supernet, ref: NetworkRef, task: Task) -> Network:
+    """A slice of a supernet with the task's batch-norm statistics."""
+    images, _ = task.split("train", ZOO)
+    network = supernet.extract(architecture_of(ref)).to(device())
+    recalibrate(network, images[:NORM_IMAGES])
+    return network
+
+
+@torch.no_grad()
+def _loss(supernet: Supernet, ref: NetworkRef, task: Task) -> float:
+    """Cross-entropy on the validation images: luck has a smaller part in it than in accuracy."""
+    network = _slice(supernet, ref, task)
+    images, labels = task.split("val", ZOO)
+    scores: Tensor = network(prepare(moved(images, device()), network.input))  # (n, classes)
+    return F.cross_entropy(scores.cpu(), labels).item()
+
+
+def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
+    del plan  # whatever is stored
+    lines = list(results.lines(RUNS))
+    if not lines:
+        return []
+    rows = [_row(task, own) for task in field.FEW if (own := _accuracies(lines, (task,)))]
+    rows.append(_row("**all**", _accuracies(lines, field.FEW)))
+    caption = (
+        f"Test accuracy in %, mean of at most {len(SEEDS)} seeds, {field.IMAGES} training images, "
+        f"{field.STEPS} steps, within {LIMIT:.0%} of Lite0's multiply-adds at {ZOO} px; points "
+        f"over the largest that fits, paired by task and seed, of all with the 95 % interval of a "
+        f"bootstrap over families. One of {TRIED} shapes is chosen."
+    )
+    columns = ("task", "seeds", LARGEST, CHOSEN, GONE_ON, "chosen over largest", "gone on over")
+    return [Table("accuracy", caption, columns, rows)]
+
+
+def _accuracies(lines: Sequence[Result], tasks: Sequence[str]) -> dict[str, list[Result]]:
+    """Of each start, a line for each seed, by task; tasks without any are left out."""
+    found: dict[str, list[Result]] = {}
+    for line in lines:
+        if line["task"] in tasks:
+            found.setdefault(line["task"], []).append(line["accuracy"])
+    return found
+
+
+def _row(told: str, found: Mapping[str, Sequence[Result]]) -> list[str]:
+    every = [each for own in found.values() for each in own]
+    means = [
+        f"{100 * statistics.fmean(e[n] for e in every):.1f}" for n in (LARGEST, CHOSEN, GONE_ON)
+    ]
+    points = []
+    for name in (CHOSEN, GONE_ON):
+        gains = {
+            task: 100 * statistics.fmean(each[name] - each[LARGEST] for each in own)
+            for task, own in found.items()
+        }
+        mean, low, high = interval(gains)
+        points.append(
+            f"{mean:+z.1f}" + (f" ({low:+z.1f} to {high:+z.1f})" if len(gains) > 1 else "")
+        )
+    return [told, str(len(every)), *means, *points]
+
+
+EXPERIMENT = Experiment(
+    name="shape",
+    title="A shape that the task chose",
+    question=(
+        "Where a limit binds, is a slice that a supernet tuned on the task puts first better than "
+        "the largest slice that fits?"
+    ),
+    plan=Fixed(tuple(Trial(Cell(task, seed)) for seed, task in product(SEEDS, field.FEW))),
+    drawn=draw,
+)
