@@ -89,6 +89,10 @@ def _short(seen: Seen) -> list[str]:
     return [LITE0, BASE, *(key(name, ZOO) for name in seen.sources[:SHORT])]
 
 
+def _nearest(seen: Seen) -> list[str]:
+    return [LITE0, BASE, key(seen.sources[0], ZOO)]
+
+
 def _all(seen: Seen) -> list[str]:
     return [LITE0, BASE, *(key(name, ZOO) for name in seen.sources)]
 
@@ -102,9 +106,9 @@ def _any(seen: Seen) -> list[str]:
     return [*_short(seen), *(key(n, field.HIGHER) for n in nearest), *_published_at_any(seen)]
 
 
-PLAIN, SAME, BEST, TANS, EVERY, OWN = (
+PLAIN, SAME, BEST, NEAREST, TANS, EVERY, OWN = (
     *("imagenet-common", "imagenet", "imagenet-best"),
-    *("tans", "tans-all", "elastic-base"),
+    *("tans-nearest", "tans", "tans-all", "elastic-base"),
 )
 BEST_AT_ANY, TANS_AT_ANY = "imagenet-best-at-any-size", "tans-at-any-size"
 METHODS: Mapping[str, Method] = {
@@ -121,6 +125,9 @@ METHODS: Mapping[str, Method] = {
         _published,
     ),
     OWN: Method("elastic base", "ImageNet's network, adapted to its subnets", lambda _: [BASE]),
+    NEAREST: Method(
+        "tans, nearest source", "Lite0, the elastic base, and the nearest source", _nearest
+    ),
     TANS: Method("tans", "Lite0, the elastic base, and the five nearest sources", _short),
     EVERY: Method("tans, every source", "Lite0, the elastic base, and all sources", _all),
 }
