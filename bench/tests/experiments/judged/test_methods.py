@@ -12,6 +12,7 @@ from tans_bench.experiments.judged.methods import (
     EVERY,
     LITE0,
     METHODS,
+    NEAREST,
     OWN,
     PLAIN,
     SAME,
@@ -46,10 +47,12 @@ def test_each_takes_the_best_of_what_it_looks_at() -> None:
         SAME: LITE0,
         BEST: "mobilenetv2_100@64",
         OWN: BASE,
+        NEAREST: LITE0,
         TANS: "c@64",  # the seventh source is not on the shortlist
         EVERY: "g@64",
     }
     assert len(METHODS[TANS].looked_at(seen)) == SHORT + 2
+    assert METHODS[NEAREST].looked_at(seen) == [LITE0, BASE, "a@64"]
     assert METHODS[SAME].looked_at(seen) == ()
 
 
