@@ -254,6 +254,7 @@ def test_a_seed_may_be_whatever_scikit_learn_takes() -> None:
 
 
 @pytest.mark.usefixtures("short_published")
+@pytest.mark.long
 def test_the_papers_method_fits_too(small_zoo: Zoo, images: np.ndarray) -> None:
     fitted = TansClassifier(zoo=small_zoo, method="paper", epochs=1).fit(images, LABELS)
     assert fitted.result_.search.method == "paper"

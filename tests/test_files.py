@@ -339,6 +339,7 @@ def test_errors_name_the_schemas_that_are_read() -> None:
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), st.lists), st.integers(-1, 4))
+@pytest.mark.long
 def test_any_json_is_read_or_refused(value: object, schema: int) -> None:
     for fields in (value, {"schema": schema, "name": value}, {"schema": value, "legs": value}):
         with suppress(ZooError):

@@ -34,6 +34,7 @@ main(["search", sys.argv[1]])
 """
 
 
+@pytest.mark.long
 def test_a_search_imports_little_before_the_first_image(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / label).mkdir()

@@ -100,6 +100,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
         tans.serach  # noqa: B018
 
 
+@pytest.mark.long
 def test_search_stays_a_function_beside_the_module_of_that_name() -> None:
     assert "torch" in loaded_after("import tans.search, tans\nassert callable(tans.search)")
 

@@ -77,6 +77,7 @@ def added(zoo: Zoo, small_zoo: Zoo) -> list[ZooEntry]:
     return [entry for entry in zoo.entries() if entry.id not in before]
 
 
+@pytest.mark.long
 def test_each_kind_is_there_with_its_task(grown: Zoo, small_zoo: Zoo) -> None:
     found = {(entry.ref.family, entry.task) for entry in added(grown, small_zoo)}
     assert found == {
@@ -113,6 +114,7 @@ def test_a_head_of_other_classes_than_the_tasks_is_left_out(grown: Zoo) -> None:
         grown.load(entry.id)
 
 
+@pytest.mark.long
 def test_a_search_finds_them_though_it_learnt_before_they_came(grown: Zoo, small_zoo: Zoo) -> None:
     ids = {entry.id for entry in added(grown, small_zoo)}
     found = tans.search(QUERY, grown, top=100, look=len(grown.tasks()))
@@ -125,6 +127,7 @@ def test_a_search_finds_them_though_it_learnt_before_they_came(grown: Zoo, small
     assert not looked & large  # what does not fit is not looked at
 
 
+@pytest.mark.long
 def test_each_is_tuned_saved_and_used(grown: Zoo, small_zoo: Zoo, tmp_path: Path) -> None:
     images, _ = QUERY.split("test", 32)
     for entry in added(grown, small_zoo):
@@ -248,6 +251,7 @@ def test_a_tuned_network_comes_in_with_its_head(
     assert entry.id in {match.id for match in tans.search(QUERY, zoo, top=100)}
 
 
+@pytest.mark.long
 def test_its_licence_is_asked_for_unless_all_is_known(
     zoo: Zoo, tuned: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -144,6 +144,7 @@ def test_the_command_says_what_it_wants(
     assert not (tmp_path / "zoo").exists()
 
 
+@pytest.mark.long
 def test_the_command_hands_on_where_the_base_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zoo: Zoo, weights: Path
 ) -> None:

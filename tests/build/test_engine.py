@@ -87,6 +87,7 @@ def test_every_task_has_its_networks(small_zoo: Zoo, small_tasks: list[Task]) ->
     assert {entry.accuracy for entry in base} == {None}
 
 
+@pytest.mark.long
 def test_the_networks_of_a_shared_base_are_copied_and_not_measured(
     small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +119,7 @@ def test_the_built_zoo_verifies(small_zoo: Zoo) -> None:
     assert report.networks == len(small_zoo.entries())
 
 
+@pytest.mark.long
 def test_a_stopped_build_goes_on_to_the_same_zoo(
     small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path
 ) -> None:
@@ -168,8 +170,9 @@ def test_two_workers_build_what_one_builds(
 
 @pytest.mark.parametrize(
     "strategy",
-    [s if s == "pareto" else pytest.param(s, marks=pytest.mark.long) for s in STRATEGIES],
+    [s if s == "pareto" else pytest.param(s, marks=pytest.mark.slow) for s in STRATEGIES],
 )
+@pytest.mark.long
 def test_the_budget_is_measured_and_written_down(build: Build, strategy: str) -> None:
     told: list[BuildProgress] = []
     zoo = build(strategy, 5, told.append)
@@ -186,6 +189,7 @@ def test_the_budget_is_measured_and_written_down(build: Build, strategy: str) ->
     assert report.ok, report.problems
 
 
+@pytest.mark.long
 def test_a_stopped_build_goes_on_and_measures_nothing_twice(build: Build, tmp_path: Path) -> None:
     def stop(step: BuildProgress) -> None:
         if step.done == 3:
@@ -275,6 +279,7 @@ def test_all_pairs_are_those_of_a_plain_build(
     assert measured == wanted
 
 
+@pytest.mark.long
 def test_the_report_has_the_front_of_every_dataset(build: Build, small_tasks: list[Task]) -> None:
     zoo = build("pareto", 7)
     text = (zoo.path / REPORT).read_text()
@@ -298,6 +303,7 @@ def test_the_report_has_the_front_of_every_dataset(build: Build, small_tasks: li
 
 
 @pytest.mark.usefixtures("stores")
+@pytest.mark.long
 def test_a_build_at_an_address_gives_what_one_in_a_folder_gives(
     small_zoo: Zoo, small_tasks: list[Task], supernets: Path, tmp_path: Path
 ) -> None:
@@ -317,6 +323,7 @@ def test_a_build_at_an_address_gives_what_one_in_a_folder_gives(
 
 
 @pytest.mark.usefixtures("stores")
+@pytest.mark.long
 def test_a_training_at_an_address_goes_on_from_its_last_epoch(
     small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

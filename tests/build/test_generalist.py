@@ -34,6 +34,7 @@ def trained(network: Network, tasks: list[Task], settings: GeneralistSettings) -
     return own
 
 
+@pytest.mark.long
 def test_the_body_learns_and_the_head_stays(network: Network, small_tasks: list[Task]) -> None:
     told: list[tuple[int, float, float]] = []
     own = copy.deepcopy(network)
@@ -45,6 +46,7 @@ def test_the_body_learns_and_the_head_stays(network: Network, small_tasks: list[
     assert not own.training
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_network(network: Network, small_tasks: list[Task]) -> None:
     one, again, other = (
         trained(network, small_tasks, replace(FEW, seed=seed)).weights() for seed in (1, 1, 2)

@@ -23,6 +23,7 @@ def subnets(task: Task) -> list[NetworkRef]:
     return subnets_of(task.name, replace(SMALL, subnets=6))
 
 
+@pytest.mark.long
 def test_a_pair_is_measured_as_its_stored_network_is(
     small_zoo: Zoo, small_tasks: list[Task]
 ) -> None:
@@ -38,6 +39,7 @@ def test_a_pair_is_measured_as_its_stored_network_is(
             assert tuple(reference_similarities(network).tolist()) == entry.similarities
 
 
+@pytest.mark.long
 def test_what_was_stored_by_a_build_is_measured_again(
     small_zoo: Zoo, small_tasks: list[Task]
 ) -> None:
@@ -52,6 +54,7 @@ def test_what_was_stored_by_a_build_is_measured_again(
 
 
 @pytest.mark.parametrize("count", [1, 63, 65, 129, 300, 513])
+@pytest.mark.long
 def test_accuracies_do_not_depend_on_batches(
     small_zoo: Zoo, small_tasks: list[Task], count: int
 ) -> None:

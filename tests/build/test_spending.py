@@ -18,6 +18,7 @@ def test_every_step_is_in_the_log_of_costs(small_zoo: Zoo, small_tasks: list[Tas
     assert all(cost.seconds > 0 and cost.count > 0 for cost in costs)
 
 
+@pytest.mark.long
 def test_what_a_zoo_cost_is_known_by_step(measured_zoo: Zoo) -> None:
     spent = seconds_spent(measured_zoo)
     assert spent.keys() == {"distil", "train", "measure", "transfer"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tans.build.crew import BuildProgress
 from tans.build.transfers import measure_transfers
 from tans.tasks.task import Task
@@ -40,6 +42,7 @@ def test_imagenet_is_also_fine_tuned_above_the_resolution_of_the_zoo(measured_zo
     assert set(found) == {32, 48}
 
 
+@pytest.mark.long
 def test_a_measurement_can_be_made_again(measured_zoo: Zoo, small_tasks: list[Task]) -> None:
     first = next(t for t in measured_zoo.transfers() if t.epochs)
     target = next(task for task in small_tasks if task.name == first.target)

@@ -51,6 +51,7 @@ def test_every_command_has_help(run: Run, command: tuple[str, ...]) -> None:
     assert answer.err == ""
 
 
+@pytest.mark.long
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys\nfrom tans.cli import main\n"

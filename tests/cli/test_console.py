@@ -74,6 +74,7 @@ def test_bad_times_ask_for_a_unit(text: str) -> None:
 
 @given(text=st.text(max_size=12))
 @quick
+@pytest.mark.long
 def test_any_text_is_a_positive_number_or_an_input_error(text: str) -> None:
     for read in (console.read_count, console.read_milliseconds):
         try:

@@ -52,6 +52,7 @@ def test_a_folder_in_use_is_refused(run: Run, dataset: Path, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.long
 def test_second_look(run: Run, dataset: Path, judged_zoo: Zoo) -> None:
     looked = run("search", dataset, "--zoo", judged_zoo.path, "--look", 1, "--json").json
     assert looked["related"] is False
@@ -77,6 +78,7 @@ def test_minutes_that_nothing_fits_in(
     assert_fails(run("search", dataset, *where, "--max-minutes", 0), "max_minutes", "positive")
 
 
+@pytest.mark.long
 def test_imagenet_beside_is_the_whole_network_at_the_zoos_resolution(
     run: Run, dataset: Path, judged_zoo: Zoo, tmp_path: Path
 ) -> None:
@@ -118,6 +120,7 @@ def test_search_json(run: Run, dataset: Path) -> None:
         assert 0 <= match["predicted_accuracy"] <= 1
 
 
+@pytest.mark.long
 def test_search_table(run: Run, dataset: Path) -> None:
     answer = run("search", dataset, "--top", 2, "--max-params", "2.5M", "--look", 1)
     assert answer.code == 0
@@ -265,6 +268,7 @@ def test_predict_says_what_is_none_of_these(
     assert_fails(run("predict", out, images, "--false-alarms", 3), "between 0 and 1")
 
 
+@pytest.mark.long
 def test_finetune_goes_on_with_more_classes(
     run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
 ) -> None:
@@ -291,6 +295,7 @@ def test_finetune_goes_on_with_more_classes(
     assert (change["kept"], change["new"], change["gone"]) == (["green", "red"], [], ["blue"])
 
 
+@pytest.mark.long
 def test_a_network_that_goes_on_reads_as_before(run: Run, small_zoo: Zoo, tmp_path: Path) -> None:
     def scans(root: Path, most: int) -> Path:
         generator = np.random.default_rng(0)
@@ -310,6 +315,7 @@ def test_a_network_that_goes_on_reads_as_before(run: Run, small_zoo: Zoo, tmp_pa
     assert reading["ranges"]["uint16"] == [0, 4095]
 
 
+@pytest.mark.long
 def test_a_check_shows_what_was_understood(run: Run, dataset: Path, tmp_path: Path) -> None:
     page = tmp_path / "check.html"
     answer = run("check", dataset, "-o", page)
@@ -324,6 +330,7 @@ def test_a_check_shows_what_was_understood(run: Run, dataset: Path, tmp_path: Pa
     assert any("of one colour" in warning for warning in data["warnings"])
 
 
+@pytest.mark.long
 def test_a_check_says_what_more_images_may_bring(run: Run, tmp_path: Path) -> None:
     task = drawn_task("green", "three", n=75)
     mixed = torch.randperm(75, generator=torch.Generator().manual_seed(0))
@@ -357,6 +364,7 @@ def test_a_check_leaves_the_curve_out(run: Run, dataset: Path) -> None:
     assert run("check", dataset, "--json", "--no-curve").json["curve"] is None
 
 
+@pytest.mark.long
 def test_search_and_finetune_say_what_they_understood(
     run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
 ) -> None:
@@ -400,6 +408,7 @@ def test_no_network_is_tuned_where_it_cannot_be_written(
 
 
 @pytest.mark.parametrize("answer", [True, False])
+@pytest.mark.long
 def test_an_interrupt_offers_the_best_epoch_so_far(
     run: Run,
     dataset: Path,
@@ -442,6 +451,7 @@ def test_a_dataset_elsewhere_is_named_by_its_address(run: Run, dataset: Path) ->
     assert_fails(run("check", "nowhere://images"), "nowhere://images cannot be reached")
 
 
+@pytest.mark.long
 def test_a_query_is_sent_instead_of_the_images(
     run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
 ) -> None:
@@ -465,6 +475,7 @@ def test_a_query_is_sent_instead_of_the_images(
 
 
 @pytest.mark.usefixtures("short_published")
+@pytest.mark.long
 def test_the_papers_method_is_one_command(
     run: Run, dataset: Path, small_zoo: Zoo, tmp_path: Path
 ) -> None:

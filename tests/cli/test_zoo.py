@@ -14,6 +14,7 @@ from tests.networks.incoming.sources import onnx_file
 from tests.small_zoo import drawn_task
 
 
+@pytest.mark.long
 def test_zoo_copy(run: Run, small_zoo: Zoo, tmp_path: Path) -> None:
     def copied(name: str, *options: object) -> list[str]:
         answer = run("zoo", "copy", tmp_path / name, *options, "--zoo", small_zoo.path)
@@ -81,6 +82,7 @@ def test_zoo_add_refuses_what_does_not_go_together(run: Run, small_zoo: Zoo) -> 
     assert_fails(run("zoo", "add", "nonsense", *into), "no network 'nonsense' is known")
 
 
+@pytest.mark.long
 def test_a_zoo_is_pushed_searched_where_it_lies_and_pulled(
     run: Run, small_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

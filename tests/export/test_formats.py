@@ -152,6 +152,7 @@ def made(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path / "made"
 
 
+@pytest.mark.long
 def test_an_older_network_of_eight_bits_is_told(made: Path) -> None:
     export = export_network(made, "onnx")
     assert export.int8 is None
@@ -160,6 +161,7 @@ def test_an_older_network_of_eight_bits_is_told(made: Path) -> None:
     assert "network.int8.onnx is of an earlier export" in told
 
 
+@pytest.mark.long
 def test_eight_bits_that_lose_labels_are_told(
     made: Path, tuned: Tuned, monkeypatch: pytest.MonkeyPatch
 ) -> None:

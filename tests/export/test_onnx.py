@@ -71,6 +71,7 @@ def assert_same(network: Network, deep: bool, wild: bool = False) -> None:
 
 
 @pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.long
 def test_a_network_of_any_family(deep: bool) -> None:
     assert_same(PLAIN.build(plain_ref(16), 5), deep)
 
@@ -156,6 +157,7 @@ def test_pytorch_gives_the_probabilities_of_predictions(tuned: Tuned) -> None:
     assert prediction.probability == pytest.approx(shares.max().item(), abs=1e-6)
 
 
+@pytest.mark.long
 def test_what_pytorch_cannot_export_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def forward(_: Graph, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if images.sum() > 0:

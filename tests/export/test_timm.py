@@ -104,6 +104,7 @@ def test_a_head_of_two_layers_is_refused(tmp_path: Path) -> None:
     assert not (folder / "timm").exists()
 
 
+@pytest.mark.long
 def test_a_folder_of_that_name_that_no_export_wrote_stays(tmp_path: Path) -> None:
     ref = NetworkRef("timm", "resnet10t", InputSpec(32))
     folder = save(tmp_path / "tuned", ref)

@@ -101,6 +101,7 @@ def with_transfers(data: MetaData, accuracy_of_imagenet: float) -> MetaData:
     )
 
 
+@pytest.mark.long
 def test_imagenet_is_never_a_positive_unless_transfer_shows_it_best() -> None:
     data = make_data()
     settings = replace(QUICK, transfer_weight=0.0, predictor_weight=0.0, steps=300)
@@ -142,6 +143,7 @@ def test_members_count_their_steps_on_and_the_first_is_the_single_one() -> None:
 
 @pytest.mark.parametrize("ranking_on", CHOICES["ranking_on"])
 @pytest.mark.parametrize("ranking_truth", CHOICES["ranking_truth"])
+@pytest.mark.long
 def test_ranking_puts_the_sources_in_the_measured_order(
     ranking_truth: str, ranking_on: str
 ) -> None:

@@ -63,6 +63,7 @@ def test_statistics_are_those_of_images_as_the_network_takes_them(plain: PlainFa
 
 @pytest.mark.parametrize("space", [LITE0, OFA_MBV3, TOY], ids=lambda space: space.name)
 @torch.no_grad()
+@pytest.mark.long
 def test_a_folded_elastic_network_computes_the_same_without_batch_norms(
     space: Specification, monkeypatch: pytest.MonkeyPatch
 ) -> None:

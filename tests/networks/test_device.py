@@ -240,6 +240,7 @@ def test_a_card_computes_in_the_16_bits_it_knows(
 
 
 @pytest.mark.parametrize("short", [torch.bfloat16, torch.float16])
+@pytest.mark.long
 def test_a_fine_tune_in_16_bits_learns_too(
     short: torch.dtype, network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ spaces = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
 
 @spaces
+@pytest.mark.long
 def test_counting_agrees_with_the_closed_form(space: Specification) -> None:
     for seed, size in enumerate((32, 57, 64)):
         ref = ref_of(space.sample(random.Random(seed)), size)

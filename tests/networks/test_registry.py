@@ -72,6 +72,7 @@ def pooled(whole: Any, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("ref", map(marked, ALL))
+@pytest.mark.long
 def test_features_gradients_and_costs_are_those_of_its_library(
     ref: NetworkRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:

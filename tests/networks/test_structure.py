@@ -43,6 +43,7 @@ def numbers(family: str, name: str, size: int = 64) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("ref", map(marked, ALL))
+@pytest.mark.long
 def test_any_network_has_all_numbers(ref: NetworkRef) -> None:
     found = dict(zip(NUMBERS, structure(ref), strict=True))
     assert all(map(math.isfinite, found.values()))
@@ -68,12 +69,14 @@ def test_operators_need_the_multiply_adds_that_are_told(ref: NetworkRef) -> None
     ],
     ids=lambda pair: pair[0],
 )
+@pytest.mark.long
 def test_two_libraries_build_the_same_network(one: tuple[str, str], other: tuple[str, str]) -> None:
     assert numbers(*one) == numbers(*other)
 
 
 @given(st.permutations([*RESNET, *USUAL]), st.sets(st.sampled_from(sorted(USUAL))))
 @settings(max_examples=10, deadline=None)
+@pytest.mark.long
 def test_a_network_is_the_same_however_it_is_named(order: list[str], stated: set[str]) -> None:
     given = {key: (RESNET | USUAL)[key] for key in order if key in RESNET or key in stated}
     plain = numbers("transformers", f"resnet {json.dumps(RESNET)}")
@@ -83,6 +86,7 @@ def test_a_network_is_the_same_however_it_is_named(order: list[str], stated: set
 @pytest.mark.parametrize("space", [LITE0, OFA_MBV3], ids=lambda space: space.name)
 @given(data=st.data(), size=st.sampled_from([32, 64, 75]))
 @settings(max_examples=8, deadline=None)
+@pytest.mark.long
 def test_slices_are_counted_as_they_would_be_seen(
     space: Specification, data: st.DataObject, size: int
 ) -> None:

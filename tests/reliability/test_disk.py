@@ -393,6 +393,7 @@ def fill(path: Path) -> None:
 
 
 @needs_linux
+@pytest.mark.long
 def test_a_zoo_on_a_small_disk(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> None:
     """A disk fills up while LanceDB or tans writes to it; with room, the copy goes on"""
     wanted = small_zoo.entries()

@@ -199,6 +199,7 @@ MANY: Mapping[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.long
 def test_odd_pictures_that_are_used(trials: Trials, data: Callable[[], Path]) -> None:
     """A picture of 100,000 frames, of absurd proportions, or as large as may be, is used"""
     for name, make in MANY.items():
@@ -225,6 +226,7 @@ CONTENTS: Mapping[str, bytes] = {
 
 
 @pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.long
 def test_files_that_are_no_image(trials: Trials, data: Callable[[], Path], content: str) -> None:
     """A file named as an image holds nothing, zeros, text or a pickle"""
     for suffix in SUFFIXES:
@@ -236,6 +238,7 @@ def test_files_that_are_no_image(trials: Trials, data: Callable[[], Path], conte
             assert list(task.found.left_out.values()) == [(f"red/x.{suffix}",)]
 
 
+@pytest.mark.long
 def test_truncated_pictures(trials: Trials, data: Callable[[], Path]) -> None:
     """A picture of each usual format ends anywhere"""
     drawn = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)

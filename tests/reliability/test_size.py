@@ -137,6 +137,7 @@ def test_hardly_any(trials: Trials, tmp_path: Path, sizes: list[int], word: str)
 
 
 @pytest.mark.parametrize("sizes", [[2, 2], [2] * 100, [1000, 2], [500, 50, 5, 2]], ids=str)
+@pytest.mark.long
 def test_few_and_uneven(trials: Trials, tmp_path: Path, sizes: list[int]) -> None:
     """Two images of a class, or classes of very different sizes, are used, and it is told"""
     with trials.trial(sizes):

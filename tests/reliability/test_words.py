@@ -140,6 +140,7 @@ def test_progress(trials: Trials, capsys: Capture, monkeypatch: pytest.MonkeyPat
             assert_lines(capsys)
 
 
+@pytest.mark.long
 def test_wrong_usage(trials: Trials, capsys: Capture) -> None:
     """A name where an argument is wrong: one line and exit code 2"""
     for name in (name for name in NAMES if "\0" not in name):
@@ -200,6 +201,7 @@ def assert_page(file: Path) -> str:
     return page.text
 
 
+@pytest.mark.long
 def test_reports(trials: Trials, tmp_path: Path) -> None:
     """A name as that of a task, class, network, source, licence and run in a report"""
     for name in (*NAMES, "not \udcff utf-8"):

@@ -116,6 +116,7 @@ def beyond(zoo: Zoo, stored: SearchResult) -> Search:
     return beyond
 
 
+@pytest.mark.long
 def test_networks_that_were_fetched_stand_in_one_list_with_those_of_the_zoo(
     full: StubHub, zoo: Zoo, beyond: Search, offers: dict[str, Offer]
 ) -> None:
@@ -161,6 +162,7 @@ def test_what_was_found_can_be_loaded_and_is_in_no_zoo(zoo: Zoo, beyond: Search)
 
 
 @pytest.mark.usefixtures("full")
+@pytest.mark.long
 def test_more_images_are_for_the_better_half(beyond: Search) -> None:
     found = beyond()
     assert [tried.images for tried in found.tried] == [8, 8, 12, 16]

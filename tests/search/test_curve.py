@@ -44,6 +44,7 @@ def test_what_is_learnt_slowly_gains_by_more_images() -> None:
     assert curve.gain > 0.01
 
 
+@pytest.mark.long
 def test_twice_as_many_images_bring_about_what_was_foretold() -> None:
     curves = [of(*clouds(apart=2.0, n=n, seed=seed)) for seed in range(3) for n in (240, 480)]
     brought = [twice.now - once.now for once, twice in zip(curves[::2], curves[1::2], strict=True)]
@@ -73,6 +74,7 @@ def test_what_is_known_already_gains_nothing() -> None:
     more=st.integers(0, 5000),
     seed=st.integers(0, 1000),
 )
+@pytest.mark.long
 def test_no_interval_leaves_what_can_be(
     apart: float, n: int, classes: int, members: int, more: int, seed: int
 ) -> None:

@@ -92,12 +92,14 @@ def test_accuracies_are_those_that_the_judge_expects(judged: Judged) -> None:
     assert expected == sorted(expected, reverse=True)
 
 
+@pytest.mark.long
 def test_few_looks_leave_only_what_was_seen(judged: Judged) -> None:
     result = search(QUERY, judged(), top=1000, look=1)
     assert len(result.looks) == 1 + 3 + 1
     assert {match.task for match in result} == {result.looks[0].task, IMAGENET}
 
 
+@pytest.mark.long
 def test_the_best_stored_network_is_looked_at_in_larger_sizes(judged: Judged) -> None:
     zoo = judged()
     result = search(QUERY, zoo, top=1000)
@@ -113,6 +115,7 @@ def test_the_best_stored_network_is_looked_at_in_larger_sizes(judged: Judged) ->
     assert match.predicted_accuracy == pytest.approx(larger.accuracy)
 
 
+@pytest.mark.long
 def test_more_pixels_are_proposed_where_they_are_expected_to_help(judged: Judged) -> None:
     zoo = judged(probe=0.3, resolution=0.3)
     found = search(QUERY, zoo, top=1000)
@@ -160,6 +163,7 @@ def test_time_for_a_larger_size_is_counted(judged: Judged, monkeypatch: pytest.M
     assert all((match.minutes or 0) <= 0.99 * least for match in short)
 
 
+@pytest.mark.long
 def test_sizes_grow_until_one_is_clearly_worse(
     judged: Judged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +220,7 @@ def test_numbers_are_short_in_larger_sizes_alone(
         assert shorts == {32: False, 48: pays}
 
 
+@pytest.mark.long
 def test_sizes_are_those_of_the_imagenet_network(judged: Judged) -> None:
     zoo = judged()
     highest = zoo.entry(Sources.of(zoo).whole[-1].id)
@@ -245,12 +250,14 @@ def test_imagenet_is_the_answer_where_nothing_is_related(judged: Judged) -> None
     assert result[0].task == IMAGENET
 
 
+@pytest.mark.long
 def test_a_source_that_beats_imagenet_is_related(judged: Judged) -> None:
     result = search(QUERY, judged(probe=-1.0, resolution=-20.0))  # ImageNet's probes are higher.
     assert result.related is True
     assert result[0].task in ("red", "blue")
 
 
+@pytest.mark.long
 def test_limits_hold_after_the_look_too(judged: Judged) -> None:
     zoo = judged(resolution=20.0)
     sources = Sources.of(zoo)
@@ -261,6 +268,7 @@ def test_limits_hold_after_the_look_too(judged: Judged) -> None:
     assert sources.whole[1].id not in {look.id for look in result.looks}
 
 
+@pytest.mark.long
 def test_an_interval_without_bound_is_everything(judged: Judged) -> None:
     result = search(QUERY, judged(margin=float("inf")), top=3)
     assert all((match.low, match.high) == (0.0, 1.0) for match in result)
@@ -286,6 +294,7 @@ def test_a_look_costs_at_most_three_passes_of_the_images_that_it_sees(small_zoo:
     assert looked.look_share(4.0) == 0.25
 
 
+@pytest.mark.long
 def test_a_crew_sees_what_is_seen_here_and_no_files(small_zoo: Zoo, tmp_path: Path) -> None:
     replace(QUERY, name="kept").save(tmp_path / "kept")
     task = Task.from_path(tmp_path / "kept")

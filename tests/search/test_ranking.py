@@ -33,6 +33,7 @@ def test_costs_are_those_of_the_network_with_the_users_head(small_zoo: Zoo) -> N
         assert match.licences == Licensing.of(small_zoo).chain(small_zoo.entry(match.id))
 
 
+@pytest.mark.long
 def test_what_forbids_commercial_use_or_is_unknown_is_left_out(
     small_zoo: Zoo, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def everything(small_zoo: Zoo) -> SearchResult:
 
 @settings(max_examples=15, deadline=None)
 @given(share=st.floats(0.3, 1.2), name=st.sampled_from(["params", "flops"]))
+@pytest.mark.long
 def test_a_limit_never_empties_the_list_while_something_fits(
     small_zoo: Zoo, everything: SearchResult, share: float, name: str
 ) -> None:

@@ -52,6 +52,7 @@ def test_a_scan_finds_what_sorting_finds(n: int, count: int, share: float, seed:
 
 @pytest.mark.usefixtures("many_are_few")
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.01])
+@pytest.mark.long
 def test_codes_find_nearly_all_that_a_scan_finds(share: float) -> None:
     matrix = unit_rows(20_000, 64)
     within = None if share == 1 else np.random.default_rng(1).random(len(matrix)) < share

@@ -53,6 +53,7 @@ def test_a_large_even_task_has_nothing_odd() -> None:
         (((200, 0, 100), (200, 0, 100)), "there are no validation images"),
     ],
 )
+@pytest.mark.long
 def test_what_may_mislead_is_told(rows: Sequence[Sequence[int]], words: str) -> None:
     assert any(words in warning for warning in warnings(task_of(*rows)))
 

@@ -106,6 +106,7 @@ def test_copies_are_named_counted_and_kept_together(tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 99), given_splits=st.booleans(), grouped=st.booleans())
+@pytest.mark.long
 def test_no_copies_cross_splits_whatever_the_seed(
     data, seed, given_splits, grouped, tmp_path_factory
 ):

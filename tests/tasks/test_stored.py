@@ -78,6 +78,7 @@ PICTURES = st.lists(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pictures=PICTURES, damaged=st.booleans(), size=st.integers(1, 9), seed=st.integers(0, 3))
+@pytest.mark.long
 def test_a_stored_task_is_the_one_in_memory(pictures, damaged, size, seed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("task")
     for index, (drawn, kind) in enumerate(pictures):

@@ -309,6 +309,7 @@ def test_a_failed_save_leaves_the_old_task(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["saved"]
 
 
+@pytest.mark.long
 def test_a_killed_save_leaves_nothing_half_written(tmp_path):
     array_task((4, 4)).save(tmp_path / "saved")
     script = f"""

@@ -56,6 +56,7 @@ def test_without_validation_images_the_last_epoch_is_kept(network: Network) -> N
     assert 0 <= tuned.test_accuracy <= 1
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_network(network: Network) -> None:
     first, again, other = (
         finetune(network, bars(24), 32, Recipe(epochs=1, batch_size=8, seed=s)) for s in (1, 1, 2)
@@ -64,6 +65,7 @@ def test_the_same_seed_gives_the_same_network(network: Network) -> None:
     assert not torch.equal(first.network.classifier.weight, other.network.classifier.weight)
 
 
+@pytest.mark.long
 def test_finetuning_from_a_random_head_is_still_there(network: Network) -> None:
     recipe = Recipe(epochs=1, learning_rate=1e-6, augment=False)
     fitted, random = (
@@ -73,6 +75,7 @@ def test_finetuning_from_a_random_head_is_still_there(network: Network) -> None:
     assert fitted.history[0].train_loss < random.history[0].train_loss - 0.1
 
 
+@pytest.mark.long
 def test_a_rare_class_is_found_the_better_for_weights(network: Network) -> None:
     # a deep head finds both classes either way, and two epochs of short steps neither
     recipe = Recipe(2, learning_rate=3e-3, batch_size=16, augment=False, deep_head=False, clip=None)
@@ -111,6 +114,7 @@ def test_the_epoch_kept_is_not_the_one_that_only_guesses(
 
 
 @pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.long
 def test_an_interrupt_keeps_the_best_epoch_so_far_if_that_is_wanted(
     network: Network, kept: bool
 ) -> None:
@@ -148,6 +152,7 @@ def test_an_interrupt_that_nobody_is_asked_about_goes_on(network: Network) -> No
         finetune(network, bars(), 32, Recipe(epochs=1), on_epoch=interrupt)
 
 
+@pytest.mark.long
 def test_a_fine_tuned_network_comes_with_its_temperature(network: Network) -> None:
     tuned = finetune(network, bars(300), 32, Recipe(epochs=1))
     task = bars(300)
@@ -159,6 +164,7 @@ def test_a_fine_tuned_network_comes_with_its_temperature(network: Network) -> No
     assert known.images == len(val[1])
 
 
+@pytest.mark.long
 def test_a_deep_head_is_fitted_and_trained(network: Network) -> None:
     recipe = Recipe(epochs=2, batch_size=16, deep_head=True, average=True)
     tuned = finetune(network, bars(), recipe=recipe)
@@ -208,6 +214,7 @@ def test_an_interrupt_keeps_the_mean_so_far(
 
 
 @pytest.mark.parametrize("side", [64, 40])
+@pytest.mark.long
 def test_stored_images_are_learnt_from_as_those_in_memory_are(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int
 ) -> None:

@@ -15,6 +15,7 @@ from tans.types import InputSpec
 from tests.training.bars import bars
 
 
+@pytest.mark.long
 def test_teachers_are_followed_beside_the_labels(network: Network) -> None:
     """Teachers that call everything "down" pull a network there, unlabelled images the more."""
     task, recipe = bars(60), Recipe(epochs=4, batch_size=12, augment=0)

@@ -299,6 +299,7 @@ def test_a_search_that_takes_too_long_is_given_up(
 # Fine-tunes
 
 
+@pytest.mark.long
 def test_a_fine_tune_is_followed_used_and_deleted(
     client: TestClient,
     dataset: str,
@@ -440,6 +441,7 @@ def test_a_dataset_is_held_while_a_fine_tune_needs_it(
     assert not list((tmp_path / "service" / "uploads").iterdir())
 
 
+@pytest.mark.long
 def test_what_a_fine_tune_left_goes_after_a_while(make: Make, tmp_path: Path) -> None:
     client = make(keep_s=0.5)
     id = uploaded(client)

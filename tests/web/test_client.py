@@ -49,6 +49,7 @@ def test_a_query_finds_there_what_it_finds_here(address: str, small_zoo: Zoo, im
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.long
 def test_a_folder_is_sent_and_a_network_brought_back(
     address: str, small_zoo: Zoo, images: Path, tmp_path: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_the_command_line_searches_there_and_sends_no_image(
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.long
 def test_the_command_line_fine_tunes_there_and_leaves_nothing(
     run: Run,  # noqa: F811
     address: str,

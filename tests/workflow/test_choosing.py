@@ -67,6 +67,7 @@ def test_without_a_zoo_it_is_told_why_nothing_is_expected(tmp_path: Path, task: 
     assert "nowhere" in curve.untold
 
 
+@pytest.mark.long
 def test_what_more_images_bring_is_told_of_the_zoo_that_is_named(
     small_zoo: Zoo, task: Task
 ) -> None:

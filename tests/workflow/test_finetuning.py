@@ -86,6 +86,7 @@ def test_a_named_network_is_tuned_without_a_search(
     assert (single.confusion == run.tuned.confusion).all()
 
 
+@pytest.mark.long
 def test_a_network_is_tuned_in_another_size(
     small_zoo: Zoo, task: Task, red: ZooEntry, tmp_path: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_network_is_tuned_in_another_size(
         tans.finetune_best(task, small_zoo, Selection(f"{red.id}@large"), ONE)
 
 
+@pytest.mark.long
 def test_the_size_that_a_search_proposes_is_tuned(
     small_zoo: Zoo, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +175,7 @@ def test_training_goes_on_with_other_classes(
     assert third.card["source"] == first.card["source"]
 
 
+@pytest.mark.long
 def test_training_goes_on_from_where_it_was(small_zoo: Zoo, task: Task, red: ZooEntry) -> None:
     still = replace(ONE, learning_rate=1e-9)
     first = tans.finetune_best(task, small_zoo, Selection(red.id), ONE)
@@ -191,6 +194,7 @@ def test_licences_of_teachers_stay(small_zoo: Zoo, task: Task) -> None:
     assert len(card["teachers"]) == 3
 
 
+@pytest.mark.long
 def test_what_a_network_reads_otherwise_than_before_is_told(
     small_zoo: Zoo, task: Task, red: ZooEntry
 ) -> None:
@@ -215,6 +219,7 @@ def test_a_network_that_does_not_say_where_it_comes_from_is_refused(
             tans.finetune_from(replace(first, card=wrong), task)
 
 
+@pytest.mark.long
 def test_an_interrupt_keeps_what_went_on_so_far(small_zoo: Zoo, task: Task, red: ZooEntry) -> None:
     first = tans.finetune_best(task, small_zoo, Selection(red.id), ONE).classifier
     stop, long = stop_at(workflow.GONE_ON), replace(ONE, fit_head=False, epochs=3)
@@ -234,6 +239,7 @@ def test_nothing_is_tuned_where_nothing_fits(small_zoo: Zoo, task: Task) -> None
 
 
 @pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.long
 def test_an_interrupt_asks_for_the_epoch_and_leaves_out_what_would_come(
     small_zoo: Zoo, task: Task, red: ZooEntry, keep: bool
 ) -> None:

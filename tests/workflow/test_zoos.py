@@ -74,6 +74,7 @@ def test_a_base_is_shared_where_one_is_shipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strategy", [None, "random"])
+@pytest.mark.long
 def test_a_zoo_is_built_and_what_is_done_is_told(
     small_zoo: Zoo, task: Task, tmp_path: Path, strategy: str | None
 ) -> None:

@@ -41,6 +41,7 @@ def ids(zoo: Zoo) -> list[str]:
     return [entry.id for entry in zoo.entries(vectors=False)]
 
 
+@pytest.mark.long
 def test_a_new_zoo_is_made_and_added_to(tiny: Tiny, address: str) -> None:
     assert not has_zoo(address)
     with worked_on(address, create=True) as site:
@@ -94,6 +95,7 @@ def test_of_two_writers_one_goes_on_and_the_other_is_told(tiny: Tiny, address: s
 
 
 @pytest.mark.parametrize("fails_at", range(1, 16))
+@pytest.mark.long
 def test_readers_see_the_old_or_the_new_wherever_the_writer_dies(tiny: Tiny, fails_at: int) -> None:
     address = pushed(tiny, "faulty://zoos/mine")
     one = some_entries(tiny.weights, 1, seed=5)[0]

@@ -106,6 +106,7 @@ def test_a_copy_is_all_that_belongs_to_its_tasks(several: Tiny, tmp_path: Path) 
     assert torch.equal(*embeddings)
 
 
+@pytest.mark.long
 def test_a_copy_goes_on(several: Tiny, tmp_path: Path) -> None:
     first = copy_tasks(several.zoo, tmp_path / "copy", [])
     assert [task.name for task in first.tasks()] == [IMAGENET]

@@ -80,6 +80,7 @@ def test_two_become_one(pair: tuple[Zoo, Zoo], tmp_path: Path) -> None:
     assert ids(again) == ids(merged)
 
 
+@pytest.mark.long
 def test_one_is_added_to_another(pair: tuple[Zoo, Zoo]) -> None:
     first, second = pair
     expected = ids(first) | ids(second)
@@ -97,6 +98,7 @@ def test_a_new_zoo_has_the_calibrator_of_the_first(pair: tuple[Zoo, Zoo], tmp_pa
 
 
 @pytest.mark.usefixtures("stores")
+@pytest.mark.long
 def test_a_shared_zoo_is_merged_from_where_it_lies(pair: tuple[Zoo, Zoo], tmp_path: Path) -> None:
     push_zoo(pair[1], "memory://zoo")
     merged = merge_zoos([pair[0], Zoo.open("memory://zoo")], tmp_path / "both")
@@ -125,6 +127,7 @@ def test_other_bases_are_refused(pair: tuple[Zoo, Zoo], tmp_path: Path) -> None:
         ({"train_images": 7}, "'cutlery' has another train_images"),
     ],
 )
+@pytest.mark.long
 def test_tasks_of_one_name_must_be_the_same(
     pair: tuple[Zoo, Zoo], tiny: Tiny, tmp_path: Path, given: dict[str, object], said: str
 ) -> None:
@@ -148,6 +151,7 @@ def test_what_is_no_zoo_is_left_alone(pair: tuple[Zoo, Zoo], tmp_path: Path) -> 
         merge_zoos(pair[:1], tmp_path / "both")
 
 
+@pytest.mark.long
 def test_a_merge_that_was_stopped_goes_on(
     pair: tuple[Zoo, Zoo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,7 @@ def test_of_two_pushes_at_once_the_later_is_told(
     assert verify_zoo(Zoo.open(ADDRESS)).ok
 
 
+@pytest.mark.long
 def test_pushes_side_by_side_leave_one_whole_state(tiny: Tiny, tmp_path: Path) -> None:
     push_zoo(tiny.zoo, ADDRESS)
     pull_zoo(ADDRESS, tmp_path / "other")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from tans.zoo.verify import verify_zoo
@@ -33,6 +34,7 @@ def test_every_problem_is_listed(tiny: Tiny) -> None:
         assert expected in text
 
 
+@pytest.mark.long
 def test_weights_without_a_head_are_sound(tiny: Tiny) -> None:
     body = {n: t for n, t in random_state(4).items() if not n.startswith("classifier.")}
     for ref in (LARGEST, SMALLEST):

@@ -203,6 +203,7 @@ def test_a_network_made_for_one_size_is_had_in_no_other(tiny: Tiny) -> None:
         tiny.zoo.entry("fixed@64")
 
 
+@pytest.mark.long
 def test_statistics_are_those_of_the_thumbnails_in_the_size(tiny: Tiny) -> None:
     base = make_entry(tiny.base, LARGEST)
     tiny.zoo.add_entry(base)

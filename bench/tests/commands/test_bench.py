@@ -48,6 +48,7 @@ def test_bench_with_wrong_names(run: Run, tmp_path: Path) -> None:
         assert "Traceback" not in answer.err
 
 
+@pytest.mark.long
 def test_cells_of_the_benchmark_are_ranked(
     run: Run, tmp_path: Path, small_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

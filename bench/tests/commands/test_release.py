@@ -27,6 +27,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short")
+@pytest.mark.long
 def test_a_release_is_imported_trained_and_finds_its_own_datasets(
     run: Run, release: Path, tmp_path: Path
 ) -> None:

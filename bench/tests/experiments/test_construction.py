@@ -40,6 +40,7 @@ def ran(once: Bench, tmp_path: Path) -> Bench:
     return copied(once, tmp_path / "results")
 
 
+@pytest.mark.long
 def test_every_strategy_ends_with_all_pairs(ran: Bench) -> None:
     needed, given, *_ = SHORT.draw(ran.results)
     assert isinstance(needed, Table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from bench.tests.conftest import DEV_TASK, run_and_draw
 
 from tans_bench.experiments.correlation import EXPERIMENT
@@ -13,6 +14,7 @@ from tans_bench.runs.drawing import Table
 from tans_bench.runs.ranks import Ranked
 
 
+@pytest.mark.long
 def test_near_and_far_networks_stand_side_by_side(bench: Bench, tmp_path: Path) -> None:
     plan = Ranked((DEV_TASK,), epochs=0, nearest=2, farthest=3, images=30)
     small = replace(EXPERIMENT, plan=plan)

@@ -17,6 +17,7 @@ from tans_bench.runs.jobs import LIMITS
 from tans_bench.runs.runner import run_experiment
 
 
+@pytest.mark.long
 def test_a_gain_is_over_the_yardstick_within_the_same_limit(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def _run(bench: Bench) -> Bench:
     return bench
 
 
+@pytest.mark.long
 def test_a_page_shows_tables_and_figures_that_exist(ran: Bench, tmp_path: Path) -> None:
     (page,) = write_pages(ran.results.folder, tmp_path / "pages")
     text = page.read_text()
@@ -56,6 +57,7 @@ def test_a_page_shows_tables_and_figures_that_exist(ran: Bench, tmp_path: Path) 
     assert all((page.parent / name).is_file() for name in linked)
 
 
+@pytest.mark.long
 def test_a_page_tells_the_versions_of_what_it_shows(ran: Bench, tmp_path: Path) -> None:
     (path, *_) = (ran.results.folder / "runs").rglob("*.json")
     path.rename(path.with_name(path.name.replace(CURRENT.ending, "")))

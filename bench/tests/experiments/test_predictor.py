@@ -14,6 +14,7 @@ from tans_bench.runs.drawing import Table
 from tans_bench.runs.ranks import NEAREST, Ranked
 
 
+@pytest.mark.long
 def test_an_error_is_the_mean_over_the_networks(bench: Bench, tmp_path: Path) -> None:
     plan = Ranked((DEV_TASK,), epochs=0, nearest=3, drawn=2, images=30)
     table, _ = run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)

@@ -54,6 +54,7 @@ def test_each_seed_has_a_choice_of_its_own(bench: Bench) -> None:
     assert all(name.startswith("rivals/choices/") for name in names)
 
 
+@pytest.mark.long
 def test_a_row_for_each_length_and_what_no_card_ran(bench: Bench, tmp_path: Path) -> None:
     small, published = run_and_draw(replace(EXPERIMENT, plan=SMALL), bench, tmp_path)
     assert isinstance(small, Table)

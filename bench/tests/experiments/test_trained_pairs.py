@@ -53,6 +53,7 @@ def pairs_of(bench: Bench) -> list[Pair]:
     return [job for job in PLAN.jobs(bench) if isinstance(job, Pair)]
 
 
+@pytest.mark.long
 def test_a_line_says_what_a_pair_costs_and_became(ran: Bench) -> None:
     pairs = pairs_of(ran)
     lines = stored(ran.results, pairs)

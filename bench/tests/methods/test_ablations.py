@@ -20,6 +20,7 @@ PROBLEM = Problem(drawn_task("green", "three", seed=3))
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
+@pytest.mark.long
 def test_a_proposal_runs_and_is_the_same_again(name: str, measured_zoo: Zoo) -> None:
     method = ABLATIONS[name].method
     proposal = method(PROBLEM, measured_zoo)

@@ -92,6 +92,7 @@ def test_the_smallest_is_the_last_resort() -> None:
 
 
 @pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.long
 def test_the_gates_turn_from_what_is_slow(small_zoo: Zoo, soft: bool) -> None:
     latencies = torch.zeros(15, 7)
     latencies[4, 1:4] = torch.tensor([1e4, 1.0, 1.0])
@@ -101,6 +102,7 @@ def test_the_gates_turn_from_what_is_slow(small_zoo: Zoo, soft: bool) -> None:
     assert probabilities[4, 4:].sum() == 0
 
 
+@pytest.mark.long
 def test_a_proposal_keeps_to_the_limits_and_repeats(small_zoo: Zoo) -> None:
     method = FBNet(TINY, measure=clock)
     state = torch.random.get_rng_state()

@@ -22,6 +22,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TANS_CACHE", str(tmp_path))
 
 
+@pytest.mark.long
 def test_a_network_of_a_source_task_comes_with_its_own_weights(measured_zoo: Zoo) -> None:
     method = OfFound(TINY)
     proposal = method(Problem(TASK), measured_zoo)

@@ -51,6 +51,7 @@ def test_an_archive_knows_its_best_and_its_front() -> None:
     assert archive.hypervolume(100.0) == pytest.approx(0.5 * 0.4 + 0.75 * 0.4)
 
 
+@pytest.mark.long
 def test_a_planted_problem_is_solved_with_few_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SPACES, "small", SMALL_SPACE)
     limit = 0.7 * SMALL_SPACE.costs(SMALL_SPACE.largest, 3, 32).flops
@@ -107,6 +108,7 @@ def test_architectures_are_judged_by_training_images_alone(small_zoo: Zoo) -> No
         assert found == evaluate(smallest)
 
 
+@pytest.mark.long
 def test_a_proposal_keeps_to_the_limits_and_repeats(small_zoo: Zoo) -> None:
     method = NsgaNetV2(TINY)
     state = torch.random.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tans.zoo.sources import Sources
 from tans.zoo.zoo import Zoo
 from tans_bench.methods.method import Problem
@@ -9,6 +11,7 @@ from tans_bench.methods.scores import by_logme, by_probe
 from tests.small_zoo import drawn_task
 
 
+@pytest.mark.long
 def test_the_scores_of_all_sources_are_kept_best_first(measured_zoo: Zoo) -> None:
     problem, sources = Problem(drawn_task("green", "three")), Sources.of(measured_zoo)
     stand_ins = [*sources.largest.values(), sources.base, sources.whole[0]]

@@ -140,6 +140,7 @@ JUNK = st.sampled_from(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
+@pytest.mark.long
 def test_any_junk_in_any_place_is_read_or_one_error_that_names_the_file(
     tmp_path: Path, data: st.DataObject
 ) -> None:

@@ -75,6 +75,7 @@ def of(imported: Imported, task: str) -> list[ZooEntry]:
     return imported.zoo.entries(task=task)
 
 
+@pytest.mark.long
 def test_all_networks_are_there_with_what_is_known_of_them(
     imported: Imported, release: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_query_features_are_those_to_train_on(imported: Imported) -> None:
 
 @pytest.mark.parametrize("task", ["bees", "stars"])
 @torch.no_grad()
+@pytest.mark.long
 def test_a_network_whose_supernet_was_given_computes_what_the_authors_one_does(
     imported: Imported, supernets: dict[str, OFAMobileNetV3], task: str
 ) -> None:

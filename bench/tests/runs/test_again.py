@@ -30,6 +30,7 @@ def stored(bench: Bench) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_a_run_is_made_again_beside_the_stored_one(
     bench: Bench, stored: Path, tmp_path: Path
 ) -> None:

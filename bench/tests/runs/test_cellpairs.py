@@ -33,6 +33,7 @@ def ran(once: Bench, tmp_path: Path) -> Bench:
     return copied(once, tmp_path / "results")
 
 
+@pytest.mark.long
 def test_each_task_has_its_own_cells_measured(ran: Bench) -> None:
     jobs = cells_of(ran, 2, RECIPE)
     assert [job.task for job in jobs] == ["blue", "red"]

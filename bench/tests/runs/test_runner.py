@@ -39,6 +39,7 @@ def ran(once: Bench, tmp_path: Path) -> Bench:
     return copied(once, tmp_path / "results")
 
 
+@pytest.mark.long
 def test_a_run_goes_on_where_it_was_stopped(ran: Bench) -> None:
     folder = ran.results.folder
     assert run_experiment(experiment(DEV_TASK), ran) == 0
@@ -49,6 +50,7 @@ def test_a_run_goes_on_where_it_was_stopped(ran: Bench) -> None:
     assert json.loads(lost.read_text())["accuracy"] == before["accuracy"]
 
 
+@pytest.mark.long
 def test_what_older_versions_made_is_done_and_stays(ran: Bench) -> None:
     folder = ran.results.folder
     for path in list(folder.rglob(f"*{CURRENT.ending}.json")):
@@ -60,6 +62,7 @@ def test_what_older_versions_made_is_done_and_stays(ran: Bench) -> None:
     assert {path: path.read_text() for path in before} == before
 
 
+@pytest.mark.long
 def test_methods_that_agree_share_a_run(bench: Bench) -> None:
     agreeing = experiment(DEV_TASK, ("imagenet", "imagenet"))
     assert run_experiment(agreeing, bench) == 3

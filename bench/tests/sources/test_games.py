@@ -142,6 +142,7 @@ def _deck(package: Package, name: str, colour: str) -> None:
     (folder / f"{name}.svgz").write_text(f'{head}<g fill="{colour}">{"".join(bars)}</g></svg>')
 
 
+@pytest.mark.long
 def test_cards_are_read_by_rank_and_copied_decks_are_one(make_package: MakePackage) -> None:
     pytest.importorskip("resvg_py")
     package = make_package("gnome-cards-data")

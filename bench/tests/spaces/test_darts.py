@@ -67,6 +67,7 @@ def test_the_order_of_a_nodes_layers_does_not_matter():
     assert mirrored == DARTS.of(CELL, CELL)
 
 
+@pytest.mark.long
 def test_the_published_network_has_the_published_size():
     # 3.63 million without the auxiliary head
     published = CellFamily(partial(DartsNetwork, stem_stride=1))
@@ -82,6 +83,7 @@ def test_operations_of_every_name_keep_the_width(index):
             assert module(torch.rand(2, 4, 5, 5)).shape == (2, 4, side, side)
 
 
+@pytest.mark.long
 def test_drawn_networks_run_and_have_the_costs_counted():
     for seed, size in enumerate(SIZES):
         ref = ref_of(DARTS.sample(random.Random(seed), size), 33)
@@ -109,6 +111,7 @@ FOUND = DARTS.from_listing(
 ).stages[:2]
 
 
+@pytest.mark.long
 def test_published_cells_have_half_a_million_parameters_within_forty_million_multiply_adds():
     assert list(SIZES) == sorted(SIZES)
     fits, exceeds = (costs(DARTS.of(*FOUND, size)) for size in ((28, 8), (32, 8)))

@@ -42,6 +42,7 @@ def test_an_elastic_architecture_is_of_the_elastic_family() -> None:
 
 @EVERY
 @pytest.mark.parametrize("classes", [1, 7])
+@pytest.mark.long
 def test_every_parameter_gets_a_gradient_and_is_counted(family: str, classes: int) -> None:
     ref = ref_of(NETWORKS[family], 32)
     network = build(ref, classes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from bench.tests.conftest import run_and_draw
 
@@ -16,6 +17,7 @@ from tans_bench.studies.copies import ALTERATIONS, EXPERIMENT, NOISE, Copies, fe
 from tests.small_zoo import drawn_task
 
 
+@pytest.mark.long
 def test_fetched_tasks_are_searched(bench: Bench, tmp_path: Path) -> None:
     task = drawn_task("digits", "one", seed=1)
     rows = torch.cat([torch.arange(len(task.labels)), torch.zeros(1, dtype=torch.long)])

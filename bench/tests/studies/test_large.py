@@ -48,6 +48,7 @@ def test_loaders_are_measured_beside_each_other(
     assert len(table.rows) == 5
 
 
+@pytest.mark.long
 def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="nothing at"):
         watched(["check", str(tmp_path / "missing")], tmp_path / "cache")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from bench.tests.conftest import of_zoo, run_and_draw
 
 from tans_bench.runs.bench import Bench
@@ -13,6 +14,7 @@ from tans_bench.runs.experiment import Fixed
 from tans_bench.studies.pairs_per_minute import EXPERIMENT, Pace
 
 
+@pytest.mark.long
 def test_both_ways_measure_the_same(bench: Bench, tmp_path: Path) -> None:
     small = replace(EXPERIMENT, plan=Fixed((Pace(("red", "blue"), pairs=2),)))
     (table,) = run_and_draw(small, replace(bench, tasks=of_zoo), tmp_path)

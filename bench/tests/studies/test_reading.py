@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tans_bench.runs.drawing import Table
 from tans_bench.runs.results import Results
 from tans_bench.studies.reading import CLASSES, EXPERIMENT, photographs
 from tans_bench.studies.scripts.read_folder import RESOLUTIONS
 
 
+@pytest.mark.long
 def test_the_script_times_each_step(tmp_path: Path) -> None:
     photographs(tmp_path, count=6 * CLASSES)
     script = EXPERIMENT.plan.timed.script

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from bench.tests.conftest import run_and_draw
 
 from tans_bench.runs.bench import Bench
@@ -13,6 +14,7 @@ from tans_bench.runs.experiment import Fixed
 from tans_bench.studies.recipes import EXPERIMENT, NETWORKS, NONE, RUNS, TASKS, Trial
 
 
+@pytest.mark.long
 def test_each_trial_is_a_line_that_is_found_again(bench: Bench, tmp_path: Path) -> None:
     trials = tuple(Trial("flags", network, 1, 0.03, True) for network in NETWORKS)
     small = replace(EXPERIMENT, plan=Fixed(trials))

@@ -14,6 +14,7 @@ from tans_bench.runs.drawing import Table
 from tans_bench.studies.slices import EXPERIMENT, RUNS, Slices
 
 
+@pytest.mark.long
 def test_the_smallest_and_the_largest_slice_are_tuned_alone(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

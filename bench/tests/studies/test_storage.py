@@ -17,6 +17,7 @@ from tans_bench.studies import storage
 from tans_bench.studies.storage import EXPERIMENT, FORMS, RUNS, Store
 
 
+@pytest.mark.long
 def test_smaller_forms_take_fewer_bytes(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

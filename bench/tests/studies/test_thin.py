@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tans.networks.family import describe
 from tans.zoo.zoo import Zoo
 from tans_bench.runs.bench import Bench
@@ -10,6 +12,7 @@ from tans_bench.studies import thin
 from tests.small_zoo import drawn_task
 
 
+@pytest.mark.long
 def test_a_slice_costs_no_more_than_the_whole_and_nearly_as_much() -> None:
     whole = describe(thin.slice_at(thin.WHOLE)).body_flops
     for size in thin.SIZES:

@@ -66,6 +66,7 @@ def known(measured_zoo: Zoo, added: list[Result]) -> Known:
     return Known(data, lines, queries, truth)
 
 
+@pytest.mark.long
 def test_what_is_added_stands_beside_the_zoo_and_lacks_a_topology(known: Known) -> None:
     whole, lite = known.seeing(list(FAMILIES)), known.seeing(["Lite"])
     count = len(known.data.entries)

@@ -66,6 +66,7 @@ def by_quadrature(front: Front, mean: float, std: float, costs: Array) -> float:
 
 @settings(max_examples=15, deadline=None)
 @given(NETWORKS, st.floats(0.1, 1.0), st.floats(0.01, 0.3), FRACTIONS, FRACTIONS)
+@pytest.mark.long
 def test_expected_growth_is_the_mean_of_real_growth(
     networks: list[tuple[float, float, float]], mean: float, std: float, first: float, second: float
 ) -> None:

@@ -50,6 +50,7 @@ def coverage(found: tuple[Array, Array], accuracies: Array) -> float:
 
 
 @pytest.mark.parametrize(("count", "low"), [(24, 0.75), (50, 0.8), (200, 0.85)])
+@pytest.mark.long
 def test_nine_in_ten_accuracies_lie_where_it_says(count: int, low: float) -> None:
     shares = []
     for seed in range(5):
@@ -171,6 +172,7 @@ def test_embeddings_keep_which_tasks_are_alike() -> None:
     assert found[:, 0].std() == pytest.approx(1.0)
 
 
+@pytest.mark.long
 def test_on_the_shipped_zoo_it_is_calibrated() -> None:
     zoo = Zoo.open()
     entries = [entry for entry in zoo.entries() if entry.accuracy is not None]

@@ -72,6 +72,7 @@ def multiply_adds(network: Network, x: Tensor) -> int:
 
 @each
 @pytest.mark.parametrize("classes", [1, 37])
+@pytest.mark.long
 def test_any_number_of_classes(ref: NetworkRef, classes: int) -> None:
     network = TIMM.build(ref, classes).eval()
     with torch.no_grad():
@@ -91,6 +92,7 @@ def test_a_step_reaches_every_parameter(ref: NetworkRef) -> None:
 
 @each
 @torch.no_grad()
+@pytest.mark.long
 def test_features_are_those_that_timm_pools(ref: NetworkRef) -> None:
     network = lively(resized(ref, 64), 1000)
     theirs = timm.create_model(ref.name).eval()
@@ -103,6 +105,7 @@ def test_features_are_those_that_timm_pools(ref: NetworkRef) -> None:
 
 
 @each
+@pytest.mark.long
 def test_costs_are_those_of_a_count(ref: NetworkRef) -> None:
     network = TIMM.build(ref, 10)
     costs = TIMM.describe(ref).costs(10)
@@ -130,6 +133,7 @@ def test_stages_halve_the_map(ref: NetworkRef) -> None:
 
 @each
 @torch.no_grad()
+@pytest.mark.long
 def test_batch_norms_fold_away(ref: NetworkRef) -> None:
     network = lively(resized(ref, 64), 5)
     without = folded(network)
@@ -140,6 +144,7 @@ def test_batch_norms_fold_away(ref: NetworkRef) -> None:
 
 @each
 @torch.no_grad()
+@pytest.mark.long
 def test_features_of_images_are_those_of_its_own_input(ref: NetworkRef) -> None:
     network = lively(resized(ref, 64), 5)
     images = (noise(64, images=3) * 60 + 128).clamp(0, 255).to(torch.uint8)
@@ -168,6 +173,7 @@ def test_weights_are_taken_as_they_are(ref: NetworkRef) -> None:
     ],
 )
 @torch.no_grad()
+@pytest.mark.long
 def test_networks_of_other_kinds(name: str, size: int, width: int, stages: int) -> None:
     network = lively(ref_to(name, size), 3)
     x = noise(size)

@@ -58,6 +58,7 @@ def test_what_cannot_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         read_network(f"torchvision:{NAME}", Stated(licence="MIT"))
 
 
+@pytest.mark.long
 def test_a_licence_that_weights_name_themselves_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
     kind = torchvision.models.get_model_weights("regnet_y_16gf")

@@ -52,6 +52,7 @@ def test_published_networks_keep_to_the_limit(shipped: Zoo) -> None:
         assert max(field.BEYOND[published.ref.name]) == published.ref.input.size
 
 
+@pytest.mark.long
 def test_a_network_is_had_by_its_name_at_any_size(shipped: Zoo) -> None:
     for name in (field.LITE0, "mobilenetv2_100", field.BASE, "flags"):
         network = field.load(name, 48, shipped)

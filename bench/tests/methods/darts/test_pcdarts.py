@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tans.types import Architecture
@@ -56,6 +57,7 @@ def test_a_weak_edge_is_left_out_whatever_its_operations():
     assert [source for _, source in normal[2:4]] == [source for _, source in reduce[2:4]] == [1, 2]
 
 
+@pytest.mark.long
 def test_the_search_gives_a_genotype_and_its_history(small_zoo: Zoo):
     proposal = PcDarts(TINY)(Problem(drawn_task("green", "three")), small_zoo)
     architecture = Architecture.parse(proposal.ref.name)

@@ -38,6 +38,7 @@ def free(method: Method, small_zoo: Zoo) -> Proposal:
     return method(Problem(TASK), small_zoo)
 
 
+@pytest.mark.long
 def test_equal_problems_get_equal_networks_and_nothing_outside_is_disturbed(
     method: Method, free: Proposal, small_zoo: Zoo
 ):

@@ -79,6 +79,7 @@ def test_the_generator_writes_the_one_graph_that_a_dataset_was_taught_with() -> 
         assert found.count(cell) > 0.8 * len(found)
 
 
+@pytest.mark.long
 def test_the_predictor_finds_a_planted_effect_and_what_it_owes_to_the_dataset() -> None:
     pairs = planted()
     settings = replace(LEARNS, predictor_epochs=60, patience=40, learning_rate=1e-3)

@@ -79,6 +79,7 @@ def architectures(space: Specification, count: int) -> list[Architecture]:
 
 @both
 @torch.no_grad()
+@pytest.mark.long
 def test_subnets_give_the_same_outputs(
     space: Specification, published: Callable[[Specification], OFAMobileNetV3]
 ) -> None:

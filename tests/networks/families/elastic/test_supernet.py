@@ -43,6 +43,7 @@ def test_an_extracted_subnet_equals_the_slice(space: Specification) -> None:
 
 @few
 @given(architectures())
+@pytest.mark.long
 def test_an_extracted_subnet_holds_only_its_own_weights(architecture: Architecture) -> None:
     supernet = Supernet(LITE0, classes=4, size=40)
     subnet = supernet.extract(architecture)
