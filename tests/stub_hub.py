@@ -30,6 +30,11 @@ class StubHub:
     asked: list[str] = field(default_factory=list)
     """Repositories whose weights were sent."""
 
+    @property
+    def cache(self) -> Path:
+        """Where what is fetched from it is kept."""
+        return self.held.with_name("cache")
+
     def put(self, repository: str, network: nn.Module) -> Path:
         """Hold the weights of a network."""
         path = self.held / repository / "model.safetensors"
@@ -78,7 +83,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubHub]:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("TANS_CACHE", str(tmp_path / "tans"))
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(stub.cache))
         monkeypatch.setattr(huggingface_hub.file_download.time, "sleep", lambda _: None)
         yield stub
         server.shutdown()

@@ -51,14 +51,23 @@ def test_what_the_hub_lacks_is_told(hub: StubHub) -> None:
         read_network("hf-hub:leafers", Stated())
 
 
-@pytest.mark.slow
-def test_a_hub_out_of_reach_is_one_clear_error(
-    hub: StubHub,  # noqa: ARG001 - for its own cache
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("ails", ["gone", "busy"])
+def test_where_the_hub_does_not_answer_what_was_fetched_before_is_read(
+    hub: StubHub, monkeypatch: pytest.MonkeyPatch, ails: str
 ) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    for name in ("vit", "never"):
+        transformers_folder(hub.held / "leafers" / name, "vit")
+    before = read_network("hf-hub:leafers/vit", Stated(origin="leaves"))
+    hub.asked.clear()
+    if ails == "gone":
+        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    hub.ails.update(dict.fromkeys(("leafers/vit", "leafers/never"), ails))
+    again = read_network("hf-hub:leafers/vit", Stated(origin="leaves"))
+    assert (again.ref, again.classes) == (before.ref, before.classes)
+    assert all(torch.equal(again.weights[name], own) for name, own in before.weights.items())
     with pytest.raises(InputError, match="the hub is out of reach.*give a folder of it"):
-        read_network("hf-hub:leafers/vit", Stated())
+        read_network("hf-hub:leafers/never", Stated(origin="leaves"))
+    assert not hub.asked
 
 
 @pytest.mark.parametrize("kind", CONFIGS)

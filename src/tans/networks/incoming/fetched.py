@@ -24,8 +24,8 @@ from tans.networks.catalogue import HUB, Offer, shipped
 from tans.networks.families.timm import TIMM
 from tans.networks.incoming import timm
 from tans.networks.incoming.files import read_weights
-from tans.networks.incoming.hub import WEIGHTS, hub_library
 from tans.networks.incoming.incoming import Incoming, Settled, Stated, trained_on
+from tans.networks.incoming.reach import WEIGHTS, hub_library
 from tans.networks.network import Weights
 from tans.plugins import library
 from tans.types import Digest, Name, NetworkRef, ZooEntry

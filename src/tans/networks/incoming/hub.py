@@ -10,22 +10,18 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from tans.errors import InputError, MissingExtraError
+from tans.errors import InputError
 from tans.networks.incoming import timm, transformers
 from tans.networks.incoming.files import read_json
 from tans.networks.incoming.incoming import Incoming, Stated
+from tans.networks.incoming.reach import TIMEOUT_S, WEIGHTS, hub_library, kept, unreached
 
 CONFIG = "config.json"
 BESIDE = (CONFIG, "README.md", "preprocessor_config.json")
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""Files of weights, the first that is there counts."""
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 LICENCE = re.compile(r"^(license|license_name):[ \t]*['\"]?([^'\"\n#]+)", re.MULTILINE)
 """In a card's first lines."""
-TIMEOUT_S = 30.0
-"""That the hub is waited for, for one file."""
 
 
 def from_hub(name: str, stated: Stated) -> Incoming:
@@ -79,23 +75,31 @@ def is_folder(folder: Path) -> bool:
 def _fetched(name: str) -> Iterator[Path | None]:
     """Places of the files of a repository that are of use, as far as there are such.
 
+    Where the hub is out of reach, they are those that were fetched before.
+
     Raises:
         InputError: the hub cannot be reached, or has no such repository.
         MissingExtraError: huggingface_hub is not installed.
     """
-    yield from (_file(name, file) for file in BESIDE)
+    repository, _, revision = name.partition("@")
+    if failure := unreached(repository, CONFIG, revision or None):
+        here = [kept(repository, file, revision or None) for file in (*BESIDE, *WEIGHTS)]
+        if here[0] is None or not any(here[len(BESIDE) :]):
+            raise _unfetched(CONFIG, repository, failure) from failure
+        yield from here
+        return
+    yield from (_file(repository, file, revision) for file in BESIDE)
     for file in WEIGHTS:
-        if found := _file(name, file):
+        if found := _file(repository, file, revision):
             yield found
             return
 
 
-def _file(name: str, file: str) -> Path | None:
+def _file(repository: str, file: str, revision: str) -> Path | None:
     hub = hub_library()
-    owner, _, revision = name.partition("@")
     try:
         path = hub.hf_hub_download(
-            owner,
+            repository,
             file,
             revision=revision or None,
             endpoint=os.environ.get("HF_ENDPOINT"),
@@ -109,11 +113,15 @@ def _file(name: str, file: str) -> Path | None:
         failure = error
     else:
         return Path(path)
+    raise _unfetched(file, repository, failure) from failure
+
+
+def _unfetched(file: str, repository: str, failure: Exception) -> InputError:
     said = " ".join(str(failure).split())[:300]
-    raise InputError(
-        f"{file} of hf-hub:{owner} cannot be fetched ({said}); the hub is out of reach, or has no "
-        "such repository: give a folder of it, or --weights with the name of its network"
-    ) from failure
+    return InputError(
+        f"{file} of hf-hub:{repository} cannot be fetched ({said}); the hub is out of reach, or "
+        "has no such repository: give a folder of it, or --weights with the name of its network"
+    )
 
 
 def _licence(readme: Path) -> str | None:
@@ -128,17 +136,3 @@ def _licence(readme: Path) -> str | None:
     said = dict(LICENCE.findall(found[1]))
     licence = said.get("license", "").strip()
     return said.get("license_name", licence).strip() if licence == "other" else licence or None
-
-
-def hub_library() -> Any:
-    """Not imported before it is needed.
-
-    Raises:
-        MissingExtraError: huggingface_hub is not installed.
-    """
-    try:
-        import huggingface_hub
-        import huggingface_hub.errors
-    except ImportError as error:
-        raise MissingExtraError("huggingface_hub", "timm") from error
-    return huggingface_hub

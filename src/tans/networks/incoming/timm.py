@@ -26,6 +26,7 @@ from tans.networks.incoming.incoming import (
     settle,
     trained_on,
 )
+from tans.networks.incoming.reach import WEIGHTS, kept, unreached
 from tans.networks.network import HEAD, Weights
 from tans.types import NetworkRef
 
@@ -56,7 +57,8 @@ def by_name(name: str, stated: Stated) -> Incoming:
         found = replace(found, beside=str(stated.weights), licence=said.get("license"), origins=())
         return _incoming(name, tensors, settings, settle(found, stated))
     full, settings, settled = _stated(name, stated)  # before anything is fetched
-    return _incoming(full, _pretrained(full), settings, settled)
+    here = _kept(full, settings)
+    return _incoming(full, _pretrained(full, here), settings, settled)
 
 
 def with_tensors(name: str, tensors: Weights, stated: Stated) -> Incoming:
@@ -229,6 +231,22 @@ def _pooled(body: Any) -> str | None:
     return pool if isinstance(pool, str) else getattr(pool, "pool_type", None)
 
 
+def _kept(name: str, settings: Mapping[str, Any]) -> Weights | None:
+    """Weights that were fetched before, where the hub is out of reach; None where timm may ask it.
+
+    Raises:
+        InputError: it is out of reach, and they are not here.
+    """
+    repository = str(settings.get("hf_hub_id") or "")
+    failure = unreached(repository, WEIGHTS[0]) if repository else None
+    if failure is None:
+        return None
+    here = next((path for file in WEIGHTS if (path := kept(repository, file))), None)
+    if here is None:
+        raise _unfetched(name, failure) from failure
+    return read_weights(here)[0]
+
+
 def _pretrained(name: str, tensors: Weights | None = None) -> Weights:
     """Weights as timm fetches them.
 
@@ -249,7 +267,12 @@ def _pretrained(name: str, tensors: Weights | None = None) -> Weights:
             raise InputError(
                 f"the weights are not those of {name} ({said}); expected those that timm loads"
             ) from error
-        raise InputError(
-            f"timm cannot load weights of {name} ({said}); the hub is out of reach, or has none: "
-            "give --weights with a file of them, or a folder of the hub's layout"
-        ) from error
+        raise _unfetched(name, error) from error
+
+
+def _unfetched(name: str, failure: Exception) -> InputError:
+    said = " ".join(str(failure).split())[:300]
+    return InputError(
+        f"timm cannot load weights of {name} ({said}); the hub is out of reach, or has none: "
+        "give --weights with a file of them, or a folder of the hub's layout"
+    )
