@@ -323,7 +323,7 @@ def test_a_build_at_an_address_gives_what_one_in_a_folder_gives(
 
 
 @pytest.mark.usefixtures("stores")
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_training_at_an_address_goes_on_from_its_last_epoch(
     small_zoo: Zoo, small_tasks: list[Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,7 @@ def test_the_same_seed_gives_the_same_network(network: Network, small_tasks: lis
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_what_is_held_on_to_moves_less(network: Network, small_tasks: list[Task]) -> None:
     distances = []
     for keep in (0.0, 1.0):

@@ -29,7 +29,7 @@ def test_photographs_become_an_onnx_file(tmp_path: Path) -> None:
     assert image.name in subprocess.check_output(script, text=True, cwd=tmp_path)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_timm_model_is_searched_and_fine_tuned_in_a_zoo(tmp_path: Path) -> None:
     out = run("timm_into_zoo.py", folder=tmp_path)
     assert "timm:mobilenetv3_small_050 at 64 px" in out
@@ -47,7 +47,7 @@ def test_a_zoo_of_three_datasets_is_searched_for_a_fourth(tmp_path: Path) -> Non
     assert stored == set(known)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_estimator_stands_in_a_pipeline(tmp_path: Path) -> None:
     out = run("sklearn_pipeline.py", "--epochs", 1, folder=tmp_path)
     assert "at most 1.5 M parameters" in out

@@ -163,7 +163,7 @@ def results(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("before", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_deaths_of_saving(
     trials: Trials,
     results: tuple[workflow.FinetuneResult, workflow.FinetuneResult],

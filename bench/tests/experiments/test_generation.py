@@ -96,7 +96,7 @@ def test_a_gpu_learns_as_published() -> None:
     assert EXPERIMENT.scaled("cpu").plan == EXPERIMENT.plan
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_all_is_run_and_drawn_on_the_small_zoo(bench: Bench, tmp_path: Path) -> None:
     bench = replace(bench, tasks=of_zoo)
     shares, differences, figure = run_and_draw(SMALL, bench, tmp_path)

@@ -55,7 +55,7 @@ def test_without_the_largest_their_luck_does_not_count() -> None:
     assert tau([*small, *large], "params") > -0.5
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_score_stands_beside_size(bench: Bench, tmp_path: Path) -> None:
     plan = Scored(Ranked((DEV_TASK,), epochs=0, nearest=2, drawn=7, images=30))
     table, _ = run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)

@@ -14,7 +14,7 @@ from tans_bench.runs.drawing import Table
 from tans_bench.runs.experiment import Arm, Comparison
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_each_part_stands_beside_the_whole(bench: Bench, tmp_path: Path) -> None:
     methods = (WHOLE, "no-predictor", "random-weights")
     arm = Arm(methods, (DEV_TASK, "script-tamil"), (1,), images=30, limits=("",))

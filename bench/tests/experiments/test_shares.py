@@ -14,7 +14,7 @@ from tans_bench.runs.drawing import Table
 from tans_bench.runs.experiment import Arm, Comparison
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_parts_add_up_to_the_match(bench: Bench, tmp_path: Path) -> None:
     arm = Arm(tuple(STEPS), (DEV_TASK, STRANGER_TASK), (1,), images=30, limits=("",))
     table, figure = run_and_draw(replace(EXPERIMENT, plan=Comparison((arm,))), bench, tmp_path)

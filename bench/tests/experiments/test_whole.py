@@ -13,7 +13,7 @@ from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Table
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_step_has_its_share_of_the_whole(bench: Bench, tmp_path: Path) -> None:
     plan = Wholes((DEV_TASK,))
     table, _ = run_and_draw(replace(EXPERIMENT, plan=plan), bench, tmp_path)

@@ -66,7 +66,7 @@ def test_a_proposal_is_within_the_limits_and_runs(
         assert network(torch.rand(2, 3, side, side)).shape == (2, 3)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_same_problem_gets_the_same_proposal(
     proposed: tuple[str, Proposal], measured_zoo: Zoo
 ) -> None:

@@ -71,7 +71,7 @@ def test_every_job_has_a_name_of_its_own() -> None:
     assert torch.tensor([steps for steps, _ in heads.VARIANTS.values()]).min() >= 50
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_trial_is_a_line_that_is_found_again(bench: Bench, tmp_path: Path) -> None:
     trial = heads.Trial("flags", heads.BASE, "50 steps")
     small = replace(heads.EXPERIMENT, plan=Fixed((trial,)))

@@ -20,7 +20,7 @@ from tans_bench.studies.million import EXPERIMENT, OPENED, RUNS, Opened, Search,
 
 
 @pytest.mark.parametrize("kind", million.KINDS)
-@pytest.mark.long
+@pytest.mark.slow
 def test_ways_are_measured_beside_the_exact_one(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

@@ -73,7 +73,7 @@ def test_means_over_runs_are_drawn(tmp_path: Path) -> None:
     assert not novelty.EXPERIMENT.draw(Results(tmp_path / "none"))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_trial_is_a_line_that_is_found_again(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from tans_bench.runs.experiment import Fixed
 from tans_bench.studies.pairs_per_minute import EXPERIMENT, Pace
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_both_ways_measure_the_same(bench: Bench, tmp_path: Path) -> None:
     small = replace(EXPERIMENT, plan=Fixed((Pace(("red", "blue"), pairs=2),)))
     (table,) = run_and_draw(small, replace(bench, tasks=of_zoo), tmp_path)

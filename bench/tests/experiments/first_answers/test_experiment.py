@@ -36,6 +36,7 @@ def ran(once: Bench, tmp_path: Path) -> Bench:
     return copied(once, tmp_path / "results")
 
 
+@pytest.mark.slow
 def test_all_is_drawn_and_the_first_by_probe_are_run(ran: Bench) -> None:
     drawn = {drawing.name: drawing for drawing in SMALL.draw(ran.results)}
     assert {"dev-siblings", "dev-siblings-seconds", "dev-regret", "dev-targets"} <= drawn.keys()

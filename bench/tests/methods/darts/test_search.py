@@ -59,7 +59,7 @@ def test_the_proposal_is_untrained_and_runs(free: Proposal, small_zoo: Zoo):
     assert json.loads(json.dumps(free.details))["settings"]["cells"] == 3
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_limit_takes_a_smaller_network_of_the_same_cells(
     method: Method, free: Proposal, small_zoo: Zoo
 ):
