@@ -25,8 +25,8 @@ from tans_bench.experiments import (
     whole,
 )
 from tans_bench.experiments.first_answers import experiment as first_answers
+from tans_bench.experiments.judged import ensembles, generalist, merging, shape
 from tans_bench.experiments.judged import experiment as answers
-from tans_bench.experiments.judged import generalist, merging, shape
 from tans_bench.runs.experiment import Experiment
 from tans_bench.studies import (
     building,
@@ -70,6 +70,7 @@ MODULES = (
         heads,
         generalist,
         merging,
+        ensembles,
         shape,
         resolution,
         slices,

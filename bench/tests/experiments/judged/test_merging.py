@@ -71,7 +71,7 @@ def test_only_where_a_merge_looks_better_is_there_anything_to_tune(results: Resu
 def test_the_match_stands_where_no_merge_looks_better(results: Results) -> None:
     looks, gains = merging.EXPERIMENT.draw(results)
     assert gains.rows == [
-        ["siblings", "0 of 1", "+0.0 (+0.0 to +0.0)"],
+        ["siblings", "0 of 1", "+0.0"],
         ["strangers", "0 of 0", "\N{EN DASH}"],
     ]  # type: ignore[attr-defined]
     seen: Seen = read_seen(results)[CELLS[0]]

@@ -10,8 +10,7 @@ Reference: Yu et al., BigNAS, ECCV 2020.
 from __future__ import annotations
 
 import random
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import product
@@ -31,12 +30,11 @@ from tans.tasks.task import Task
 from tans.training import NORM_IMAGES, finetune
 from tans.types import NetworkRef
 from tans.zoo.zoo import IMAGENET, Zoo
-from tans_bench.experiments.judged import field
+from tans_bench.experiments.judged import field, tables
 from tans_bench.experiments.judged.jobs import Cell, Tuned, recipe_of
 from tans_bench.experiments.judged.methods import ZOO
-from tans_bench.experiments.judged.tables import interval
 from tans_bench.runs.bench import Bench
-from tans_bench.runs.drawing import Drawing, Table
+from tans_bench.runs.drawing import Drawing
 from tans_bench.runs.experiment import Experiment, Fixed
 from tans_bench.runs.judge import SEEDS
 from tans_bench.runs.results import LINES, Result, Results
@@ -137,45 +135,13 @@ def _loss(supernet: Supernet, ref: NetworkRef, task: Task) -> float:
 def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
     del plan  # whatever is stored
     lines = list(results.lines(RUNS))
-    if not lines:
-        return []
-    rows = [_row(task, own) for task in field.FEW if (own := _accuracies(lines, (task,)))]
-    rows.append(_row("**all**", _accuracies(lines, field.FEW)))
     caption = (
         f"Test accuracy in %, mean of at most {len(SEEDS)} seeds, {field.IMAGES} training images, "
         f"{field.STEPS} steps, within {LIMIT:.0%} of Lite0's multiply-adds at {ZOO} px; points "
-        f"over the largest that fits, paired by task and seed, of all with the 95 % interval of a "
-        f"bootstrap over families. One of {TRIED} shapes is chosen."
+        "over the largest slice that fits, paired by task and seed, of all with the 95 % interval "
+        f"of a bootstrap over families. One of {TRIED} shapes is chosen."
     )
-    columns = ("task", "seeds", LARGEST, CHOSEN, GONE_ON, "chosen over largest", "gone on over")
-    return [Table("accuracy", caption, columns, rows)]
-
-
-def _accuracies(lines: Sequence[Result], tasks: Sequence[str]) -> dict[str, list[Result]]:
-    """Of each start, a line for each seed, by task; tasks without any are left out."""
-    found: dict[str, list[Result]] = {}
-    for line in lines:
-        if line["task"] in tasks:
-            found.setdefault(line["task"], []).append(line["accuracy"])
-    return found
-
-
-def _row(told: str, found: Mapping[str, Sequence[Result]]) -> list[str]:
-    every = [each for own in found.values() for each in own]
-    means = [
-        f"{100 * statistics.fmean(e[n] for e in every):.1f}" for n in (LARGEST, CHOSEN, GONE_ON)
-    ]
-    points = []
-    for name in (CHOSEN, GONE_ON):
-        gains = {
-            task: 100 * statistics.fmean(each[name] - each[LARGEST] for each in own)
-            for task, own in found.items()
-        }
-        mean, low, high = interval(gains)
-        points.append(
-            f"{mean:+z.1f}" + (f" ({low:+z.1f} to {high:+z.1f})" if len(gains) > 1 else "")
-        )
-    return [told, str(len(every)), *means, *points]
+    return [tables.starts("accuracy", caption, lines, (LARGEST, CHOSEN, GONE_ON))] if lines else []
 
 
 EXPERIMENT = Experiment(
