@@ -83,7 +83,7 @@ def test_points_are_paired_and_drawn_with_their_interval(results: Results) -> No
     add_runs(results, PLAIN, 0.5, field.TASKS)
     add_runs(results, OWN, 0.75, field.SIBLINGS)
     add_runs(results, OWN, 0.625, field.STRANGERS)
-    judged, compared, varied, _, proposed, retrieved, abstained, _ = EXPERIMENT.draw(results)
+    judged, compared, varied, _, _, proposed, retrieved, abstained, _ = EXPERIMENT.draw(results)
     assert isinstance(judged, tables.Table)
     assert isinstance(compared, tables.Table)
     assert isinstance(proposed, tables.Table)
@@ -145,6 +145,24 @@ def test_a_race_is_won_by_validation_images_and_told_beside_what_could_be(
         "+2.1 (+0.0 to +6.2)",
         "+22.9 (+18.8 to +25.0)",
     ]
+
+
+def test_one_network_for_all_is_chosen_on_seeds_that_it_is_not_scored_on(
+    results: Results,
+) -> None:
+    add_runs(results, OWN, 0.5, field.TASKS)  # which tans proposes too
+    add_runs(results, SAME, 0.25, field.TASKS)
+    single = EXPERIMENT.draw(results)[4]
+    assert isinstance(single, tables.Table)
+    assert cells_of(single, "siblings", "tans") == ["+0.0 (+0.0 to +0.0)"]
+    job = tuned(METHODS[SAME], read_seen(results)[Cell("script-greek", 0)])
+    line = results.find("judged_runs", job.key())
+    assert line is not None
+    results.write(job.name, {**line, "accuracy": 1.0})  # ahead by one of the two first seeds
+    single = EXPERIMENT.draw(results)[4]
+    assert isinstance(single, tables.Table)
+    assert cells_of(single, "siblings", "tans")[0].startswith("+4.2")  # 25 on one task of six
+    assert cells_of(single, "strangers", "tans") == ["+0.0 (+0.0 to +0.0)"]
 
 
 def test_what_was_expected_stands_beside_what_came(results: Results) -> None:

@@ -11,6 +11,7 @@ from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist, Tuned
 from tans_bench.experiments.judged.methods import (
     BEST,
     METHODS,
+    NEAREST,
     OWN,
     PLAIN,
     SAME,
@@ -33,6 +34,8 @@ SIDE = (PLAIN, BEST, TANS)
 """Methods that numbers of images and of steps are varied for."""
 RACED = (TANS, SAME, OWN)
 """Methods whose networks might all be tuned, to keep one."""
+PEERS = (METHODS[SAME], METHODS[OWN])
+"""Those that take the same network for all tasks."""
 FEWER, MORE = 50, 1500
 """Training images, beside those of the main cell."""
 SHORTER, LONGER = 50, 500
@@ -111,6 +114,7 @@ def draw(plan: Judged, results: Results) -> Sequence[Drawing]:
         tables.comparisons("compared", METHODS, (PLAIN, BEST), main, runs),
         tables.variations("varied", _side(), plan.varied(), runs),
         tables.races("raced", {name: METHODS[name] for name in RACED}, TANS, main, runs),
+        tables.singles("single", [METHODS[n] for n in (NEAREST, TANS)], PEERS, main, runs),
         tables.proposals("proposed", METHODS, main, runs),
         tables.retrieval("retrieved", main, runs),
         tables.abstention("abstained", METHODS[TANS], METHODS[SAME], main, runs),

@@ -7,6 +7,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import product
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -24,6 +25,8 @@ DRAWS, SEED = 10_000, 0
 CHANCE, ORDERS = "chance", 100
 """Random orders of the sources, and how many."""
 KINDS: Mapping[str, tuple[str, ...]] = {"siblings": field.SIBLINGS, "strangers": field.STRANGERS}
+CHOSEN_ON = 2
+"""First seeds of a task, where one is chosen that is scored on the others."""
 NONE = "\N{EN DASH}"
 """Where something was not measured."""
 
@@ -253,6 +256,43 @@ def races(
     )
     columns = ("tasks", "kept", f"points over {methods[first].title}")
     return Table(name, caption, columns, rows)
+
+
+def singles(
+    name: str,
+    methods: Sequence[Method],
+    peers: Sequence[Method],
+    cells: Sequence[Cell],
+    runs: Runs,
+) -> Table:
+    """Points over the one peer that does best on a task's first seeds, scored on the others.
+
+    Args:
+        peers: each of one network for all tasks.
+    """
+    chosen: dict[str, Method] = {}
+    for task in field.TASKS:
+        first = [cell for cell in cells if cell.task == task and cell.seed < CHOSEN_ON]
+        reached = {peer: _mean([runs.accuracy(peer, cell) for cell in first]) for peer in peers}
+        known = {peer: mean for peer, mean in reached.items() if mean is not None}
+        if len(known) == len(peers):
+            chosen[task] = max(known, key=lambda peer: known[peer])
+    rows = []
+    for (kind, tasks), method in product(KINDS.items(), methods):
+        gains: dict[str, list[float]] = {}
+        for cell in cells:
+            if cell.task in tasks and cell.task in chosen and cell.seed >= CHOSEN_ON:
+                pair = (runs.accuracy(method, cell), runs.accuracy(chosen[cell.task], cell))
+                if pair[0] is not None and pair[1] is not None:
+                    gains.setdefault(cell.task, []).append(pair[0] - pair[1])
+        rows.append([kind, method.title, spread(gains)])
+    titles = " and ".join(peer.title for peer in peers)
+    caption = (
+        f"Points over the better of {titles}, chosen for each task by the test images of its first "
+        f"{CHOSEN_ON} seeds and scored on the others; in brackets the 95 % interval of a bootstrap "
+        "over families."
+    )
+    return Table(name, caption, ("tasks", "method", "points over the better one"), rows)
 
 
 def _tested(found: Mapping[str, Result]) -> list[float]:
