@@ -83,7 +83,7 @@ def test_points_are_paired_and_drawn_with_their_interval(results: Results) -> No
     add_runs(results, PLAIN, 0.5, field.TASKS)
     add_runs(results, OWN, 0.75, field.SIBLINGS)
     add_runs(results, OWN, 0.625, field.STRANGERS)
-    judged, compared, varied, _, _, proposed, retrieved, abstained, _ = EXPERIMENT.draw(results)
+    judged, compared, varied, _, _, _, proposed, retrieved, abstained, _ = EXPERIMENT.draw(results)
     assert isinstance(judged, tables.Table)
     assert isinstance(compared, tables.Table)
     assert isinstance(proposed, tables.Table)
@@ -120,6 +120,20 @@ def test_other_numbers_of_steps_are_drawn_when_all_are_run(results: Results) -> 
     ]
 
 
+def test_fewer_steps_stand_beside_more_of_the_common_recipe(results: Results) -> None:
+    add_runs(results, TANS, 0.75, field.FEW, 50)
+    add_runs(results, PLAIN, 0.5, field.FEW[1:], 500)
+    table = EXPERIMENT.draw(results)[3]
+    assert isinstance(table, tables.Table)
+    assert not table.rows  # not all that is compared was run
+    add_runs(results, PLAIN, 0.5, field.FEW, 500)
+    table = EXPERIMENT.draw(results)[3]
+    assert isinstance(table, tables.Table)
+    (row,) = table.rows
+    assert list(row[:3]) == ["tans", "50", "+25.0 (+25.0 to +25.0)"]
+    assert 0.1 < float(row[3]) < 0.3  # a tenth of the steps, and a look before
+
+
 def test_a_mean_without_one_of_its_runs_is_none(results: Results) -> None:
     add_runs(results, PLAIN, 0.5, field.TASKS)
     add_runs(results, TANS, 0.5, field.SIBLINGS[1:])
@@ -137,7 +151,7 @@ def test_a_race_is_won_by_validation_images_and_told_beside_what_could_be(
     add_runs(results, SAME, 0.75, field.SIBLINGS, validated=0.25)
     add_runs(results, SAME, 0.75, field.STRANGERS, validated=0.5)  # of equals, the match is kept
     add_runs(results, SAME, 0.625, ("fashion-mnist",), validated=0.75)
-    raced = EXPERIMENT.draw(results)[3]
+    raced = EXPERIMENT.draw(results)[4]
     assert isinstance(raced, tables.Table)
     assert [row[2] for row in raced.rows] == [
         "+0.0 (+0.0 to +0.0)",
@@ -152,14 +166,14 @@ def test_one_network_for_all_is_chosen_on_seeds_that_it_is_not_scored_on(
 ) -> None:
     add_runs(results, OWN, 0.5, field.TASKS)  # which tans proposes too
     add_runs(results, SAME, 0.25, field.TASKS)
-    single = EXPERIMENT.draw(results)[4]
+    single = EXPERIMENT.draw(results)[5]
     assert isinstance(single, tables.Table)
     assert cells_of(single, "siblings", "tans") == ["+0.0 (+0.0 to +0.0)"]
     job = tuned(METHODS[SAME], read_seen(results)[Cell("script-greek", 0)])
     line = results.find("judged_runs", job.key())
     assert line is not None
     results.write(job.name, {**line, "accuracy": 1.0})  # ahead by one of the two first seeds
-    single = EXPERIMENT.draw(results)[4]
+    single = EXPERIMENT.draw(results)[5]
     assert isinstance(single, tables.Table)
     assert cells_of(single, "siblings", "tans")[0].startswith("+4.2")  # 25 on one task of six
     assert cells_of(single, "strangers", "tans") == ["+0.0 (+0.0 to +0.0)"]

@@ -40,6 +40,8 @@ FEWER, MORE = 50, 1500
 """Training images, beside those of the main cell."""
 SHORTER, LONGER = 50, 500
 """Steps, likewise."""
+STEPS = (SHORTER, field.STEPS)
+"""After which others are compared with the common recipe after ``LONGER``."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,13 @@ def draw(plan: Judged, results: Results) -> Sequence[Drawing]:
     seen = read_seen(results)
     if not seen:
         return []
-    main = plan.cells(plan.tasks, field.IMAGES)
+    main, few = (plan.cells(tasks, field.IMAGES) for tasks in (plan.tasks, plan.few))
     runs = tables.Runs(results, seen)
     return [
         tables.accuracies("judged", {**METHODS, **UNLIMITED}, main, runs),
         tables.comparisons("compared", METHODS, (PLAIN, BEST), main, runs),
         tables.variations("varied", _side(), plan.varied(), runs),
+        tables.sooner("sooner", _side()[1:], STEPS, METHODS[PLAIN], LONGER, few, runs),
         tables.races("raced", {name: METHODS[name] for name in RACED}, TANS, main, runs),
         tables.singles("single", [METHODS[n] for n in (NEAREST, TANS)], PEERS, main, runs),
         tables.proposals("proposed", METHODS, main, runs),

@@ -54,13 +54,13 @@ class Runs:
         run = self.of(method, cell, steps)
         return None if run is None else 100 * run["accuracy"]
 
-    def cost(self, method: Method, cell: Cell) -> float | None:
+    def cost(self, method: Method, cell: Cell, steps: int = field.STEPS) -> float | None:
         """Multiply-adds of look and fine-tune."""
-        run, seen = self.of(method, cell), self.seen.get(cell)
+        run, seen = self.of(method, cell, steps), self.seen.get(cell)
         if run is None or seen is None:
             return None
         looked = (seen.flops[name] for name in method.looked_at(seen))
-        return training(tuned(method, seen), run) + looking(looked, run["splits"][0])
+        return training(tuned(method, seen, steps), run) + looking(looked, run["splits"][0])
 
 
 def _key(run: Result) -> tuple[object, ...]:
@@ -182,6 +182,38 @@ def variations(
     titles = (each.title for each in methods)
     columns = ("images, steps", *titles, f"{method.title} over {peer.title}")
     return Table(name, caption, columns, rows)
+
+
+def sooner(
+    name: str,
+    methods: Sequence[Method],
+    steps: Sequence[int],
+    peer: Method,
+    longest: int,
+    cells: Sequence[Cell],
+    runs: Runs,
+) -> Table:
+    """What methods reach in fewer steps than a peer, and their share of its multiply-adds."""
+    rows = []
+    theirs = [runs.cost(peer, cell, longest) for cell in cells]
+    for method, few in product(methods, steps):
+        own = [runs.cost(method, cell, few) for cell in cells]
+        costs, least = _mean(own), _mean(theirs)
+        gains: dict[str, list[float]] = {}
+        for cell in cells:
+            reached = runs.accuracy(method, cell, few), runs.accuracy(peer, cell, longest)
+            if reached[0] is not None and reached[1] is not None:
+                gains.setdefault(cell.task, []).append(reached[0] - reached[1])
+        if costs is not None and least is not None:
+            rows.append([method.title, str(few), spread(gains), f"{costs / least:.2f}"])
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    told = f"{peer.title}, after {longest} steps"
+    caption = (
+        f"Points over {told}, paired by task and seed on {', '.join(tasks)}, in brackets the 95 % "
+        f"interval of a bootstrap over {_families(tasks)} families; and multiply-adds, look and "
+        "head included, as a share of its."
+    )
+    return Table(name, caption, ("method", "steps", f"points over {told}", "multiply-adds"), rows)
 
 
 def abstention(name: str, method: Method, peer: Method, cells: Sequence[Cell], runs: Runs) -> Table:
