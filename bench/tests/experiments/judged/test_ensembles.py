@@ -42,7 +42,7 @@ def test_the_best_three_teach_the_best(results: Results, monkeypatch: pytest.Mon
     monkeypatch.setattr(ensembles.field, "load", lambda name, *_: name)
     monkeypatch.setattr(ensembles, "together", lambda *_: 0.9)
     bench = Bench(results, Zoo.open(), lambda name, _: drawn_task(name, "one", n=60))
-    trial = ensembles.Trial(CELL)
+    trial = ensembles.trial(CELL)
     found = trial.run(bench)
     assert tuned == [(field.LITE0, 0), ("flags", 0), ("digits", 0), (field.LITE0, 3)]
     assert found["accuracy"] == {"match": 0.1, "ensemble": 0.9, "taught by it": 0.4}
@@ -67,7 +67,7 @@ def test_an_ensemble_says_the_mean_of_what_its_networks_say(
 def test_points_are_paired_by_task_and_seed(tmp_path: Path) -> None:
     results = Results(tmp_path)
     for task, seed in (("script-greek", 0), ("script-greek", 1), ("icons-apps", 0)):
-        trial = ensembles.Trial(Cell(task, seed))
+        trial = ensembles.trial(Cell(task, seed))
         own = {"match": 0.5 + 0.1 * seed, "ensemble": 0.52 + 0.1 * seed, "taught by it": 0.5}
         results.write(trial.name, {**asdict(trial.cell), "accuracy": own})
     (table,) = ensembles.EXPERIMENT.draw(results)

@@ -11,7 +11,7 @@ import torch
 from tans.networks.network import Network, without_head
 from tans.zoo.zoo import Zoo
 from tans_bench.experiments.judged import field, merging
-from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist
+from tans_bench.experiments.judged.jobs import Cell, Frozen, OfCell, Shortlist
 from tans_bench.experiments.judged.methods import METHODS, TANS, Seen, read_seen, tuned
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.results import Results
@@ -35,7 +35,7 @@ def results(tmp_path: Path) -> Results:
             {**asdict(merge), "accuracy": merged if merge == merging.MERGES[1] else 0.4}
             for merge in merging.MERGES
         ]
-        stored.write(merging.Look(cell).name, {**own, "merges": merges})
+        stored.write(merging.look(cell).name, {**own, "merges": merges})
     return stored
 
 
@@ -63,7 +63,7 @@ def test_only_where_a_merge_looks_better_is_there_anything_to_tune(results: Resu
     runs = [job for job in jobs if isinstance(job, merging.Run)]
     assert runs == [merging.Run(CELLS[0], merging.MERGES[1])]
     assert not runs[0].done(bench)
-    looks = [job for job in jobs if isinstance(job, merging.Look)]
+    looks = [job for job in jobs if isinstance(job, OfCell)]
     assert {job.cell for job in looks} == set(CELLS)
     assert all(job.done(bench) for job in looks)
 

@@ -42,7 +42,7 @@ def test_each_start_is_tuned_in_the_shape_it_is_named_for(
     monkeypatch.setattr(shape, "TRIED", 3)
     shape.slices.cache_clear()
     bench = Bench(Results(tmp_path), Zoo.open(), lambda name, _: drawn_task(name, "one", n=60))
-    found = shape.Trial(Cell("script-greek", 0)).run(bench)
+    found = shape.trial(Cell("script-greek", 0)).run(bench)
     shape.slices.cache_clear()
     assert found["accuracy"] == {"largest": 0.25, "chosen": 0.5, "gone on": 0.75}
     largest, chosen, gone_on = begun
@@ -56,7 +56,7 @@ def test_each_start_is_tuned_in_the_shape_it_is_named_for(
 def test_points_are_paired_by_task_and_seed(tmp_path: Path) -> None:
     results = Results(tmp_path)
     for task, seed in (("script-greek", 0), ("script-greek", 1), ("icons-apps", 0)):
-        trial = shape.Trial(Cell(task, seed))
+        trial = shape.trial(Cell(task, seed))
         own = {"largest": 0.5 + 0.1 * seed, "chosen": 0.52 + 0.1 * seed, "gone on": 0.5}
         results.write(trial.name, {**asdict(trial.cell), "accuracy": own})
     (table,) = shape.EXPERIMENT.draw(results)

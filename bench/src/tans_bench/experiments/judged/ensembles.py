@@ -10,23 +10,23 @@ Reference: Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Networ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from itertools import product
 
 import torch
 
 from tans.networks.network import Network
 from tans.search.combine import TEACHERS
+from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.training import FineTuned, finetune, predict
 from tans_bench.experiments.judged import field, tables
-from tans_bench.experiments.judged.jobs import Cell, Tuned, recipe_of
+from tans_bench.experiments.judged.jobs import Cell, OfCell, Tuned, recipe_of
 from tans_bench.experiments.judged.methods import METHODS, TANS, ZOO, Seen, read_seen
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing
 from tans_bench.runs.experiment import Experiment, Fixed
 from tans_bench.runs.judge import SEEDS
-from tans_bench.runs.results import LINES, Result, Results
+from tans_bench.runs.results import Result, Results
 
 RUNS = "ensembles"
 ALONE, ENSEMBLE, TAUGHT = "match", "ensemble", "taught by it"
@@ -38,45 +38,33 @@ def starts(seen: Seen) -> list[str]:
     return sorted(looked, key=lambda name: -seen.accuracy[name])[:TEACHERS]
 
 
-@dataclass(frozen=True)
-class Trial:
+def measured(bench: Bench, cell: Cell) -> Result:
     """Tune three networks on a cell, then let the first learn from them."""
+    task, seen = cell.read(bench), read_seen(bench.results)[cell]
+    recipe = recipe_of(Tuned(cell, RUNS, ZOO), task.split_sizes[TRAIN])
+    chosen = starts(seen)
+    teachers = [finetune(_begun(name, bench), task, recipe=recipe) for name in chosen]
+    taught = finetune(
+        _begun(chosen[0], bench),
+        task,
+        recipe=recipe,
+        teachers=[teacher.network for teacher in teachers],
+    )
+    accuracy = {
+        ALONE: teachers[0].test_accuracy,
+        ENSEMBLE: together(teachers, task),
+        TAUGHT: taught.test_accuracy,
+    }
+    return {
+        "networks": chosen,
+        "single": [round(teacher.test_accuracy, 5) for teacher in teachers],
+        "accuracy": {name: round(own, 5) for name, own in accuracy.items()},
+    }
 
-    cell: Cell
 
-    @property
-    def task(self) -> str:
-        return self.cell.task
-
-    @property
-    def name(self) -> str:
-        return f"{RUNS}{LINES}/{self.cell}"
-
-    def done(self, bench: Bench) -> bool:
-        return bench.results.find(RUNS, asdict(self.cell)) is not None
-
-    def run(self, bench: Bench) -> Result:
-        task, seen = self.cell.read(bench), read_seen(bench.results)[self.cell]
-        recipe = recipe_of(Tuned(self.cell, RUNS, ZOO), int((task.splits == 0).sum()))
-        chosen = starts(seen)
-        teachers = [finetune(_begun(name, bench), task, recipe=recipe) for name in chosen]
-        taught = finetune(
-            _begun(chosen[0], bench),
-            task,
-            recipe=recipe,
-            teachers=[teacher.network for teacher in teachers],
-        )
-        accuracy = {
-            ALONE: teachers[0].test_accuracy,
-            ENSEMBLE: together(teachers, task),
-            TAUGHT: taught.test_accuracy,
-        }
-        return {
-            **asdict(self.cell),
-            "networks": chosen,
-            "single": [round(teacher.test_accuracy, 5) for teacher in teachers],
-            "accuracy": {name: round(own, 5) for name, own in accuracy.items()},
-        }
+def trial(cell: Cell) -> OfCell:
+    """The job for one cell."""
+    return OfCell(RUNS, cell, measured)
 
 
 def _begun(name: str, bench: Bench) -> Network:
@@ -109,6 +97,6 @@ EXPERIMENT = Experiment(
         "Is a network that learns from an ensemble of itself and two others better than the match, "
         "and how much of the ensemble's gain does it keep?"
     ),
-    plan=Fixed(tuple(Trial(Cell(task, seed)) for seed, task in product(SEEDS, field.FEW))),
+    plan=Fixed(tuple(trial(Cell(task, seed)) for seed, task in product(SEEDS, field.FEW))),
     drawn=draw,
 )

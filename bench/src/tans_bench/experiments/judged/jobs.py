@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -59,6 +59,31 @@ class Cell:
 @lru_cache(maxsize=2)
 def _read(tasks: Tasks, cell: Cell) -> Task:
     return judged(tasks(cell.task, None), cell.seed, cell.images)
+
+
+@dataclass(frozen=True)
+class OfCell:
+    """What is measured once for each cell, a line of a file of results."""
+
+    file: str
+    """Of lines."""
+    cell: Cell
+    measured: Callable[[Bench, Cell], Result]
+    """What stands in the line beside the cell."""
+
+    @property
+    def task(self) -> str:
+        return self.cell.task
+
+    @property
+    def name(self) -> str:
+        return f"{self.file}{LINES}/{self.cell}"
+
+    def done(self, bench: Bench) -> bool:
+        return bench.results.find(self.file, asdict(self.cell)) is not None
+
+    def run(self, bench: Bench) -> Result:
+        return {**asdict(self.cell), **self.measured(bench, self.cell)}
 
 
 @dataclass(frozen=True)

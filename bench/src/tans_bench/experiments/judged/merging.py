@@ -14,15 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import product
+from pathlib import Path
+
+import torch
 
 from tans.networks.device import device
-from tans.networks.network import Network, without_head
+from tans.networks.network import Network, Weights, without_head
 from tans.search.look import IMAGES as LOOKED_AT
+from tans.tasks.splits import TRAIN
 from tans.training import finetune, probe
 from tans.zoo.zoo import Zoo
 from tans_bench.experiments.judged import field
-from tans_bench.experiments.judged.jobs import Cell, Tuned, key, recipe_of
+from tans_bench.experiments.judged.jobs import Cell, OfCell, Tuned, key, recipe_of
 from tans_bench.experiments.judged.methods import METHODS, TANS, ZOO, Seen, read_seen
 from tans_bench.experiments.judged.tables import KINDS, Runs, spread
 from tans_bench.runs.bench import Bench
@@ -49,18 +54,12 @@ class Merge:
 
     def network(self, seen: Seen, zoo: Zoo) -> Network:
         """The base, with the scaled mean of the changes of the sources that look best."""
-        base = without_head(field.load(field.BASE, ZOO, zoo).weights())
-        sources = self.sources(seen)
-        changes = [without_head(field.load(name, ZOO, zoo).weights()) for name in sources]
-        # statistics of batch-norm are taken from the task, so that theirs do not matter
-        own = {
-            name: tensor
-            + self.scale * sum(change[name] - tensor for change in changes) / len(changes)
-            for name, tensor in base.items()
-            if tensor.is_floating_point()
-        }
         network = field.load(field.BASE, ZOO, zoo)
-        network.load_weights(own, strict=False)
+        change = _mean_change(tuple(self.sources(seen)), zoo.path)
+        own = network.weights()
+        network.load_weights(
+            {name: own[name] + self.scale * each for name, each in change.items()}, strict=False
+        )
         return network
 
     def sources(self, seen: Seen) -> list[str]:
@@ -68,35 +67,41 @@ class Merge:
         return sorted(seen.sources, key=lambda name: -seen.accuracy[key(name, ZOO)])[: self.count]
 
 
+@lru_cache(maxsize=1)  # for all scales
+def _mean_change(sources: tuple[str, ...], folder: Path) -> Weights:
+    """What several sources changed in the base on average.
+
+    Of batch-norm's statistics too, which do not matter: they are taken from the task.
+    """
+    zoo = Zoo.open(folder)
+    base, *others = (
+        without_head(field.load(name, ZOO, zoo).weights()) for name in (field.BASE, *sources)
+    )
+    return {
+        name: torch.stack([other[name] - tensor for other in others]).mean(0)
+        for name, tensor in base.items()
+        if tensor.is_floating_point()
+    }
+
+
 MERGES = tuple(Merge(*each) for each in product(COUNTS, SCALES))
 
 
-@dataclass(frozen=True)
-class Look:
+def looked(bench: Bench, cell: Cell) -> Result:
     """Probe the merged networks of a cell, as all others are."""
+    task, seen = cell.read(bench), read_seen(bench.results)[cell]
+    found = []
+    for merge in MERGES:
+        network = merge.network(seen, bench.zoo)
+        network.replace_head(len(task.classes), deep=True)
+        accuracy = probe(network.to(device()).eval(), task, LOOKED_AT)
+        found.append({**asdict(merge), "accuracy": round(accuracy, 5)})
+    return {"merges": found}
 
-    cell: Cell
 
-    @property
-    def task(self) -> str:
-        return self.cell.task
-
-    @property
-    def name(self) -> str:
-        return f"{LOOKS}{LINES}/{self.cell}"
-
-    def done(self, bench: Bench) -> bool:
-        return bench.results.find(LOOKS, asdict(self.cell)) is not None
-
-    def run(self, bench: Bench) -> Result:
-        task, seen = self.cell.read(bench), read_seen(bench.results)[self.cell]
-        found = []
-        for merge in MERGES:
-            network = merge.network(seen, bench.zoo)
-            network.replace_head(len(task.classes), deep=True)
-            accuracy = probe(network.to(device()).eval(), task, LOOKED_AT)
-            found.append({**asdict(merge), "accuracy": round(accuracy, 5)})
-        return {**asdict(self.cell), "merges": found}
+def look(cell: Cell) -> OfCell:
+    """The job that looks at a cell."""
+    return OfCell(LOOKS, cell, looked)
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class Run:
 
     def run(self, bench: Bench) -> Result:
         task, seen = self.cell.read(bench), read_seen(bench.results)[self.cell]
-        recipe = recipe_of(Tuned(self.cell, RUNS, ZOO), int((task.splits == 0).sum()))
+        recipe = recipe_of(Tuned(self.cell, RUNS, ZOO), task.split_sizes[TRAIN])
         tuned = finetune(self.merge.network(seen, bench.zoo), task, recipe=recipe)
         return {
             **self.key(),
@@ -150,7 +155,7 @@ class Merging:
         cells = self.cells(seen)
         best = _best(bench.results)
         runs = [Run(cell, best[cell][0]) for cell in cells if _wins(cell, seen, best)]
-        return [*map(Look, cells), *runs]
+        return [*map(look, cells), *runs]
 
     def scaled(self, preset: str) -> Merging:
         del preset  # what is compared is declared

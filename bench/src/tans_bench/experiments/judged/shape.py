@@ -11,33 +11,30 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import product
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tans.build.supernets import train_supernet
 from tans.networks.batchnorm import recalibrate
-from tans.networks.device import device, moved
+from tans.networks.device import device
 from tans.networks.families.elastic.specification import LITE0, architecture_of, ref_of
 from tans.networks.families.elastic.supernet import Supernet
 from tans.networks.family import describe
-from tans.networks.network import Network, prepare, without_head
-from tans.tasks.task import Task
-from tans.training import NORM_IMAGES, finetune
-from tans.types import NetworkRef
+from tans.networks.network import Network, without_head
+from tans.training import NORM_IMAGES, finetune, predict
+from tans.types import Images, NetworkRef
 from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.experiments.judged import field, tables
-from tans_bench.experiments.judged.jobs import Cell, Tuned, recipe_of
+from tans_bench.experiments.judged.jobs import Cell, OfCell, Tuned, recipe_of
 from tans_bench.experiments.judged.methods import ZOO
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing
 from tans_bench.runs.experiment import Experiment, Fixed
 from tans_bench.runs.judge import SEEDS
-from tans_bench.runs.results import LINES, Result, Results
+from tans_bench.runs.results import Result, Results
 
 RUNS = "shape"
 LIMIT = 0.5
@@ -63,49 +60,38 @@ def slices() -> tuple[NetworkRef, ...]:
     return (largest, *[ref for ref in close if ref != largest][: TRIED - 1])
 
 
-@dataclass(frozen=True)
-class Trial:
+def measured(bench: Bench, cell: Cell) -> Result:
     """Choose a shape for a cell, and tune it and the largest."""
-
-    cell: Cell
-
-    @property
-    def task(self) -> str:
-        return self.cell.task
-
-    @property
-    def name(self) -> str:
-        return f"{RUNS}{LINES}/{self.cell}"
-
-    def done(self, bench: Bench) -> bool:
-        return bench.results.find(RUNS, asdict(self.cell)) is not None
-
-    def run(self, bench: Bench) -> Result:
-        task = self.cell.read(bench)
-        supernet = _tuned_supernet(self.cell, task, bench.zoo)
-        losses = {ref: _loss(supernet, ref, task) for ref in slices()}
-        largest, chosen = slices()[0], min(losses, key=lambda ref: losses[ref])
-        begun = {
-            LARGEST: _of_base(largest, bench.zoo),
-            CHOSEN: _of_base(chosen, bench.zoo),
-            GONE_ON: _slice(supernet, chosen, task).cpu(),
-        }
-        recipe = recipe_of(Tuned(self.cell, field.BASE, ZOO), int((task.splits == 0).sum()))
-        tuned = {name: finetune(network, task, recipe=recipe) for name, network in begun.items()}
-        return {
-            **asdict(self.cell),
-            "accuracy": {name: round(each.test_accuracy, 5) for name, each in tuned.items()},
-            "loss": {"largest": round(losses[largest], 5), "chosen": round(losses[chosen], 5)},
-            "shape": chosen.name,
-        }
-
-
-def _tuned_supernet(cell: Cell, task: Task, zoo: Zoo) -> Supernet:
-    """The base's supernet after some steps on a task's training images."""
-    supernet = Supernet(LITE0, len(task.classes), ZOO)
-    supernet.full.load_weights(without_head(zoo.base_state()), strict=False)
-    supernet.full.replace_head(len(task.classes), cell.seed)
+    task = cell.read(bench)
     images, labels = task.split("train", ZOO)
+    supernet = _tuned_supernet(cell, images, labels, len(task.classes), bench.zoo)
+    held = task.split("val", ZOO)
+    losses = {ref: _loss(_slice(supernet, ref, images), *held) for ref in slices()}
+    largest, chosen = slices()[0], min(losses, key=lambda ref: losses[ref])
+    begun = {
+        LARGEST: _of_base(largest, bench.zoo),
+        CHOSEN: _of_base(chosen, bench.zoo),
+        GONE_ON: _slice(supernet, chosen, images).cpu(),
+    }
+    recipe = recipe_of(Tuned(cell, field.BASE, ZOO), len(labels))
+    tuned = {name: finetune(network, task, recipe=recipe) for name, network in begun.items()}
+    return {
+        "accuracy": {name: round(each.test_accuracy, 5) for name, each in tuned.items()},
+        "loss": {"largest": round(losses[largest], 5), "chosen": round(losses[chosen], 5)},
+        "shape": chosen.name,
+    }
+
+
+def trial(cell: Cell) -> OfCell:
+    """The job for one cell."""
+    return OfCell(RUNS, cell, measured)
+
+
+def _tuned_supernet(cell: Cell, images: Tensor, labels: Tensor, classes: int, zoo: Zoo) -> Supernet:
+    """The base's supernet after some steps on a task's training images."""
+    supernet = Supernet(LITE0, classes, ZOO)
+    supernet.full.load_weights(without_head(zoo.base_state()), strict=False)
+    supernet.full.replace_head(classes, cell.seed)
     recipe = recipe_of(Tuned(cell, field.BASE, ZOO, BEGINNING), len(labels))
     train_supernet(supernet, images, labels, recipe)
     return supernet
@@ -115,21 +101,16 @@ def _of_base(ref: NetworkRef, zoo: Zoo) -> Network:
     return zoo.load_network(ref, str(zoo.base), IMAGENET)
 
 
-def _slice(supernet: Supernet, ref: NetworkRef, task: Task) -> Network:
-    """A slice of a supernet with the task's batch-norm statistics."""
-    images, _ = task.split("train", ZOO)
+def _slice(supernet: Supernet, ref: NetworkRef, images: Tensor) -> Network:
+    """A slice of a supernet with the batch-norm statistics of images, uint8 (n, 3, r, r)."""
     network = supernet.extract(architecture_of(ref)).to(device())
     recalibrate(network, images[:NORM_IMAGES])
     return network
 
 
-@torch.no_grad()
-def _loss(supernet: Supernet, ref: NetworkRef, task: Task) -> float:
-    """Cross-entropy on the validation images: luck has a smaller part in it than in accuracy."""
-    network = _slice(supernet, ref, task)
-    images, labels = task.split("val", ZOO)
-    scores: Tensor = network(prepare(moved(images, device()), network.input))  # (n, classes)
-    return F.cross_entropy(scores.cpu(), labels).item()
+def _loss(network: Network, images: Images, labels: Tensor) -> float:
+    """Cross-entropy on validation images: luck has a smaller part in it than in accuracy."""
+    return F.cross_entropy(predict(network, images), labels).item()
 
 
 def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
@@ -151,6 +132,6 @@ EXPERIMENT = Experiment(
         "Where a limit binds, is a slice that a supernet tuned on the task puts first better than "
         "the largest slice that fits?"
     ),
-    plan=Fixed(tuple(Trial(Cell(task, seed)) for seed, task in product(SEEDS, field.FEW))),
+    plan=Fixed(tuple(trial(Cell(task, seed)) for seed, task in product(SEEDS, field.FEW))),
     drawn=draw,
 )

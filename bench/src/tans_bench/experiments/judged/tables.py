@@ -199,12 +199,11 @@ def sooner(
     for method, few in product(methods, steps):
         own = [runs.cost(method, cell, few) for cell in cells]
         costs, least = _mean(own), _mean(theirs)
-        gains: dict[str, list[float]] = {}
-        for cell in cells:
-            reached = runs.accuracy(method, cell, few), runs.accuracy(peer, cell, longest)
-            if reached[0] is not None and reached[1] is not None:
-                gains.setdefault(cell.task, []).append(reached[0] - reached[1])
         if costs is not None and least is not None:
+            gains = _paired(
+                (cell, runs.accuracy(method, cell, few), runs.accuracy(peer, cell, longest))
+                for cell in cells
+            )
             rows.append([method.title, str(few), spread(gains), f"{costs / least:.2f}"])
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     told = f"{peer.title}, after {longest} steps"
@@ -311,12 +310,11 @@ def singles(
             chosen[task] = max(known, key=lambda peer: known[peer])
     rows = []
     for (kind, tasks), method in product(KINDS.items(), methods):
-        gains: dict[str, list[float]] = {}
-        for cell in cells:
-            if cell.task in tasks and cell.task in chosen and cell.seed >= CHOSEN_ON:
-                pair = (runs.accuracy(method, cell), runs.accuracy(chosen[cell.task], cell))
-                if pair[0] is not None and pair[1] is not None:
-                    gains.setdefault(cell.task, []).append(pair[0] - pair[1])
+        scored = [c for c in cells if c.task in tasks and c.task in chosen and c.seed >= CHOSEN_ON]
+        gains = _paired(
+            (cell, runs.accuracy(method, cell), runs.accuracy(chosen[cell.task], cell))
+            for cell in scored
+        )
         rows.append([kind, method.title, spread(gains)])
     titles = " and ".join(peer.title for peer in peers)
     caption = (
@@ -325,6 +323,17 @@ def singles(
         "over families."
     )
     return Table(name, caption, ("tasks", "method", "points over the better one"), rows)
+
+
+def _paired(
+    found: Iterable[tuple[Cell, float | None, float | None]],
+) -> dict[str, list[float]]:
+    """Differences by task, of the cells where both were measured."""
+    gains: dict[str, list[float]] = {}
+    for cell, own, other in found:
+        if own is not None and other is not None:
+            gains.setdefault(cell.task, []).append(own - other)
+    return gains
 
 
 def _tested(found: Mapping[str, Result]) -> list[float]:
