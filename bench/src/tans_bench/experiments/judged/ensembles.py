@@ -19,9 +19,10 @@ from tans.search.combine import TEACHERS
 from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.training import FineTuned, finetune, predict
-from tans_bench.experiments.judged import field, tables
+from tans_bench.experiments.judged import field
 from tans_bench.experiments.judged.jobs import Cell, OfCell, Tuned, recipe_of
 from tans_bench.experiments.judged.methods import METHODS, TANS, ZOO, Seen, read_seen
+from tans_bench.experiments.judged.starts import compare_starts
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing
 from tans_bench.runs.experiment import Experiment, Fixed
@@ -87,7 +88,7 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
         "points over the match, paired by task and seed, of all with the 95 % interval of a "
         "bootstrap over families."
     )
-    return [tables.starts("accuracy", caption, lines, (ALONE, ENSEMBLE, TAUGHT))] if lines else []
+    return [compare_starts("accuracy", caption, lines, (ALONE, ENSEMBLE, TAUGHT))] if lines else []
 
 
 EXPERIMENT = Experiment(

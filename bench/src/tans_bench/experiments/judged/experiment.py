@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from tans_bench.experiments.judged import field, tables
+from tans_bench.experiments.judged import field, tables, told
 from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist, Tuned
 from tans_bench.experiments.judged.methods import (
     BEST,
@@ -23,6 +23,7 @@ from tans_bench.experiments.judged.methods import (
     tuned,
 )
 from tans_bench.experiments.judged.predict import PREDICTED, Predict
+from tans_bench.experiments.judged.stored import Runs
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing
 from tans_bench.runs.experiment import Experiment
@@ -110,7 +111,7 @@ def draw(plan: Judged, results: Results) -> Sequence[Drawing]:
     if not seen:
         return []
     main, few = (plan.cells(tasks, field.IMAGES) for tasks in (plan.tasks, plan.few))
-    runs = tables.Runs(results, seen)
+    runs = Runs(results, seen)
     return [
         tables.accuracies("judged", {**METHODS, **UNLIMITED}, main, runs),
         tables.comparisons("compared", METHODS, (PLAIN, BEST), main, runs),
@@ -118,10 +119,10 @@ def draw(plan: Judged, results: Results) -> Sequence[Drawing]:
         tables.sooner("sooner", _side()[1:], STEPS, METHODS[PLAIN], LONGER, few, runs),
         tables.races("raced", {name: METHODS[name] for name in RACED}, TANS, main, runs),
         tables.singles("single", [METHODS[n] for n in (NEAREST, TANS)], PEERS, main, runs),
-        tables.proposals("proposed", METHODS, main, runs),
-        tables.retrieval("retrieved", main, runs),
-        tables.abstention("abstained", METHODS[TANS], METHODS[SAME], main, runs),
-        tables.predictions("predicted", METHODS[TANS], main, runs, results.lines(PREDICTED)),
+        told.proposals("proposed", METHODS, main, runs),
+        told.retrieval("retrieved", main, runs),
+        told.abstention("abstained", METHODS[TANS], METHODS[SAME], main, runs),
+        told.predictions("predicted", METHODS[TANS], main, runs, results.lines(PREDICTED)),
     ]
 
 

@@ -27,6 +27,7 @@ STRANGERS = (
 )
 TASKS = (*SIBLINGS, *STRANGERS)
 """All that have at least ``LEAST_TEST`` test images, one of each kind but for the first two."""
+KINDS: Mapping[str, tuple[str, ...]] = {"siblings": SIBLINGS, "strangers": STRANGERS}
 FEW = ("script-greek", "icons-apps", "fashion-mnist", "solar-cells")
 """Where numbers of images and of steps are varied."""
 KIN: Mapping[str, frozenset[str]] = {

@@ -27,9 +27,11 @@ from tans.tasks.splits import TRAIN
 from tans.training import finetune, probe
 from tans.zoo.zoo import Zoo
 from tans_bench.experiments.judged import field
+from tans_bench.experiments.judged.field import KINDS
+from tans_bench.experiments.judged.intervals import spread
 from tans_bench.experiments.judged.jobs import Cell, OfCell, Tuned, key, recipe_of
 from tans_bench.experiments.judged.methods import METHODS, TANS, ZOO, Seen, read_seen
-from tans_bench.experiments.judged.tables import KINDS, Runs, spread
+from tans_bench.experiments.judged.stored import Runs
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment

@@ -27,9 +27,10 @@ from tans.networks.network import Network, without_head
 from tans.training import NORM_IMAGES, finetune, predict
 from tans.types import Images, NetworkRef
 from tans.zoo.zoo import IMAGENET, Zoo
-from tans_bench.experiments.judged import field, tables
+from tans_bench.experiments.judged import field
 from tans_bench.experiments.judged.jobs import Cell, OfCell, Tuned, recipe_of
 from tans_bench.experiments.judged.methods import ZOO
+from tans_bench.experiments.judged.starts import compare_starts
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing
 from tans_bench.runs.experiment import Experiment, Fixed
@@ -122,7 +123,7 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
         "over the largest slice that fits, paired by task and seed, of all with the 95 % interval "
         f"of a bootstrap over families. One of {TRIED} shapes is chosen."
     )
-    return [tables.starts("accuracy", caption, lines, (LARGEST, CHOSEN, GONE_ON))] if lines else []
+    return [compare_starts("accuracy", caption, lines, (LARGEST, CHOSEN, GONE_ON))] if lines else []
 
 
 EXPERIMENT = Experiment(
