@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tans.build.crew import BuildProgress
 from tans.build.settings import BuildSettings, subnets_of
+from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.zoo.building import has_zoo
 from tans.zoo.zoo import IMAGENET, Zoo, entry_id
@@ -84,7 +85,7 @@ class Forecast:
 
 def _images(task: Task) -> int:
     """Training images."""
-    return int((task.splits == 0).sum())
+    return task.split_sizes[TRAIN]
 
 
 def _missing(task: str, weights: str | None, stored: set[str], settings: BuildSettings) -> int:

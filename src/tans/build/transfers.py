@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from tans.build.crew import BuildProgress, Listener, side_by_side
+from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.training import ALIKE, RECIPE, Recipe, finetune, probe
 from tans.types import Transfer, ZooEntry
@@ -79,7 +80,7 @@ def _measure(
             probes[entry.id] = measured.accuracy
             zoo.add_transfers([measured])
         _tell(on_progress, target, "probe", count, len(probed))
-    train = int((target.splits == 0).sum())
+    train = target.split_sizes[TRAIN]
     epochs = settings.recipe.passes(min(train, settings.images))
     tuned = {t.source for t in stored if t.epochs == epochs}
     chosen = list(dict.fromkeys(_chosen(zoo, sources, probes, target, settings)))

@@ -373,7 +373,7 @@ class _Session:
     @property
     def full(self) -> int:
         """Images of a whole look at this task."""
-        return min(RUNGS[-1], int((self.task.splits == TRAIN).sum()))
+        return min(RUNGS[-1], self.task.split_sizes[TRAIN])
 
     def over(self) -> bool:
         """Whether the minutes are spent."""

@@ -136,7 +136,7 @@ def look_larger(
         below: accuracy of the look at it in the size before the first.
     """
     looks: list[Look] = []
-    images = min(IMAGES, int((task.splits == TRAIN).sum()))
+    images = min(IMAGES, task.split_sizes[TRAIN])
     for entry in entries[:MOST_LARGER]:
         looks.append(look_at(task, zoo, entry))
         if looks[-1].accuracy < below - math.sqrt(below * (1 - below) / images):

@@ -262,7 +262,7 @@ class _Session:
         teachers: Sequence[FineTuned],
         unlabelled: Unlabelled | None,
     ) -> FineTuned:
-        images = int((self.task.splits == TRAIN).sum())
+        images = self.task.split_sizes[TRAIN]
         begun = FinetuneStep(label, entry, self.recipe.passes(images))
         self._tell(begun)
         return finetune_entry(

@@ -53,7 +53,7 @@ class Change:
             kept=tuple(name for name in task.classes if name in known),
             new=tuple(name for name in task.classes if name not in known),
             gone=tuple(name for name in origin.classes if name not in now),
-            images=int((task.splits == TRAIN).sum()),
+            images=task.split_sizes[TRAIN],
             images_before=origin.images,
         )
 

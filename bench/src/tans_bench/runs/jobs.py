@@ -11,6 +11,7 @@ import torch
 from tans.networks.family import describe
 from tans.networks.network import Network
 from tans.scores import Scores
+from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.training import Recipe, confusion_matrix, finetune, fit_head
 from tans.types import Architecture, Constraints
@@ -183,7 +184,7 @@ def _head_alone(network: Network, task: Task, chosen: Proposal) -> Result:
 
 def unevenness(task: Task) -> float:
     """Training images of a task's largest class over those of its smallest."""
-    counts = torch.bincount(task.labels[task.splits == 0])
+    counts = torch.bincount(task.labels[task.splits == TRAIN])
     return round((counts.max() / counts.min()).item(), 3)
 
 

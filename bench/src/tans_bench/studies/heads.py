@@ -19,6 +19,7 @@ from tans.networks.families.elastic.family import ELASTIC
 from tans.networks.families.elastic.imagenet import imagenet_network
 from tans.networks.family import describe
 from tans.networks.network import Network
+from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.training import Recipe, finetune
 from tans.zoo.sources import Sources
@@ -150,7 +151,7 @@ def recipe_of(variant: str, task: Task, seed: int) -> Recipe:
     """A variant's recipe for a task, in whole epochs that come nearest to its steps."""
     steps, changes = VARIANTS[variant]
     recipe = plain(1, seed=seed, **changes)
-    images = int((task.splits == 0).sum())
+    images = task.split_sizes[TRAIN]
     epochs = max(1, round(steps / recipe.steps(images)))
     return replace(recipe, epochs=epochs)
 

@@ -30,7 +30,7 @@ from torch import Tensor
 from tans.networks.features import image_features
 from tans.networks.network import DeepHead, Network
 from tans.novelty import RATE, Novelty
-from tans.tasks.splits import TEST
+from tans.tasks.splits import TEST, TRAIN
 from tans.tasks.task import Task
 from tans.training import Recipe, finetune
 from tans.zoo.sources import Sources
@@ -201,7 +201,7 @@ def only(task: Task, classes: Sequence[int]) -> Task:
 def recipe_of(task: Task, seed: int) -> Recipe:
     """The default one, in whole epochs that come nearest to ``STEPS``."""
     recipe = Recipe(seed=seed)
-    steps = recipe.steps(int((task.splits == 0).sum()))
+    steps = recipe.steps(task.split_sizes[TRAIN])
     return replace(recipe, epochs=max(1, round(STEPS / steps)))
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from tans.build.generalist import GeneralistSettings, train_generalist
 from tans.files import cache_dir, replacing
 from tans.networks.network import Network, without_head
+from tans.tasks.splits import TRAIN
 from tans.training import finetune
 from tans_bench.experiments.judged import field
 from tans_bench.experiments.judged.jobs import TUNED, Cell, Tuned, recipe_of
@@ -62,7 +63,7 @@ class Trial:
     def run(self, bench: Bench) -> Result:
         cell = Cell(self.task, self.seed)
         task = cell.read(bench)
-        recipe = recipe_of(Tuned(cell, RUNS, SIZE, recipe=RECIPE), int((task.splits == 0).sum()))
+        recipe = recipe_of(Tuned(cell, RUNS, SIZE, recipe=RECIPE), task.split_sizes[TRAIN])
         network = generalist(self.task in field.STRANGERS, self.keep, bench)
         tuned = finetune(network, task, recipe=recipe)
         return {

@@ -9,8 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tans.meta.data import MetaData
 from tans.meta.presets import PRESETS
 from tans.meta.retriever import Retriever
@@ -19,6 +17,7 @@ from tans.networks.device import device
 from tans.networks.features import image_features
 from tans.networks.network import Network
 from tans.search.look import IMAGES as LOOKED_AT
+from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.training import Recipe, finetune, probe
 from tans.zoo.zoo import IMAGENET, QUERY_IMAGES, Zoo
@@ -233,9 +232,9 @@ class Tuned:
     def run(self, bench: Bench) -> Result:
         task = self.cell.read(bench)
         network = field.load(self.network, self.size, bench.zoo)
-        recipe = recipe_of(self, int((task.splits == 0).sum()))
+        recipe = recipe_of(self, task.split_sizes[TRAIN])
         tuned = finetune(network, task, self.size, recipe)
-        counts = torch.bincount(task.splits, minlength=3).tolist()
+        counts = list(task.split_sizes)
         return {
             **self.key(),
             "accuracy": round(tuned.test_accuracy, 5),
