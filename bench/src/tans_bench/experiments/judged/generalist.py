@@ -36,10 +36,6 @@ RECIPE = "deep"
 """That all were fine-tuned by, so that a run that is made again can stand beside them."""
 KEEPS = (1.0, 0.1)
 """How much staying near ImageNet's features counts."""
-KINDS: Mapping[str, tuple[str, ...]] = {
-    "siblings": field.SIBLINGS,
-    "strangers": field.STRANGERS,
-}
 RIVALS = {"ImageNet": field.LITE0, "elastic base": field.BASE}
 KIN = frozenset().union(*field.KIN.values())
 
@@ -114,7 +110,7 @@ def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
         == (field.IMAGES, SIZE, field.STEPS, RECIPE)
     }
     rows = []
-    for (kind, tasks), keep in product(KINDS.items(), KEEPS):
+    for (kind, tasks), keep in product(field.KINDS.items(), KEEPS):
         cells = {t: [s for s in SEEDS if (t, s, keep) in own] for t in tasks}
         gains = [_gain(own, rivals, cells, keep, network) for network in RIVALS.values()]
         rows.append([kind, f"{keep:g}", str(sum(map(len, cells.values()))), *gains])
