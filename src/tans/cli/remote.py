@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tans.cli import console
-from tans.cli.options import DataOptions, TrainingOptions
+from tans.cli.options.data import DataOptions
+from tans.cli.options.finetune import TrainingOptions
 from tans.errors import InputError, ServiceError
 
 if TYPE_CHECKING:

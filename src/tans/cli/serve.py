@@ -9,7 +9,7 @@ import typer
 
 from tans.cli import console
 from tans.cli.console import read_count
-from tans.cli.options import ZooPath
+from tans.cli.options.common import ZooPath
 
 Host = Annotated[
     str,

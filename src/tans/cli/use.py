@@ -10,46 +10,48 @@ from typing import TYPE_CHECKING
 import typer
 
 from tans.cli import console, remote, views
-from tans.cli.options import (
-    Beside,
-    CheckImages,
-    Closed,
-    Combine,
-    Commercial,
-    CsvFile,
+from tans.cli.options.common import Force, Json, Output, Top, ZooPath
+from tans.cli.options.crew import RayOptions
+from tans.cli.options.data import (
     Data,
     DataOptions,
-    EightBits,
-    FalseAlarms,
-    FinetuneServer,
-    Force,
-    Format,
-    FromCatalogue,
-    GoOn,
-    Images,
-    Json,
-    LimitOptions,
-    Look,
     MaxPixels,
-    Method,
-    Network,
     NoCurve,
-    Output,
     Page,
-    QueryFile,
     Ranges,
-    RayOptions,
     SearchData,
-    SearchServer,
-    Top,
-    TopLabels,
-    TrainingOptions,
-    Tuned,
-    UnlabelledFolder,
-    ZooPath,
-    grouped,
     read_pixels,
     read_ranges,
+)
+from tans.cli.options.finetune import (
+    Beside,
+    Combine,
+    FinetuneServer,
+    GoOn,
+    Network,
+    TrainingOptions,
+    UnlabelledFolder,
+)
+from tans.cli.options.groups import grouped
+from tans.cli.options.search import (
+    Commercial,
+    FromCatalogue,
+    LimitOptions,
+    Look,
+    Method,
+    QueryFile,
+    SearchServer,
+)
+from tans.cli.options.tuned import (
+    CheckImages,
+    Closed,
+    CsvFile,
+    EightBits,
+    FalseAlarms,
+    Format,
+    Images,
+    TopLabels,
+    Tuned,
 )
 from tans.cli.signals import INTERRUPTED
 from tans.errors import InputError

@@ -12,45 +12,39 @@ from functools import partial
 import typer
 
 from tans.cli import console, views
-from tans.cli.options import (
-    AddedSources,
-    Address,
+from tans.cli.options.adding import AddedSources, OwnZoo, Sizes, StatedOptions
+from tans.cli.options.building import (
     BaseWeights,
     BuildPath,
-    CatalogueFile,
     ChoiceOptions,
-    CopyPath,
-    CrewOptions,
-    DataLicence,
-    Diverse,
-    EntryId,
-    Json,
     Members,
-    MergedPath,
-    MergedZoos,
     NewBase,
-    OwnZoo,
     Preset,
     PresetSeed,
-    PushedZoo,
-    RayOptions,
-    Replace,
-    Seed,
-    Sizes,
-    SourceTask,
-    SourceTasks,
     Space,
-    StatedOptions,
     Subnets,
     SupernetEpochs,
     TrainedOn,
     TransferEpochs,
     TransferImages,
     TunedOn,
-    Workers,
-    ZooPath,
-    grouped,
-    read_task,
+)
+from tans.cli.options.common import Json, Seed, Workers, ZooPath
+from tans.cli.options.crew import CrewOptions, RayOptions
+from tans.cli.options.data import DataLicence, read_task
+from tans.cli.options.groups import grouped
+from tans.cli.options.zoos import (
+    Address,
+    CatalogueFile,
+    CopyPath,
+    Diverse,
+    EntryId,
+    MergedPath,
+    MergedZoos,
+    PushedZoo,
+    Replace,
+    SourceTask,
+    SourceTasks,
 )
 from tans.errors import visible
 from tans.plugins import is_distant

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tans.cli import console
-from tans.cli.options import Json, Workers, ZooPath
+from tans.cli.options.common import Json, Workers, ZooPath
 from tans_bench.commands import release
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tans.cli import console
-from tans.cli.options import Json, MaxFlops, MaxParams, Top, ZooPath
+from tans.cli.options.common import Json, Top, ZooPath
+from tans.cli.options.search import MaxFlops, MaxParams
 from tans.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tans.cli import console
-from tans.cli.options import Json, read_task
+from tans.cli.options.common import Json
+from tans.cli.options.data import read_task
 from tans.errors import InputError
 from tans.files import cache_dir
 
