@@ -20,7 +20,7 @@ import torch
 from tans.build.adding import add_network
 from tans.build.engine import build_zoo
 from tans.build.transfers import measure_transfers
-from tans.cli.views import write_predictions
+from tans.cli.views.predictions import write_predictions
 from tans.costs.latency import cached_time
 from tans.errors import InputError, TansError, TansWarning, ZooError
 from tans.export.classifier import Prediction

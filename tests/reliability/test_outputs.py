@@ -46,7 +46,7 @@ def save_network(folder: Path) -> None:
 
 
 def save_predictions(folder: Path) -> None:
-    views.write_predictions(folder / "p.csv", [Prediction(Path("a.png"), "a", 0.5)], 2)
+    views.predictions.write_predictions(folder / "p.csv", [Prediction(Path("a.png"), "a", 0.5)], 2)
 
 
 def save_zoo(folder: Path) -> None:

@@ -25,7 +25,7 @@ from tans.report import write_check, write_report
 from tans.report.markup import join, tag
 from tans.tasks.task import Task, TaskCard
 from tans.zoo.zoo import Zoo
-from tests.cli.test_views import LOOKS, MATCH
+from tests.cli.views.test_search import LOOKS, MATCH
 from tests.reliability.counting import Trials
 from tests.reliability.hostile import NAMES, WORDS, assert_harmless
 from tests.report.test_page import FakeZoo, Page, make_result, make_task, run_of
@@ -228,11 +228,11 @@ def test_results_in_a_terminal(trials: Trials, capsys: Capture) -> None:
         with trials.trial(repr(name[:40])):
             match = replace(MATCH, id=name, task=name, licences=LicenceChain(name, name, name))
             result = replace(make_result(), matches=(match,), looks=LOOKS)
-            views.show_matches(result, name)
+            views.search.show_matches(result, name)
             run = run_of(name, (name, "other"), np.array([[5, 5], [3, 7]]), source=name)
-            views.show_runs([run], name)
+            views.finetune.show_runs([run], name)
             assert_lines(capsys)
-            console.emit(views.describe_run(run))
+            console.emit(views.finetune.describe_run(run))
             assert json.loads(capsys.readouterr().out)["recall"][0]["class"] == name
 
 
@@ -249,16 +249,16 @@ def test_predictions(trials: Trials, capsys: Capture, tmp_path: Path) -> None:
     for name in NAMES:
         with trials.trial(repr(name[:40])):
             said = predictions(name)
-            views.show_predictions(said[:1])
+            views.predictions.show_predictions(said[:1])
             out = assert_lines(capsys, 1)
             assert len(out.split("\t")) == 5
-            views.warn_unread(said, {name: (name,)})
+            views.predictions.warn_unread(said, {name: (name,)})
             assert_lines(capsys, 2)
-            console.emit(views.describe_predictions(said, {name: (name,)}))
+            console.emit(views.predictions.describe_predictions(said, {name: (name,)}))
             told = json.loads(capsys.readouterr().out)
             assert told["predictions"][0]["label"] == name
             assert told["left_out"] == {name: 1}
-            views.write_predictions(tmp_path / "p.csv", said, top=2)
+            views.predictions.write_predictions(tmp_path / "p.csv", said, top=2)
             assert_lines(capsys)
             text = (tmp_path / "p.csv").read_bytes().decode()
             _, first, second = csv.reader(io.StringIO(text, newline=""))
@@ -269,7 +269,7 @@ def test_formulas_are_told(trials: Trials, capsys: Capture, tmp_path: Path) -> N
     """A label that a spreadsheet would compute, which is told"""
     for name in ("=1+1", "+1", "-1", "@SUM(A1)"):
         with trials.trial(name):
-            views.write_predictions(tmp_path / "p.csv", predictions(name), top=2)
+            views.predictions.write_predictions(tmp_path / "p.csv", predictions(name), top=2)
             assert "import them as text" in capsys.readouterr().err
 
 

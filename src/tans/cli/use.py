@@ -80,15 +80,15 @@ def check(
         from tans.report import write_check
         from tans.workflow import expected_curve
 
-    task = views.read_task(data, said.overrides())
+    task = views.data.read_task(data, said.overrides())
     curve = None if no_curve else expected_curve(task)
     if page is not None:
         write_check(page, task, curve)
     if as_json:
         written = None if page is None else str(page)
-        console.emit({**views.describe_check(task, curve), "page": written})
+        console.emit({**views.data.describe_check(task, curve), "page": written})
         return
-    views.show_check(task, curve)
+    views.data.show_check(task, curve)
     if page is not None:
         console.say(f"Wrote {page}")
     console.say(f"Next: tans search {shlex.quote(str(data))}")
@@ -122,8 +122,8 @@ def search(
             f"--method {method} came with --catalogue or --server, which the method {OWN} alone "
             "has; leave one of them out"
         )
-    opened = views.open_zoo(zoo)
-    task = Query.load(data) if is_query(data) else views.read_data(data, said.overrides())
+    opened = views.zoos.open_zoo(zoo)
+    task = Query.load(data) if is_query(data) else views.data.read_data(data, said.overrides())
     if catalogue and server is not None:
         raise InputError("--catalogue and --server were both given; expected one of them")
     if catalogue and isinstance(task, Query):
@@ -140,7 +140,7 @@ def search(
             if catalogue and not isinstance(task, Query):
                 result = search_beyond(task, opened, terms, look=look, tell=console.tell, crew=crew)
             else:
-                views.learn_method(opened, method)
+                views.search.learn_method(opened, method)
                 result = search_within(
                     task,
                     opened,
@@ -153,9 +153,9 @@ def search(
                 )
     console.warn_each(result.notes)
     if as_json:
-        console.emit(views.describe_search(result, task))
+        console.emit(views.search.describe_search(result, task))
         return
-    views.show_matches(result, Path(data).name if isinstance(task, Query) else task.name)
+    views.search.show_matches(result, Path(data).name if isinstance(task, Query) else task.name)
     if isinstance(task, Query):
         console.say(
             "The query alone ranks them: without the images no network was looked at again. A "
@@ -167,7 +167,7 @@ def search(
     console.say(
         f"Next: tans finetune {images} --network {shlex.quote(result[0].id)}{way}{where} -o tuned"
     )
-    views.say_fetched(result[0], zoo)
+    views.search.say_fetched(result[0], zoo)
 
 
 @grouped
@@ -179,7 +179,7 @@ def embed(data: Data, *, output: QueryFile = None, said: DataOptions, zoo: ZooPa
 
     if output is not None:
         check_name(output)
-    query = embed(views.read_data(data, said.overrides()), views.open_zoo(zoo))
+    query = embed(views.data.read_data(data, said.overrides()), views.zoos.open_zoo(zoo))
     if output is None:
         console.emit({"schema": query.SCHEMA, **query.model_dump()})
         return
@@ -246,7 +246,7 @@ def finetune(
             result = _tuned_from(data, overrides, go_on, recipe)
         result.save(output)
     console.warn_each(result.warnings)
-    views.tell_finetune(result, output, as_json)
+    views.finetune.tell_finetune(result, output, as_json)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -256,14 +256,19 @@ def _tuned_best(
 ) -> FinetuneResult:
     from tans.workflow import finetune_best
 
-    opened = views.open_zoo(zoo)
+    opened = views.zoos.open_zoo(zoo)
     selection.named(opened)  # a wrong name is told before images are read
-    task = views.read_data(data, overrides)
+    task = views.data.read_data(data, overrides)
     if not selection.network:
-        views.learn_method(opened, selection.method)
-    with views.finetune_bars() as on_step:
+        views.search.learn_method(opened, selection.method)
+    with views.finetune.finetune_bars() as on_step:
         return finetune_best(
-            task, opened, selection, recipe, on_step=on_step, on_interrupt=views.wants_epoch
+            task,
+            opened,
+            selection,
+            recipe,
+            on_step=on_step,
+            on_interrupt=views.finetune.wants_epoch,
         )
 
 
@@ -272,9 +277,11 @@ def _tuned_from(data: str, overrides: Overrides, go_on: Path, recipe: Recipe) ->
     from tans.workflow import finetune_from
 
     before = load_finetuned(go_on)
-    task = views.read_data(data, replace(overrides, reading=before.reading))
-    with views.finetune_bars() as on_step:
-        return finetune_from(before, task, recipe, on_step=on_step, on_interrupt=views.wants_epoch)
+    task = views.data.read_data(data, replace(overrides, reading=before.reading))
+    with views.finetune.finetune_bars() as on_step:
+        return finetune_from(
+            before, task, recipe, on_step=on_step, on_interrupt=views.finetune.wants_epoch
+        )
 
 
 @grouped
@@ -307,16 +314,16 @@ def predict(
         files, top=top, ranges=read_ranges(ranges), max_pixels=pixels, false_alarms=rate
     )
     if csv_file is not None:
-        views.write_predictions(csv_file, predictions, top)
+        views.predictions.write_predictions(csv_file, predictions, top)
     if as_json:
-        console.emit(views.describe_predictions(predictions, left_out))
+        console.emit(views.predictions.describe_predictions(predictions, left_out))
     elif csv_file is None:
-        views.show_predictions([p for p in predictions if p.error is None])
+        views.predictions.show_predictions([p for p in predictions if p.error is None])
     else:
         console.say(f"Wrote {csv_file} with {len(predictions)} lines")
-    views.warn_unread(predictions, left_out)
+    views.predictions.warn_unread(predictions, left_out)
     if rate is not None:
-        views.tell_unknown(predictions, classifier.novelty, rate)
+        views.predictions.tell_unknown(predictions, classifier.novelty, rate)
     unread = sum(p.error is not None for p in predictions)
     if unread or not predictions:
         raise typer.Exit(SOME_UNREAD if unread < len(predictions) else NONE_READ)
@@ -341,6 +348,6 @@ def export(
     export = export_network(folder, format, images=images or (), int8=int8)
     console.warn_each(export.warnings)
     if as_json:
-        console.emit(views.describe_export(export))
+        console.emit(views.exports.describe_export(export))
     else:
-        views.show_export(export)
+        views.exports.show_export(export)

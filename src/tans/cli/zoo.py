@@ -55,15 +55,15 @@ app = typer.Typer(no_args_is_help=True, help="Look into a zoo, build one, or che
 @app.command("list")
 def zoo_list(task: SourceTask = None, zoo: ZooPath = None, as_json: Json = False) -> None:
     """List the source tasks of a zoo, or the networks of one; with --json, all networks."""
-    opened = views.open_zoo(zoo)
+    opened = views.zoos.open_zoo(zoo)
     entries = opened.entries(vectors=False, task=opened.task(task).name if task else None)
     opened.check_tasks(entries)
     if as_json:
-        console.emit({"entries": list(views.describe_entries(opened, entries))})
+        console.emit({"entries": list(views.zoos.describe_entries(opened, entries))})
     elif task:
-        views.show_entries(opened, entries, f"Networks trained on {task}")
+        views.zoos.show_entries(opened, entries, f"Networks trained on {task}")
     else:
-        views.show_tasks(opened, entries)
+        views.zoos.show_tasks(opened, entries)
 
 
 @app.command("show")
@@ -71,10 +71,10 @@ def zoo_show(id: EntryId, zoo: ZooPath = None, as_json: Json = False) -> None:
     """Show one network: costs, architecture, accuracy, and where its task comes from."""
     from tans.zoo.licensing import Licensing
 
-    opened = views.open_zoo(zoo)
+    opened = views.zoos.open_zoo(zoo)
     entry = opened.entry(id)
     task = opened.task(entry.task)
-    (described,) = views.describe_entries(opened, [entry])
+    (described,) = views.zoos.describe_entries(opened, [entry])
     chain = Licensing.of(opened).chain(entry)
     card = {name: value for name, value in task.card.items() if name != "licence"}
     described |= {"val_accuracy": entry.val_accuracy, "classes": list(task.classes), **card}
@@ -126,13 +126,13 @@ def zoo_build(
     base = workflow.find_base(path, settings, new_base)
     read = partial(read_task, overrides=Overrides(licence=licence))
     began = time.perf_counter()
-    with gathered as crew, views.build_bar(path) as show:
+    with gathered as crew, views.zoos.build_bar(path) as show:
         given = list(workflow.read_tasks(tasks, read, console.warn))
-        console.warn_each(views.unstated(given))
+        console.warn_each(views.data.unstated(given))
         made = workflow.build(
             path, given, settings, crew, choice=choice, base_from=base, on_progress=show
         )
-    views.say_zoo(made, f"after {time.perf_counter() - began:.0f} s")
+    views.zoos.say_zoo(made, f"after {time.perf_counter() - began:.0f} s")
 
 
 @app.command("add")
@@ -179,9 +179,9 @@ def zoo_copy(
     from tans.workflow import copy_zoo
 
     names = None if tasks is None else [name.strip() for name in tasks.split(",")]
-    made = copy_zoo(views.open_zoo(zoo), path, names, diverse)
+    made = copy_zoo(views.zoos.open_zoo(zoo), path, names, diverse)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    views.say_zoo(made, f"in {size / 1e6:.1f} MB")
+    views.zoos.say_zoo(made, f"in {size / 1e6:.1f} MB")
 
 
 @app.command("push")
@@ -193,7 +193,7 @@ def zoo_push(
     from tans.zoo.zoo import Zoo
 
     opened = Zoo.open(zoo)
-    with views.copy_bar(address) as show:
+    with views.zoos.copy_bar(address) as show:
         made = push_zoo(opened, address, force, show)
     if as_json:
         console.emit(asdict(made))
@@ -207,7 +207,7 @@ def zoo_pull(address: Address, path: CopyPath, as_json: Json = False) -> None:
     """Copy a whole zoo from an address; what is there already is not fetched again."""
     from tans.zoo.sharing import pull_zoo
 
-    with views.copy_bar(address) as show:
+    with views.zoos.copy_bar(address) as show:
         made = pull_zoo(address, path, show)
     if as_json:
         console.emit(asdict(made))
@@ -221,7 +221,7 @@ def zoo_merge(zoos: MergedZoos, path: MergedPath) -> None:
     """Bring zoos of the same base together in a new one, or add them to one of them."""
     from tans.zoo.merge import merge_zoos
 
-    views.say_zoo(merge_zoos([views.open_zoo(zoo) for zoo in zoos], path), "in all")
+    views.zoos.say_zoo(merge_zoos([views.zoos.open_zoo(zoo) for zoo in zoos], path), "in all")
 
 
 @app.command("transfers")
@@ -238,7 +238,7 @@ def zoo_transfers(
     from tans.training import Recipe
     from tans.workflow import read_tasks
 
-    opened = views.open_zoo(zoo)
+    opened = views.zoos.open_zoo(zoo)
     opened.check_writable()  # before images are read
     with console.progress("transfers") as advance:
         measure_transfers(
@@ -256,7 +256,7 @@ def zoo_verify(zoo: ZooPath = None, as_json: Json = False) -> None:
     """Check every hash of a zoo, and load and run every network; exit code 1 if any fails."""
     from tans.workflow import verify
 
-    opened = views.open_zoo(zoo)
+    opened = views.zoos.open_zoo(zoo)
     with console.progress("verify") as advance:
         report = verify(opened, lambda done, total: advance(done, total, ""))
     if as_json:
@@ -301,7 +301,7 @@ def train(
         if zoo is not None and is_distant(zoo):
             site = held.enter_context(workflow.worked_on(zoo))
         else:
-            site = workflow.Site(views.open_zoo(zoo))
+            site = workflow.Site(views.zoos.open_zoo(zoo))
         crew = held.enter_context(working.gathered())
         with console.progress(f"preset {preset}") as advance:
             trained = workflow.train(
@@ -317,5 +317,5 @@ def train(
         found = asdict(trained.retrieval)
         console.emit({"folder": where, "retrieval": found})
     else:
-        views.show_trained(trained)
+        views.zoos.show_trained(trained)
         console.say(f"Wrote {where}")
