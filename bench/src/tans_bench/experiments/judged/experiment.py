@@ -41,7 +41,7 @@ FEWER, MORE = 50, 1500
 """Training images, beside those of the main cell."""
 SHORTER, LONGER = 50, 500
 """Steps, likewise."""
-STEPS = (SHORTER, field.STEPS)
+STEPS = (SHORTER, field.STEPS, LONGER)
 """After which others are compared with the common recipe after ``LONGER``."""
 
 

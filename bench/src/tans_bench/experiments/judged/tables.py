@@ -113,7 +113,7 @@ def sooner(
     cells: Sequence[Cell],
     runs: Runs,
 ) -> Table:
-    """What methods reach in fewer steps than a peer, and their share of its multiply-adds."""
+    """What methods reach in so many steps beside a peer's longest run, at what share of its cost."""
     rows = []
     theirs = [runs.cost(peer, cell, longest) for cell in cells]
     for method, few in product(methods, steps):
