@@ -36,9 +36,9 @@ def accuracies(
         means = [mean(list(column)) for column in zip(*own, strict=True)]
         rows.append([f"**{kind}**", *(f"**{_percent(each)}**" for each in means)])
     caption = (
-        f"Test accuracy in %, mean of five seeds, {field.IMAGES} training images, {field.STEPS} "
-        "steps; in bold the mean over tasks. Each column: what is looked at is chosen from by the "
-        "accuracy on frozen features."
+        f"Test accuracy in %, mean of five seeds, at most {field.IMAGES} training images, "
+        f"{field.STEPS} steps; in bold the mean over tasks. Each column: what is looked at is chosen from "
+        "by the accuracy on frozen features."
     )
     return Table(name, caption, ("task", *(method.title for method in shown)), rows)
 
