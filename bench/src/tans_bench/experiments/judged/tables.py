@@ -37,8 +37,8 @@ def accuracies(
         rows.append([f"**{kind}**", *(f"**{_percent(each)}**" for each in means)])
     caption = (
         f"Test accuracy in %, mean of five seeds, at most {field.IMAGES} training images, "
-        f"{field.STEPS} steps; in bold the mean over tasks. Each column: what is looked at is chosen from "
-        "by the accuracy on frozen features."
+        f"{field.STEPS} steps; in bold the mean over tasks. Each column: what is looked at is "
+        "chosen from by the accuracy on frozen features."
     )
     return Table(name, caption, ("task", *(method.title for method in shown)), rows)
 
@@ -113,7 +113,8 @@ def sooner(
     cells: Sequence[Cell],
     runs: Runs,
 ) -> Table:
-    """What methods reach in so many steps beside a peer's longest run, at what share of its cost."""
+    """What methods reach in so many steps beside a peer's longest run, and their share of its
+    multiply-adds."""
     rows = []
     theirs = [runs.cost(peer, cell, longest) for cell in cells]
     for method, few in product(methods, steps):
