@@ -113,8 +113,7 @@ def sooner(
     cells: Sequence[Cell],
     runs: Runs,
 ) -> Table:
-    """What methods reach in so many steps beside a peer's longest run, and their share of its
-    multiply-adds."""
+    """Points over a peer's longest run after fewer or as many steps, and the share of its cost."""
     rows = []
     theirs = [runs.cost(peer, cell, longest) for cell in cells]
     for method, few in product(methods, steps):
