@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from tans_bench.experiments.judged import field
 from tans_bench.experiments.judged.experiment import EXPERIMENT
-from tans_bench.experiments.judged.methods import (
-    METHODS,
-    read_seen,
-    tuned,
-)
+from tans_bench.experiments.judged.methods import METHODS, read_seen, tuned
 from tans_bench.runs.drawing import Table
 from tans_bench.runs.results import Results
 

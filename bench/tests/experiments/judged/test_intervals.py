@@ -1,5 +1,7 @@
 """Intervals are over families of tasks."""
 
+from __future__ import annotations
+
 import pytest
 
 from tans_bench.experiments.judged.intervals import interval, mean, paired, spread

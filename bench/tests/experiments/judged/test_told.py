@@ -6,9 +6,7 @@ from bench.tests.experiments.judged.stored_runs import CELLS, add_runs, cells_of
 
 from tans_bench.experiments.judged import field
 from tans_bench.experiments.judged.experiment import EXPERIMENT
-from tans_bench.experiments.judged.methods import (
-    TANS,
-)
+from tans_bench.experiments.judged.methods import TANS
 from tans_bench.runs.drawing import Table
 from tans_bench.runs.results import Results
 

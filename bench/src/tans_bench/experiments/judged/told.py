@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scipy.stats import spearmanr
 
-from tans_bench.experiments.judged.field import KINDS
+from tans_bench.experiments.judged.field import KINDS, TASKS
 from tans_bench.experiments.judged.intervals import NONE
 from tans_bench.experiments.judged.jobs import Cell, key
 from tans_bench.experiments.judged.methods import BASE, LITE0, SHORT, ZOO, Method, Seen
@@ -25,7 +25,7 @@ def proposals(name: str, methods: Mapping[str, Method], cells: Sequence[Cell], r
     """What each method that chooses took, how often."""
     choosing = [m for m in methods.values() if any(m.looked_at(s) for s in runs.seen.values())]
     rows = []
-    for task in (task for tasks in KINDS.values() for task in tasks):
+    for task in TASKS:
         seen = [runs.seen[cell] for cell in cells if cell.task == task and cell in runs.seen]
         chosen = ([method.choose(each) for each in seen] for method in choosing)
         rows.append([task, *map(_counted, chosen)])
@@ -97,7 +97,7 @@ def _groups() -> Iterator[tuple[str, Sequence[str]]]:
     for kind, tasks in KINDS.items():
         yield from ((task, (task,)) for task in tasks)
         yield f"**{kind}**", tasks
-    yield "**all**", [task for tasks in KINDS.values() for task in tasks]
+    yield "**all**", TASKS
 
 
 def _held(line: Result, accuracy: float) -> bool:
