@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # a worker for each core; files stay whole, for what their tests share, and keep their order
 SIDE_BY_SIDE := -n logical --dist loadfile --no-loadscope-reorder
+# kept, as to compile all sources and tests anew takes long
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long test-slow reliability check wheels docs site

@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Workers run beside each other, one on each core: set before torch is loaded, it reaches the
@@ -18,3 +19,12 @@ pytest_plugins = [
     "tests.reliability.counting",
     "tests.reliability.whole_zoo",
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file that builds the zoos that many share comes first, those that wait for them last."""
+    needs: dict[object, set[str]] = {}
+    for item in items:
+        needs.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
+    builder = next((path for path, names in needs.items() if "measured_zoo" in names), None)
+    items.sort(key=lambda item: (item.path != builder, "small_zoo" in needs[item.path]))

@@ -113,6 +113,7 @@ def test_what_is_measured_is_what_is_stored(small_zoo: Zoo, small_tasks: list[Ta
         assert accuracy(network, *task.split("val", 32)) == entry.val_accuracy
 
 
+@pytest.mark.long
 def test_the_built_zoo_verifies(small_zoo: Zoo) -> None:
     report = verify_zoo(small_zoo)
     assert report.ok, report.problems

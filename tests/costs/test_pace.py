@@ -156,7 +156,7 @@ def test_pace_of_a_busy_machine_is_used_and_not_kept(cache: Path) -> None:
         (None, "{"),
         (None, "[]"),
         (None, "\udcff"),
-        ('"schema": 1', '"schema": 0'),
+        ('"schema": 2', '"schema": 0'),
         ('"cpu": "', '"cpu": "another '),
         ('"fixed_s": ', '"fixed_s": -'),
         ('"seconds_per_flop": ', '"seconds_per_flop": NaN, "was": '),

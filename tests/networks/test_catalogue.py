@@ -30,6 +30,7 @@ SAMPLE = (
 )
 
 
+@pytest.mark.long
 def test_what_is_counted_anew_is_what_stands_in_the_file(tmp_path: Path) -> None:
     made = made_anew(tmp_path / "catalogue.csv", SAMPLE)
     known = {offer.name: offer for offer in shipped().offers}

@@ -406,6 +406,7 @@ def test_a_zoo_on_a_small_disk(trials: Trials, tmp_path: Path, small_zoo: Zoo) -
             assert copy_tasks(small_zoo, tmp_path / "disk/zoo", ["red", "blue"]).entries() == wanted
 
 
+@pytest.mark.long
 @needs_linux
 def test_rows_on_a_full_disk(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> None:
     """LanceDB cannot add rows to a table on a full disk; what was there can be read"""
@@ -424,6 +425,7 @@ def test_rows_on_a_full_disk(trials: Trials, tmp_path: Path, small_zoo: Zoo) -> 
         assert Zoo.open(tmp_path / "disk/zoo").entries() == before
 
 
+@pytest.mark.long
 @needs_linux
 def test_a_zoo_that_cannot_be_written(
     trials: Trials, tmp_path: Path, small_zoo: Zoo, small_tasks: list[Task]

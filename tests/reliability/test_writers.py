@@ -191,6 +191,7 @@ def test_deaths_of_saving(
             assert tree(death) == tree(whole)
 
 
+@pytest.mark.long
 def test_a_living_writers_files_stay_and_a_dead_ones_go(trials: Trials, tmp_path: Path) -> None:
     """What a writer that is killed leaves is swept by the next, and a living one's is not"""
     for number in range(5):

@@ -217,6 +217,7 @@ def test_what_one_kind_of_architecture_takes_is_learnt(
     assert found.tried == ()
 
 
+@pytest.mark.long
 def test_without_a_hub_the_search_goes_on_with_what_is_here(
     full: StubHub, beyond: Search, offers: dict[str, Offer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +233,7 @@ def test_without_a_hub_the_search_goes_on_with_what_is_here(
     assert len(full.asked) == 1
 
 
+@pytest.mark.long
 def test_what_fails_is_told_and_others_are_tried(
     full: StubHub, beyond: Search, offers: dict[str, Offer]
 ) -> None:

@@ -77,6 +77,7 @@ def test_sources_and_imagenet_are_probed(judged: Judged) -> None:
     assert len(result) == len(zoo.entries()) + 1
 
 
+@pytest.mark.long
 def test_accuracies_are_those_that_the_judge_expects(judged: Judged) -> None:
     result = search(QUERY, judged(), top=1000)
     probes = {look.id: look.accuracy for look in result.looks}

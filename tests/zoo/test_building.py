@@ -66,6 +66,7 @@ def test_a_new_zoo_is_made_and_added_to(tiny: Tiny, address: str) -> None:
     assert f"weights/{named}.safetensors" in keys(address)
 
 
+@pytest.mark.long
 def test_what_was_superseded_is_gone_in_the_end(tiny: Tiny, address: str) -> None:
     pushed(tiny, address)
     before = len(keys(address))

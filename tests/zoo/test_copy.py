@@ -89,6 +89,7 @@ def test_counts_that_cannot_be_met_are_refused(tiny: Tiny, count: int) -> None:
 # Copying
 
 
+@pytest.mark.long
 def test_a_copy_is_all_that_belongs_to_its_tasks(several: Tiny, tmp_path: Path) -> None:
     copy = copy_tasks(several.zoo, tmp_path / "copy", ["chairs"])
     source = several.zoo

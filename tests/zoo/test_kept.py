@@ -29,6 +29,7 @@ def read(zoo: Path) -> tuple[tuple[str, ...], list[str]]:
     return opened.columns().ids(), [task.name for task in opened.tasks()]
 
 
+@pytest.mark.long
 def test_what_is_kept_is_read_without_lancedb(zoo: Path) -> None:
     ids, tasks = read(zoo)
     code = (

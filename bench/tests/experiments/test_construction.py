@@ -60,6 +60,7 @@ def test_every_strategy_ends_with_all_pairs(ran: Bench) -> None:
         assert needs[-1] == 1 + sum(share < 1 for share in run["volume"])
 
 
+@pytest.mark.long
 def test_all_begin_alike_and_end_alike(ran: Bench) -> None:
     runs = [ran.results.read(Replay(strategy, 0).name) for strategy in NAMES]
     for what in ("volume", "accuracy"):
@@ -71,6 +72,7 @@ def test_the_same_seed_is_replayed_alike(bench: Bench) -> None:
     assert Replay("thompson", 1).run(bench) == Replay("thompson", 1).run(bench)
 
 
+@pytest.mark.long
 def test_what_is_judged_by_latency_is_replayed_by_the_stored_charges(
     ran: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

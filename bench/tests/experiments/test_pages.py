@@ -68,6 +68,7 @@ def test_a_page_tells_the_versions_of_what_it_shows(ran: Bench, tmp_path: Path) 
         assert text.count(f"The current ones are {CURRENT}.") == 1
 
 
+@pytest.mark.long
 def test_what_is_said_around_the_drawings_stays(ran: Bench, tmp_path: Path) -> None:
     (page,) = write_pages(ran.results.folder, tmp_path)
     drawn = page.read_text()
@@ -76,6 +77,7 @@ def test_what_is_said_around_the_drawings_stays(ran: Bench, tmp_path: Path) -> N
     assert page.read_text() == drawn + "\nWhat this says.\n"
 
 
+@pytest.mark.long
 def test_a_table_and_a_figure_of_one_name_both_stand(
     ran: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_table_and_a_figure_of_one_name_both_stand(
         assert page.read_text().count("same.png") == 1
 
 
+@pytest.mark.long
 def test_a_gpus_results_stand_apart(ran: Bench, tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="no results"):
         list(write_pages(ran.results.folder, tmp_path / "pages", preset="gpu"))

@@ -67,6 +67,7 @@ def test_a_line_says_what_a_pair_costs_and_became(ran: Bench) -> None:
         assert line["seconds"] > 0
 
 
+@pytest.mark.long
 def test_pairs_come_first_and_each_is_run_once(ran: Bench) -> None:
     jobs = PLAN.jobs(ran)
     assert all(job.done(ran) for job in jobs)
@@ -81,6 +82,7 @@ def test_pairs_come_first_and_each_is_run_once(ran: Bench) -> None:
     assert all(job.done(ran) for job in PLAN.jobs(ran))
 
 
+@pytest.mark.long
 def test_strategies_begin_alike_and_end_with_all_pairs(ran: Bench) -> None:
     pairs = tuple(pairs_of(ran))
     runs = [ran.results.read(ReplayTrained(name, 0, pairs).name) for name in STRATEGIES]
@@ -92,6 +94,7 @@ def test_strategies_begin_alike_and_end_with_all_pairs(ran: Bench) -> None:
     assert len({tuple(run["volume"][:4]) for run in runs if run}) == 1  # two of each task
 
 
+@pytest.mark.long
 def test_a_pair_that_was_trained_again_is_replayed_again(ran: Bench) -> None:
     pair, *_ = pairs = pairs_of(ran)
     job = ReplayTrained("random", 0, tuple(pairs))
@@ -102,6 +105,7 @@ def test_a_pair_that_was_trained_again_is_replayed_again(ran: Bench) -> None:
     assert known_pairs(ran, pairs).test_accuracies[0] == 0.123
 
 
+@pytest.mark.long
 def test_what_is_drawn_has_a_row_for_each_strategy(ran: Bench) -> None:
     needed, given, _ = replace(EXPERIMENT, plan=PLAN).draw(ran.results)
     assert isinstance(needed, Table)

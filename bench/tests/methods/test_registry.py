@@ -74,6 +74,7 @@ def test_the_same_problem_gets_the_same_proposal(
     assert method_of(name)(Problem(QUERY), measured_zoo) == free
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", BASELINES)
 def test_limits_that_nothing_fits_are_an_error(name: str, measured_zoo: Zoo) -> None:
     with pytest.raises(LimitError, match="max_params 1;"):

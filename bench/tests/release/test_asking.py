@@ -38,6 +38,7 @@ def query(release: Path) -> Query:
     return read_meta_test(release / "meta_test_honey.pt")
 
 
+@pytest.mark.long
 def test_unseen_images_of_each_dataset_find_its_own_networks(zoo: Zoo, release: Path) -> None:
     queries = read_queries(release / "p_m_train.pt")
     found = judge(zoo, {name: parts[TEST] for name, parts in queries.items()})

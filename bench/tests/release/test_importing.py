@@ -97,6 +97,7 @@ def test_all_networks_are_there_with_what_is_known_of_them(
     assert imported.zoo.matrix("functional").shape == (imported.networks, 1536)
 
 
+@pytest.mark.long
 def test_query_features_are_those_to_train_on(imported: Imported) -> None:
     data = MetaData.from_zoo(imported.zoo)
     assert data.features.shape == (30 * len(DATASETS), 512)
@@ -136,6 +137,7 @@ def features_of(network: torch.nn.Module) -> Tensor:
     return network.feature_mix_layer(x).flatten(1)
 
 
+@pytest.mark.long
 def test_a_network_whose_weights_were_not_given_says_what_to_give(imported: Imported) -> None:
     entry = of(imported, "cells_2_9")[0]
     assert not entry.has_weights
@@ -152,6 +154,7 @@ def test_the_zoo_is_sound(imported: Imported) -> None:
     assert not report.unused
 
 
+@pytest.mark.long
 @torch.no_grad()
 def test_query_weights_make_the_features_of_images(imported: Imported) -> None:
     images = torch.randint(0, 256, (3, 3, 224, 224), dtype=torch.uint8)
@@ -184,6 +187,7 @@ def test_datasets_without_networks_are_left_out_and_told(tmp_path: Path) -> None
     assert {task.name for task in made.zoo.tasks()} == set(DATASETS)
 
 
+@pytest.mark.long
 def test_nothing_is_left_of_a_release_that_cannot_be_read(tmp_path: Path) -> None:
     release = write_release(tmp_path / "release")
     nets = release / "supernets"

@@ -50,11 +50,13 @@ def test_each_task_has_its_own_cells_measured(ran: Bench) -> None:
             NAS_BENCH_201.check(Architecture.parse(network["architecture"]))
 
 
+@pytest.mark.long
 def test_another_recipe_is_not_done(ran: Bench) -> None:
     assert not Cells("red", 2, Recipe(epochs=2, fit_head=False)).done(ran)
     assert not Cells("red", 3, RECIPE).done(ran)
 
 
+@pytest.mark.long
 def test_a_recipe_of_before_a_setting_is_still_done(ran: Bench) -> None:
     job = Cells("red", 2, RECIPE)
     stored = ran.results.read(job.name)
@@ -66,6 +68,7 @@ def test_a_recipe_of_before_a_setting_is_still_done(ran: Bench) -> None:
     assert not job.done(ran)
 
 
+@pytest.mark.long
 def test_the_same_cells_come_out_the_same(ran: Bench) -> None:
     job = Cells("red", 2, RECIPE)
     stored, again = ran.results.read(job.name), job.run(ran)

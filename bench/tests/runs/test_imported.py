@@ -98,6 +98,7 @@ def test_figure_2_shows_what_has_a_time(results: Results, tmp_path: Path) -> Non
     assert (row["training (s)"], row["speed-up"], row["accuracy (%)"]) == ("", "", "80.0")
 
 
+@pytest.mark.long
 def test_a_page_is_drawn_of_them(results: Results, tmp_path: Path) -> None:
     import_results(table(tmp_path / "mine.csv", HEAD + GOOD), results.folder)
     for drawing in EXPERIMENT.draw(results):

@@ -65,6 +65,7 @@ def test_a_choice_has_the_fields_of_committed_ones(bench: Bench) -> None:
     assert set(CHOOSE.run(bench)) == {*committed, "budget"} - environment().keys()
 
 
+@pytest.mark.long
 def test_a_fine_tune_is_that_of_the_recipe(bench: Bench) -> None:
     chosen = proposal_of(CHOOSE.run(bench))
     run = FineTune(DEV_TASK, chosen, epochs=1, seed=2, images=30).run(bench)

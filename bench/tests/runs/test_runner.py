@@ -68,6 +68,7 @@ def test_methods_that_agree_share_a_run(bench: Bench) -> None:
     assert run_experiment(agreeing, bench) == 3
 
 
+@pytest.mark.long
 def test_what_was_run_is_found_beside_its_choice(ran: Bench) -> None:
     found = cells(experiment(DEV_TASK).plan.arms, Results(ran.results.folder))
     assert [(cell.method, cell.epochs) for cell in found] == [

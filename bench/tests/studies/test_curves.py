@@ -40,6 +40,7 @@ def told(trial: curves.Trial, gain: float, brought: float) -> dict[str, Any]:
     return {**asdict(trial), **found, "untold": None, "before": 0.7, "after": 0.7 + brought}
 
 
+@pytest.mark.long
 def test_a_trial_is_a_line_that_is_found_again(noisy: Bench, tmp_path: Path) -> None:
     trial = curves.Trial("digits", 60, 40, seed=1)
     small = replace(curves.EXPERIMENT, plan=Fixed((trial,)))
@@ -54,6 +55,7 @@ def test_a_trial_is_a_line_that_is_found_again(noisy: Bench, tmp_path: Path) -> 
     assert not replace(trial, seed=2).done(noisy)
 
 
+@pytest.mark.long
 def test_what_cannot_be_told_is_told_why(noisy: Bench) -> None:
     assert curves.Trial("digits", 12, 12).run(noisy)["untold"].startswith("a quarter of the 12")
     assert curves.Trial("digits", 150, 150).run(noisy)["untold"] == (

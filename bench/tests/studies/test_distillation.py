@@ -27,6 +27,7 @@ def test_sizes_go_from_the_smallest_to_the_largest(measured_zoo: Zoo) -> None:
     assert (params[0], params[-1]) == (min(own), max(own))
 
 
+@pytest.mark.long
 def test_both_weights_stand_side_by_side(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def test_both_loops_are_timed_and_the_zoo_is_searched(
     assert {"entries", "tasks"} <= {row[0] for row in ranks.rows}
 
 
+@pytest.mark.long
 def test_synthetic_tasks_are_as_large_as_the_papers() -> None:
     data = synthetic()
     assert (len(data.tasks), len(data.entries)) == (140, 14_000)

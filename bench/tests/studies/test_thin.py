@@ -21,6 +21,7 @@ def test_a_slice_costs_no_more_than_the_whole_and_nearly_as_much() -> None:
         assert 0.9 * whole < describe(ref).body_flops <= whole
 
 
+@pytest.mark.long
 def test_slices_are_looked_at_and_tuned(tmp_path: Path) -> None:
     bench = Bench(Results(tmp_path), Zoo.open(), lambda name, _: drawn_task(name, "one", n=60))
     looked = thin.Trial("red", 0, 80, tuned=False)

@@ -79,6 +79,7 @@ def test_what_is_added_stands_beside_the_zoo_and_lacks_a_topology(known: Known) 
     ]
 
 
+@pytest.mark.long
 def test_a_retriever_that_saw_none_of_them_is_judged_by_all(known: Known) -> None:
     retriever = meta_train(known.data, BRIEF)
     whole = known.seeing(list(FAMILIES))
@@ -102,6 +103,7 @@ def test_a_retriever_that_saw_none_of_them_is_judged_by_all(known: Known) -> Non
         assert 0 <= chosen["regret_of_five"] <= chosen["regret"]
 
 
+@pytest.mark.long
 def test_each_training_is_a_line_that_is_found_again_and_drawn(
     measured_zoo: Zoo, known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,7 +86,9 @@ class Pace:
 
 
 class KeptPace(Kept):
-    """What the cache says of a pace."""
+    """What the cache says of a pace; schema 1 was of slower gradients."""
+
+    SCHEMA = 2
 
     model: Pace
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.grad import conv2d_input
 from torch.overrides import TorchFunctionMode
 
 Pair = tuple[int, int]
@@ -47,8 +48,8 @@ def _conv2d(
     """As ``torch.conv2d``."""
     depthwise = x.ndim == 4 and groups == x.shape[1] == len(weight)
     slow = depthwise and any(map(int.__lt__, x.shape[2:], weight.shape[2:]))
-    plain = not isinstance(padding, str) and _pair(dilation) == (1, 1)
-    if not (slow and plain and x.device.type == "cpu" and weight.requires_grad):
+    learns = weight.requires_grad and x.device.type == "cpu"
+    if not (slow and learns and _pair(dilation) == (1, 1)) or isinstance(padding, str):
         return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
     found = _Depthwise.apply(x, weight, _pair(stride), _pair(padding))
     return found if bias is None else found + bias[:, None, None]
@@ -69,9 +70,7 @@ class _Depthwise(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         of_x = None
         if ctx.needs_input_grad[0]:
-            of_x = torch.nn.grad.conv2d_input(
-                x.shape, weight, gradient, ctx.stride, ctx.padding, 1, len(weight)
-            )
+            of_x = conv2d_input(x.shape, weight, gradient, ctx.stride, ctx.padding, 1, len(weight))
         of_weight = torch.zeros_like(weight)
         rows, columns = (
             _meetings(weight.shape[d], x.shape[d], gradient.shape[d], s, p)

@@ -44,6 +44,7 @@ def _state(network: Network) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in own.items() if "running" not in name}
 
 
+@pytest.mark.long
 def test_a_merge_is_the_base_and_the_scaled_mean_of_changes(results: Results) -> None:
     seen, zoo = read_seen(results)[CELLS[0]], Zoo.open()
     base, flags, digits = (_state(field.load(n, 64, zoo)) for n in ("base", "flags", "digits"))

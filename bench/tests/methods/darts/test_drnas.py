@@ -78,6 +78,7 @@ def test_no_connection_is_not_among_the_operations():
     assert torch.allclose(start.concentration, torch.ones(2, darts.EDGES, 7), atol=0.02)
 
 
+@pytest.mark.long
 def test_the_second_stage_goes_on_with_fewer_operations(small_zoo: Zoo):
     proposal = DrNas(TINY)(Problem(drawn_task("green", "three")), small_zoo)
     architecture = Architecture.parse(proposal.ref.name)

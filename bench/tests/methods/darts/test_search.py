@@ -52,6 +52,7 @@ def test_equal_problems_get_equal_networks_and_nothing_outside_is_disturbed(
     assert other.details["history"] != free.details["history"]
 
 
+@pytest.mark.long
 def test_the_proposal_is_untrained_and_runs(free: Proposal, small_zoo: Zoo):
     assert (free.source, free.weights, free.fit_head) == (UNTRAINED, UNTRAINED, False)
     side = free.ref.input.size

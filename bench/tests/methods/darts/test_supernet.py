@@ -86,6 +86,7 @@ def name_in_supernet(name: str, architecture: Architecture) -> str:
     )
 
 
+@pytest.mark.long
 def test_with_all_weight_on_one_cell_the_supernet_is_the_network():
     torch.manual_seed(0)
     rng = random.Random(3)
