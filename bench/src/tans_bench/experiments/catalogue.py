@@ -36,6 +36,7 @@ from tans_bench.studies import (
     fetches,
     first_list,
     gpu,
+    gradients,
     growth,
     heads,
     large,
@@ -86,7 +87,7 @@ MODULES = (
         universal,
     ),
     *(paper_preset, reading, first_list, building, growth, pairs_per_minute, million, large),
-    *(serving, ray_speedup, ray_store, gpu),
+    *(serving, ray_speedup, ray_store, gradients, gpu),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES

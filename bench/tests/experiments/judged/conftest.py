@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from bench.tests.experiments.judged.stored_runs import CELLS, NAMES
 
-from tans_bench.experiments.judged.jobs import Frozen, Shortlist
+from tans_bench.experiments.judged.jobs import Frozen, shortlist
 from tans_bench.runs.results import Results
 
 
@@ -23,5 +23,5 @@ def results(tmp_path: Path) -> Results:
         stored.write(Frozen(cell, "within").name, {**own, **look})
         nearest = {"flags": {"similarity": 0.5, "predicted": 0.1}}
         nearest |= {"digits": {"similarity": 0.4, "predicted": 0.2}}
-        stored.write(Shortlist(cell).name, {**own, "sources": nearest})
+        stored.write(shortlist(cell).name, {**own, "sources": nearest})
     return stored

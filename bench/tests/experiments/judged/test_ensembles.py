@@ -11,7 +11,7 @@ import torch
 
 from tans.zoo.zoo import Zoo
 from tans_bench.experiments.judged import ensembles, field
-from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist
+from tans_bench.experiments.judged.jobs import Cell, Frozen, shortlist
 from tans_bench.experiments.judged.methods import read_seen
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.results import Results
@@ -27,7 +27,7 @@ def results(tmp_path: Path) -> Results:
     look = {"part": "within", "accuracy": LOOKED, "flops": dict.fromkeys(LOOKED, 3e7)}
     stored.write(Frozen(CELL, "within").name, {**own, **look})
     near = {"similarity": 0.5, "predicted": 0.1}
-    stored.write(Shortlist(CELL).name, {**own, "sources": {"flags": near, "digits": near}})
+    stored.write(shortlist(CELL).name, {**own, "sources": {"flags": near, "digits": near}})
     return stored
 
 

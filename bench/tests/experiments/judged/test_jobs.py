@@ -9,7 +9,7 @@ import pytest
 from tans.tasks.task import Task
 from tans.training import ALIKE, RECIPE, Recipe
 from tans_bench.experiments.judged import field, jobs
-from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist, Tuned, recipe_of
+from tans_bench.experiments.judged.jobs import Cell, Frozen, Tuned, recipe_of, shortlist
 from tans_bench.runs.bench import Bench
 
 CELL = Cell("flags", 1, 20)
@@ -31,7 +31,7 @@ def test_recipes_are_those_that_are_compared() -> None:
 def test_a_cell_is_looked_at_and_tuned_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(field, "WITHIN", {field.LITE0: (32,)})
     source = field.sources_for("", bench.zoo)[0]
-    for job in (Shortlist(CELL), Frozen(CELL, "within"), Tuned(CELL, source, 32, 2)):
+    for job in (shortlist(CELL), Frozen(CELL, "within"), Tuned(CELL, source, 32, 2)):
         assert not job.done(bench)
         bench.results.write(job.name, job.run(bench))
         assert job.done(bench)

@@ -11,7 +11,7 @@ import torch
 from tans.networks.network import Network, without_head
 from tans.zoo.zoo import Zoo
 from tans_bench.experiments.judged import field, merging
-from tans_bench.experiments.judged.jobs import Cell, Frozen, OfCell, Shortlist
+from tans_bench.experiments.judged.jobs import Cell, Frozen, OfCell, shortlist
 from tans_bench.experiments.judged.methods import METHODS, TANS, Seen, read_seen, tuned
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.results import Results
@@ -30,7 +30,7 @@ def results(tmp_path: Path) -> Results:
         look = {"part": "within", "accuracy": LOOKED, "flops": dict.fromkeys(NAMES, 3e7)}
         stored.write(Frozen(cell, "within").name, {**own, **look})
         near = {"similarity": 0.5, "predicted": 0.1}
-        stored.write(Shortlist(cell).name, {**own, "sources": {"flags": near, "digits": near}})
+        stored.write(shortlist(cell).name, {**own, "sources": {"flags": near, "digits": near}})
         merges = [
             {**asdict(merge), "accuracy": merged if merge == merging.MERGES[1] else 0.4}
             for merge in merging.MERGES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tans_bench.experiments.judged import field
-from tans_bench.experiments.judged.jobs import FROZEN, SHORTLISTS, Cell, Frozen, Shortlist
+from tans_bench.experiments.judged.jobs import FROZEN, SHORTLISTS, Cell, Frozen, shortlist
 from tans_bench.experiments.judged.methods import (
     BASE,
     BEST,
@@ -81,7 +81,7 @@ def test_what_is_stored_is_read_together(tmp_path: Path) -> None:
     assert read_seen(results) == {}
     nearest = {"near": {"similarity": 0.9}, "imagenet": {"similarity": 1.0}}
     nearest |= {"far": {"similarity": 0.1}, "nearer": {"similarity": 0.95}}
-    results.write(Shortlist(CELL).name, {**own, "sources": nearest})
+    results.write(shortlist(CELL).name, {**own, "sources": nearest})
     (seen,) = read_seen(results).values()
     assert set(seen.accuracy) == {"x@64", "x@224"}
     assert seen.sources == ("nearer", "near", "far")

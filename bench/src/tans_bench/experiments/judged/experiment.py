@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from tans_bench.experiments.judged import field, tables, told
-from tans_bench.experiments.judged.jobs import Cell, Frozen, Shortlist, Tuned
+from tans_bench.experiments.judged.jobs import Cell, Frozen, Tuned, shortlist
 from tans_bench.experiments.judged.methods import (
     BEST,
     METHODS,
@@ -62,7 +62,7 @@ class Judged:
     def jobs(self, bench: Bench) -> Sequence[Job]:
         main = self.cells(self.tasks, field.IMAGES)
         side = [cell for n in (FEWER, MORE) for cell in self.cells(self.few, n)]
-        looks: list[Job] = [Shortlist(cell) for cell in (*main, *side)]
+        looks: list[Job] = [shortlist(cell) for cell in (*main, *side)]
         looks += [Frozen(cell, "within") for cell in (*main, *side)]
         if self.unlimited:
             looks += [Frozen(cell, "beyond") for cell in main]

@@ -85,38 +85,27 @@ class OfCell:
         return {**asdict(self.cell), **self.measured(bench, self.cell)}
 
 
-@dataclass(frozen=True)
-class Shortlist:
+def ordered(bench: Bench, cell: Cell) -> Result:
     """Order the sources by what the embeddings say, without kin of the task."""
-
-    cell: Cell
-
-    @property
-    def task(self) -> str:
-        return self.cell.task
-
-    @property
-    def name(self) -> str:
-        return f"{SHORTLISTS}{LINES}/{self.cell}"
-
-    def done(self, bench: Bench) -> bool:
-        return bench.results.find(SHORTLISTS, asdict(self.cell)) is not None
-
-    def run(self, bench: Bench) -> Result:
-        task = self.cell.read(bench)
-        retriever, data = _retriever(bench.zoo.path, field.kin(self.cell.task))
-        images, labels = task.sample(QUERY_IMAGES, bench.zoo.resolution)
-        query = retriever.encode_query(image_features(bench.zoo.query_network(), images), labels)
-        similar = retriever.matrix @ query  # (e,)
-        predicted = retriever.predict(query, retriever.matrix)  # (e,)
-        found = {
-            name: {
-                "similarity": round(similar[data.entry_tasks == row].max().item(), 5),
-                "predicted": round(predicted[data.entry_tasks == row].max().item(), 5),
-            }
-            for row, name in enumerate(data.tasks)
+    task = cell.read(bench)
+    retriever, data = _retriever(bench.zoo.path, field.kin(cell.task))
+    images, labels = task.sample(QUERY_IMAGES, bench.zoo.resolution)
+    query = retriever.encode_query(image_features(bench.zoo.query_network(), images), labels)
+    similar = retriever.matrix @ query  # (e,)
+    predicted = retriever.predict(query, retriever.matrix)  # (e,)
+    found = {
+        name: {
+            "similarity": round(similar[data.entry_tasks == row].max().item(), 5),
+            "predicted": round(predicted[data.entry_tasks == row].max().item(), 5),
         }
-        return {**asdict(self.cell), "sources": found}
+        for row, name in enumerate(data.tasks)
+    }
+    return {"sources": found}
+
+
+def shortlist(cell: Cell) -> OfCell:
+    """The job that orders the sources for a cell."""
+    return OfCell(SHORTLISTS, cell, ordered)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,29 @@
+"""Steps with and without fast gradients of depthwise kernels, timed on a small network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from bench.tests.conftest import run_and_draw
+
+from tans.networks.families.elastic.specification import LITE0, ref_of
+from tans_bench.runs.bench import Bench
+from tans_bench.runs.drawing import Table
+from tans_bench.runs.experiment import Fixed
+from tans_bench.runs.results import Results
+from tans_bench.studies.gradients import EXPERIMENT, RUNS, WAYS, Step
+
+
+def test_each_network_is_timed_both_ways(bench: Bench, tmp_path: Path) -> None:
+    ref = ref_of(LITE0.smallest, 32)
+    small = replace(EXPERIMENT, plan=Fixed((Step(ref, batch=2, rounds=2),)))
+    (table,) = run_and_draw(small, bench, tmp_path)
+    (line,) = bench.results.lines(RUNS)
+    assert all(line[way] > 0 for way in WAYS)
+    assert isinstance(table, Table)
+    assert table.rows == [[ref.name, "32", f"{line['pytorch'] / line['tans']:.2f}"]]
+
+
+def test_without_runs_there_is_no_table(tmp_path: Path) -> None:
+    assert EXPERIMENT.draw(Results(tmp_path)) == []
