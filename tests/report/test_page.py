@@ -23,7 +23,7 @@ from tans.tasks.findings import Findings
 from tans.tasks.task import Task, TaskCard
 from tans.training import Epoch, FineTuned, Recipe
 from tans.types import Costs, Match, ZooEntry
-from tans.zoo.zoo import asked_size
+from tans.zoo.ids import asked_size
 
 NASTY = "<script>alert(\"x\")</script> & 'co'"
 

@@ -23,8 +23,9 @@ from tans.search import SearchResult, look, search
 from tans.search.look import in_memory, second_look
 from tans.tasks.task import Task
 from tans.types import Match, NetworkRef
+from tans.zoo.ids import at_size
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import IMAGENET, Zoo, at_size
+from tans.zoo.zoo import IMAGENET, Zoo
 from tests.small_zoo import drawn_task
 
 QUERY = drawn_task("green", "three", seed=3)

@@ -18,7 +18,8 @@ from tans.networks.families.elastic.specification import SPACES, ref_of
 from tans.networks.family import build, describe
 from tans.networks.features import REFERENCES
 from tans.types import NetworkRef, ZooEntry
-from tans.zoo.zoo import Zoo, entry_id
+from tans.zoo.ids import entry_id
+from tans.zoo.zoo import Zoo
 from tests.zoo.stores import Faulty, emptied
 
 SPACE = SPACES["lite0"]

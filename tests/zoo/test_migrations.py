@@ -18,9 +18,10 @@ from tans.networks.families.elastic.specification import ref_of
 from tans.networks.features import REFERENCES
 from tans.types import InputSpec, Transfer, ZooEntry
 from tans.zoo.copy import copy_tasks
+from tans.zoo.ids import entry_id
 from tans.zoo.rows import VECTORS
 from tans.zoo.verify import verify_zoo
-from tans.zoo.zoo import Zoo, entry_id
+from tans.zoo.zoo import Zoo
 from tests.zoo.conftest import (
     CARD,
     CLASSES,

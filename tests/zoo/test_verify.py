@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tans.zoo.ids import entry_id
 from tans.zoo.verify import verify_zoo
-from tans.zoo.zoo import Zoo, entry_id
+from tans.zoo.zoo import Zoo
 from tests.zoo.conftest import LARGEST, SMALLEST, Tiny, make_entry, random_state
 
 

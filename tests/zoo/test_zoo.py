@@ -22,9 +22,10 @@ from tans.networks.features import functional_embedding, reference_similarities
 from tans.networks.network import Network, prepare
 from tans.types import InputSpec, NetworkRef, Transfer, ZooEntry
 from tans.zoo import previews
+from tans.zoo.ids import at_size, entry_id
 from tans.zoo.rows import VECTORS
 from tans.zoo.verify import verify_zoo
-from tans.zoo.zoo import Zoo, at_size, entry_id
+from tans.zoo.zoo import Zoo
 from tests.networks.plain import PlainFamily, plain_ref, with_statistics
 from tests.zoo.conftest import (
     CARD,
@@ -138,17 +139,6 @@ def test_matrices_are_in_the_order_of_entries(tiny: Tiny) -> None:
 def test_entries_without_vectors_differ_in_nothing_else(tiny: Tiny) -> None:
     bare = [replace(e, topology=None, functional=None, similarities=None) for e in tiny.entries]
     assert tiny.zoo.entries(vectors=False) == bare
-
-
-def test_ids_name_task_weights_and_network() -> None:
-    id = entry_id("cutlery", "0" * 64, LARGEST)
-    assert id.startswith("cutlery-")
-    assert len(id.removeprefix("cutlery-")) == 8
-    assert id == entry_id("cutlery", "0" * 64, LARGEST)
-    others = [entry_id("cutlery", "1" * 64, LARGEST)]
-    others += [entry_id("cutlery", "0" * 64, SMALLEST)]
-    others += [entry_id("cutlery", "0" * 64, resized(LARGEST, 64))]
-    assert id not in others
 
 
 # Networks in other sizes

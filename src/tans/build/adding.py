@@ -14,9 +14,10 @@ from tans.networks.incoming.incoming import Incoming, Stated
 from tans.networks.incoming.reading import read_network
 from tans.networks.network import HEAD
 from tans.types import ZooEntry
+from tans.zoo.ids import entry_id
 from tans.zoo.rows import ZooTask
 from tans.zoo.weights import assemble
-from tans.zoo.zoo import IMAGENET, Zoo, entry_id
+from tans.zoo.zoo import IMAGENET, Zoo
 
 LARGEST_HALF = 65504.0
 """That an embedding may hold, as it is kept in 16 bits."""

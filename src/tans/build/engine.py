@@ -34,8 +34,9 @@ from tans.plugins import is_distant
 from tans.tasks.task import Task
 from tans.types import ZooEntry
 from tans.zoo.building import Site, worked_on
+from tans.zoo.ids import entry_id
 from tans.zoo.rows import LedgerLine, StepCost
-from tans.zoo.zoo import Zoo, entry_id
+from tans.zoo.zoo import Zoo
 
 
 def build_zoo(

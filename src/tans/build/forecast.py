@@ -14,7 +14,8 @@ from tans.build.settings import BuildSettings, subnets_of
 from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
 from tans.zoo.building import has_zoo
-from tans.zoo.zoo import IMAGENET, Zoo, entry_id
+from tans.zoo.ids import entry_id
+from tans.zoo.zoo import IMAGENET, Zoo
 
 PER_NETWORK, PER_HELD_OUT = 15.0, 0.07
 """Work of measuring a network, and for each image that it is measured on."""

@@ -19,8 +19,9 @@ from tans.networks.network import Network, Weights, images_at_once, prepare
 from tans.tasks.task import Task
 from tans.types import NetworkRef, ZooEntry
 from tans.zoo import previews
+from tans.zoo.ids import entry_id
 from tans.zoo.weights import calibrated
-from tans.zoo.zoo import Zoo, entry_id
+from tans.zoo.zoo import Zoo
 
 LEAST_BATCH = 64
 """Images that a subnet sees at once, at least: what fits a core's cache takes two thirds of the

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from tans.errors import InputError
 from tans.types import ZooEntry
+from tans.zoo.ids import asked_size
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import asked_size
 
 COLUMNS = ("probe", "best probe", "resolution", "size")
 """Columns of the evidence: the source's probe as an angle; the best of ``LOOKS`` probes at the

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from tans.errors import ZooError
 from tans.types import ZooEntry
-from tans.zoo.zoo import IMAGENET, asked_size
+from tans.zoo.ids import asked_size
+from tans.zoo.zoo import IMAGENET
 
 ELASTIC_BASE = "elastic base"
 

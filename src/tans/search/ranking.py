@@ -43,9 +43,10 @@ from tans.search.stored import Candidates, Stored, embeddings, free_of, matches_
 from tans.tasks.task import Task
 from tans.types import Constraints, ZooEntry
 from tans.zoo.columns import Columns
+from tans.zoo.ids import at_size
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import IMAGENET, Zoo, at_size
+from tans.zoo.zoo import IMAGENET, Zoo
 
 UNJUDGED = (
     "this zoo has no calibrator, which judges a second look, so embeddings alone rank and "

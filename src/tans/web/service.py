@@ -40,8 +40,9 @@ from tans.web.schemas import (
 )
 from tans.web.settings import Settings
 from tans.web.work import classify, look, to_webp
+from tans.zoo.ids import asked_size
 from tans.zoo.licensing import Licensing
-from tans.zoo.zoo import Zoo, asked_size
+from tans.zoo.zoo import Zoo
 
 LATE, FORBIDDEN, UNUSABLE = 503, 403, 422
 

@@ -24,9 +24,10 @@ from tans.search.curve import Curve, learning_curve
 from tans.tasks.task import Task
 from tans.training import PUBLISHED, Recipe
 from tans.types import Constraints, ZooEntry
+from tans.zoo.ids import asked_size
 from tans.zoo.licensing import Licensing
 from tans.zoo.sources import Sources
-from tans.zoo.zoo import IMAGENET, Zoo, asked_size
+from tans.zoo.zoo import IMAGENET, Zoo
 
 COMBINATIONS = {
     "one": "the best match alone",

@@ -10,7 +10,8 @@ import numpy as np
 from tans.errors import ZooError
 from tans.types import ZooEntry
 from tans.zoo.columns import Columns
-from tans.zoo.zoo import IMAGENET, Zoo, asked_size
+from tans.zoo.ids import asked_size
+from tans.zoo.zoo import IMAGENET, Zoo
 
 
 @dataclass(frozen=True)

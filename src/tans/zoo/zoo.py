@@ -18,10 +18,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from importlib import resources
@@ -35,13 +33,14 @@ from torch import Tensor
 
 from tans.errors import InputError, ZooError
 from tans.files import alone, try_folder
-from tans.networks.family import Whole, describe, get_family, resized
+from tans.networks.family import Whole, describe, get_family
 from tans.networks.network import Network, Weights
 from tans.plugins import is_distant
-from tans.types import LARGEST_INPUT, NetworkRef, Transfer, ZooEntry
+from tans.types import NetworkRef, Transfer, ZooEntry
 from tans.zoo import previews, rows
 from tans.zoo.blobs import Files, LocalBlobs, damaged
 from tans.zoo.columns import Columns, read_columns
+from tans.zoo.ids import at_size, size_of
 from tans.zoo.logs import Log
 from tans.zoo.manifest import KEY, Base, ZooManifest, read_manifest
 from tans.zoo.rows import VECTORS, LedgerLine, StepCost, ZooTask
@@ -54,8 +53,6 @@ from tans.zoo.weights import assemble, calibrated, has_head, has_statistics
 
 Content = TypeVar("Content")
 
-AT_SIZE = re.compile(r".+@([1-9][0-9]{0,3})", re.DOTALL)
-"""Id of a stored entry for images of another size than its own, as in ``digits-122cd6b4@128``."""
 IMAGENET = "imagenet"
 """Task of the entries whose weights are the shared base or its ImageNet origin."""
 CALIBRATOR = "judge.json"
@@ -64,49 +61,6 @@ NOWHERE = Path(os.devnull) / "zoo"
 """Folder of a zoo that has none where it is: nothing can be there."""
 QUERY_IMAGES = 240
 """Images that describe a task in a query, at most."""
-
-
-def entry_id(task: str, weights: str, ref: NetworkRef) -> str:
-    """Id of an entry: its task, and 8 hex digits of a hash of what else makes it up."""
-    digest = hashlib.sha256(f"{weights} {ref.name} {ref.input.size}".encode()).hexdigest()
-    return f"{task}-{digest[:8]}"
-
-
-def at_size(entry: ZooEntry, size: int) -> ZooEntry:
-    """A stored network for images of so many pixels a side; itself where that is its own size.
-
-    It has the same weights, and the id ``ID@SIZE``, which ``Zoo.entry`` understands. What was
-    measured at the stored size is not said of it.
-
-    Raises:
-        ZooError: no input has that size, or the network takes images of some sizes alone.
-    """
-    if size == entry.resolution:
-        return entry
-    try:
-        ref = resized(entry.ref, size)
-        body = describe(ref).costs(0)
-    except InputError as error:
-        raise ZooError(
-            f"{entry.id} cannot have images of {size} pixels a side ({error}); leave the size out"
-        ) from error
-    return replace(
-        entry,
-        id=f"{entry.id}@{size}",
-        ref=ref,
-        body_params=body.params,
-        body_flops=body.flops,
-        val_accuracy=None,
-        accuracy=None,
-        similarities=None,
-        functional=None,
-    )
-
-
-def asked_size(id: str) -> int | None:
-    """Pixels a side that an id asks for, as ``at_size`` writes it; None for that of the entry."""
-    found = AT_SIZE.fullmatch(id)
-    return int(found[1]) if found else None
 
 
 class Zoo:
@@ -322,7 +276,7 @@ class Zoo:
             return found
         own, at, _ = id.rpartition("@")
         if at and (found := self._stored(own)):
-            return at_size(found, _size_of(id, found))
+            return at_size(found, size_of(id, found))
         ids = self._tables.read("entries", ["id"])["id"].to_pylist()
         raise ZooError(f"no entry {id!r} in {self.place}; {_nearest(id, ids)}")
 
@@ -707,17 +661,6 @@ class Zoo:
             self._tables.upgrade()
             for log in (self.costs, self.ledger):
                 log.add([])
-
-
-def _size_of(id: str, stored: ZooEntry) -> int:
-    """Pixels a side that an id asks for, which begins with that of a stored entry."""
-    size = asked_size(id)
-    if size is None or size > LARGEST_INPUT:
-        raise ZooError(
-            f"{id!r} asks for {id.removeprefix(stored.id + '@')!r} pixels a side; expected a whole "
-            f"number from 1 to {LARGEST_INPUT}, as in '{stored.id}@{stored.resolution}'"
-        )
-    return size
 
 
 def _equals(column: str, value: str) -> str:

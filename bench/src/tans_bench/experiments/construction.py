@@ -44,6 +44,10 @@ LABELS = {
     "volume": "hypervolume missing (% of all pairs')",
     "accuracy": "test accuracy retrieved (%)",
 }
+MEASURED = (
+    "The time of a pair is what measuring a network of its task took, in proportion to the "
+    "network's multiply-adds."
+)
 
 Runs = Mapping[str, Sequence[Result]]
 """Stored replays of each strategy, at least one."""
@@ -126,8 +130,12 @@ def _until_shares(name: str, caption: str, found: Runs, titles: Mapping[str, str
     return Table(name, caption, columns, rows)
 
 
-def given(found: Runs) -> Table:
-    """What some shares of the pairs give."""
+def given(found: Runs, timed: str = MEASURED) -> Table:
+    """What some shares of the pairs give.
+
+    Args:
+        timed: a sentence on what the time of a pair is.
+    """
     spent = (SPENT / 2, SPENT, HALF, 1.0)
     rows = []
     for strategy, runs in found.items():
@@ -142,8 +150,7 @@ def given(found: Runs) -> Table:
         "best on validation images within "
         f"{', '.join(f'{size:.0%}' for size in SIZES)} of the largest network's multiply-adds "
         "(a guess where none is so small), mean over tasks and these limits, after so many of the "
-        "pairs. The time of a pair is what measuring a network of its task took, in proportion to "
-        "the network's multiply-adds."
+        f"pairs. {timed}"
     )
     columns = [f"{what} at {share:.0%}" for what in FOUND for share in spent]
     return Table("pairs-given", caption, ("strategy", *columns), rows)

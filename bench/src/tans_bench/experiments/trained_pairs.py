@@ -42,6 +42,7 @@ TASKS = (
 NETWORKS = 20
 """Architectures, the same on every task."""
 STRATEGIES = ("pareto", BLIND, "random")
+TIMED = "The time of a pair is that of its fine-tune."
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def draw(plan: TrainedPairs, results: Results) -> Sequence[Drawing]:
         read = [results.read(ReplayTrained(strategy, seed, ()).name) for seed in plan.seeds]
         if runs := [run for run in read if run is not None]:
             found[strategy] = runs
-    return [needed(found), given(found), curves(found)] if found else []
+    return [needed(found), given(found, TIMED), curves(found)] if found else []
 
 
 EXPERIMENT = Experiment(

@@ -14,7 +14,8 @@ from tans.networks.family import build
 from tans.networks.network import Network
 from tans.tasks.task import Task
 from tans.types import Constraints, NetworkRef, ZooEntry
-from tans.zoo.zoo import Zoo, entry_id
+from tans.zoo.ids import entry_id
+from tans.zoo.zoo import Zoo
 from tans_bench.methods.budget import Budget
 
 UNTRAINED = "untrained"

@@ -26,7 +26,8 @@ from tans.networks.incoming.incoming import Incoming, Stated
 from tans.networks.incoming.torchvision import by_name
 from tans.networks.network import Weights, without_head
 from tans.types import MISSING, ZooEntry
-from tans.zoo.zoo import IMAGENET, Zoo, entry_id
+from tans.zoo.ids import entry_id
+from tans.zoo.zoo import IMAGENET, Zoo
 from tans_bench.release.contents import (
     NETWORKS,
     QUERIES,
