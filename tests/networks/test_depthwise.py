@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tans.networks import depthwise
-from tans.networks.depthwise import FastDepthwise
+from tans.networks.depthwise import fast_depthwise
+from tans.networks.device import CPU
 
 SIDES = st.tuples(st.integers(1, 6), st.integers(1, 6))
 KERNELS = st.tuples(st.integers(1, 7), st.integers(1, 7))
@@ -33,7 +34,7 @@ def test_they_are_those_of_pytorch(
     conv = nn.Conv2d(4, 4, kernel, stride, padding, groups=4, bias=biased)
     inputs = (x, *conv.parameters())
     expected = gradients(conv(x), *inputs)
-    with FastDepthwise():
+    with fast_depthwise(CPU):
         output = conv(x)
     for own, other in zip(gradients(output, *inputs), expected, strict=True):
         torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-5)
@@ -45,7 +46,7 @@ def test_images_may_need_no_gradient_and_lie_in_any_order(
 ) -> None:
     x, weight = torch.randn(3, 4, 2, 2), torch.randn(4, 1, 5, 5, requires_grad=True)
     x = x.to(memory_format=memory_format)
-    with FastDepthwise():
+    with fast_depthwise(CPU):
         output = F.conv2d(x, weight, padding=2, groups=4)
     expected = gradients(F.conv2d(x, weight, padding=2, groups=4), weight)
     for own, other in zip(gradients(output, weight), expected, strict=True):
@@ -67,7 +68,7 @@ def test_all_other_convolutions_are_left_as_they_are(
 ) -> None:
     monkeypatch.setattr(depthwise, "_Depthwise", None)
     x, weight = torch.randn(2, 4, 2, 2), torch.randn(kernel, requires_grad=True)
-    with FastDepthwise():
+    with fast_depthwise(CPU):
         output = torch.conv2d(x, weight, **given)
     assert torch.equal(output, torch.conv2d(x, weight, **given))
 
@@ -75,6 +76,13 @@ def test_all_other_convolutions_are_left_as_they_are(
 def test_weights_that_do_not_learn_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(depthwise, "_Depthwise", None)
     x = torch.randn(2, 4, 2, 2, requires_grad=True)
-    with FastDepthwise():
+    with fast_depthwise(CPU):
         output = F.conv2d(x, torch.randn(4, 1, 5, 5), padding=2, groups=4)
     assert output.requires_grad
+
+
+def test_other_devices_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(depthwise, "_Depthwise", None)
+    x, weight = torch.randn(2, 4, 2, 2), torch.randn(4, 1, 5, 5, requires_grad=True)
+    with fast_depthwise(torch.device("cuda")):
+        assert F.conv2d(x, weight, padding=2, groups=4).requires_grad

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tans.networks.depthwise import FastDepthwise
+from tans.networks.depthwise import fast_depthwise
 from tans.networks.device import autocast, device, moved, near, place
 from tans.networks.network import Network, prepare
 from tans.tasks.task import Task
@@ -158,7 +158,7 @@ def train_generalist(
         losses = torch.zeros(2, device=x.device)
         optimiser.zero_grad(set_to_none=False)
         for k in range(len(x)):
-            with FastDepthwise():
+            with fast_depthwise(where):
                 own, near = _losses(network, teacher, heads, x[k], labels[k], which[k : k + 1])
             ((own + settings.keep * near) / len(x)).backward()
             losses += torch.stack([own.detach(), near.detach()]) / len(x)

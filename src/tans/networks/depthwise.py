@@ -8,6 +8,7 @@ as long as all else of the layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from typing import Any
 
@@ -21,9 +22,15 @@ Pair = tuple[int, int]
 """Of height and width."""
 
 
-class FastDepthwise(TorchFunctionMode):
-    """What is convolved meanwhile has the same gradients, up to rounding, in less time."""
+def fast_depthwise(where: torch.device) -> AbstractContextManager[object]:
+    """What is convolved meanwhile has the same gradients, up to rounding, in less time.
 
+    Only on a processor: other devices have fast gradients of all kernels.
+    """
+    return _FastDepthwise() if where.type == "cpu" else nullcontext()
+
+
+class _FastDepthwise(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Callable[..., Any],
@@ -48,8 +55,8 @@ def _conv2d(
     """As ``torch.conv2d``."""
     depthwise = x.ndim == 4 and groups == x.shape[1] == len(weight)
     slow = depthwise and any(map(int.__lt__, x.shape[2:], weight.shape[2:]))
-    learns = weight.requires_grad and x.device.type == "cpu"
-    if not (slow and learns and _pair(dilation) == (1, 1)) or isinstance(padding, str):
+    dilated = _pair(dilation) != (1, 1)
+    if not (slow and weight.requires_grad) or dilated or isinstance(padding, str):
         return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
     found = _Depthwise.apply(x, weight, _pair(stride), _pair(padding))
     return found if bias is None else found + bias[:, None, None]

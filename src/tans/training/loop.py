@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.files import replacing
-from tans.networks.depthwise import FastDepthwise
+from tans.networks.depthwise import fast_depthwise
 from tans.networks.device import autocast, moved, near, sampled, scaler
 from tans.networks.network import prepare
 from tans.tasks.stored import READ
@@ -91,7 +91,7 @@ class Loop:
                 if recipe.augment:
                     x = augment(x, recipe.flip, generator, recipe.augment)
                 x = x.to(memory_format=torch.channels_last)
-                with autocast(where), FastDepthwise():
+                with autocast(where), fast_depthwise(where):
                     value = loss(x, y, (epoch - 1) * per_epoch + count)
                 self.optimiser.zero_grad()
                 doubtful.scale(value).backward()

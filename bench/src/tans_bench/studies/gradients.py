@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from tans.networks.depthwise import FastDepthwise
+from tans.networks.depthwise import fast_depthwise
 from tans.networks.device import CPU, on
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
@@ -74,7 +74,7 @@ class Step:
         found: dict[str, list[float]] = {way: [] for way in WAYS}
         ways: Mapping[str, AbstractContextManager[object]] = {
             "pytorch": nullcontext(),
-            "tans": FastDepthwise(),
+            "tans": fast_depthwise(CPU),
         }
         for _ in range(self.rounds):
             for way, gradients in ways.items():
