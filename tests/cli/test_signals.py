@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tans.cli.signals import INTERRUPTED, TERMINATED, terminable
+from tans.cli import console
+from tans.cli.signals import INTERRUPTED, TERMINATED, terminable, unchanged
+from tans.errors import ZooError
 
 MODULE = """
 import os
@@ -53,3 +55,37 @@ def test_a_signal_ends_a_block_at_once_and_handlers_are_as_before() -> None:
         _go_on(lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert ended.value.code == TERMINATED
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def _misread() -> None:
+    """As libraries do that take any exception for a sign of damage."""
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            pass
+    except KeyboardInterrupt:
+        raise ZooError("the table is damaged") from None
+
+
+def test_an_interrupt_that_a_library_took_for_damage_is_one_again() -> None:
+    with pytest.raises(SystemExit) as ended, terminable(), unchanged():
+        _misread()
+    assert ended.value.code == TERMINATED
+
+
+def _kept_and_lost() -> None:
+    """Meet an interrupt, ask about it, and fail later."""
+    with pytest.raises(ZooError):
+        _misread()
+    assert console.confirm("Keep the best?")
+    raise ZooError("the disk is full")
+
+
+def test_what_goes_wrong_after_an_interrupt_was_met_is_told() -> None:
+    with pytest.raises(ZooError, match="full"), terminable(), unchanged():
+        _kept_and_lost()
+
+
+def test_what_goes_wrong_without_an_interrupt_is_told() -> None:
+    with pytest.raises(ZooError, match="damaged"), terminable(), unchanged():
+        raise ZooError("the table is damaged")

@@ -26,6 +26,7 @@ from tans_bench.methods.fbnet import (
 )
 from tans_bench.methods.genes import Genome, Room
 from tans_bench.methods.method import Problem
+from tans_bench.methods.mixture import gumbel_noise, gumbel_softmax, latency_factor
 from tans_bench.spaces.families import ref_of
 from tests.networks.families.elastic.strategies import TOY
 from tests.small_zoo import drawn_task
@@ -91,15 +92,25 @@ def test_the_smallest_is_the_last_resort() -> None:
         choose(room, probabilities, 50, seed=0)
 
 
-@pytest.mark.parametrize("soft", [False, True])
 @pytest.mark.long
-def test_the_gates_turn_from_what_is_slow(small_zoo: Zoo, soft: bool) -> None:
+def test_soft_gates_turn_from_what_is_slow(small_zoo: Zoo) -> None:
     latencies = torch.zeros(15, 7)
     latencies[4, 1:4] = torch.tensor([1e4, 1.0, 1.0])
-    settings = replace(TINY, gate_learning_rate=0.5, alpha=5.0, beta=2.0, soft=soft, epochs=2)
+    settings = replace(TINY, gate_learning_rate=0.5, alpha=5.0, beta=2.0, soft=True, epochs=2)
     probabilities = search(Problem(QUERY), small_zoo, latencies, settings).probabilities()
     assert probabilities[4, 1] < 0.2
     assert probabilities[4, 4:].sum() == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_latency_turns_hard_gates_from_what_is_slow_whichever_is_drawn(seed: int) -> None:
+    theta = torch.zeros(1, 3, requires_grad=True)
+    noise = gumbel_noise(theta.shape, torch.Generator().manual_seed(seed))
+    gates = gumbel_softmax(theta, noise, temperature=5.0, hard=True)
+    latency_factor(gates, torch.tensor([[10.0, 1e4, 10.0]]), 5.0, 2.0).backward()
+    assert theta.grad is not None
+    assert theta.grad.argmax() == 1
+    assert theta.grad[0, 1] > 0
 
 
 @pytest.mark.long

@@ -89,9 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.open_streams()
     with signals.terminable():
         try:
-            _check_here()
-            code = _run(arguments)
-            console.finish()
+            with signals.unchanged():
+                _check_here()
+                code = _run(arguments)
+                console.finish()
         except console.ReaderGoneError:
             code = READER_GONE
         except (TansError, OSError) as error:

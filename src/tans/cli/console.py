@@ -261,6 +261,7 @@ def draw(images: Tensor) -> None:
 
 def confirm(question: str) -> bool:
     """Ask on a terminal, and take yes for the answer where there is none, or after SIGTERM."""
+    received.unheeded = False  # an interrupt that is asked about was met
     if received.sigterm or sys.stdin is None or not sys.stdin.isatty():
         warn(question.replace("?", ": yes, as nobody can be asked"))
         return True

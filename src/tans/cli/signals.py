@@ -19,6 +19,8 @@ class Received:
 
     sigterm: bool = False
     """There may be nobody left to ask anything."""
+    unheeded: bool = False
+    """An interrupt was raised, and nobody has met it yet."""
 
 
 received = Received()
@@ -44,9 +46,21 @@ def terminable() -> Iterator[None]:
             raise SystemExit(TERMINATED) from None
         raise
     finally:
-        received.sigterm = False
+        received.sigterm = received.unheeded = False
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Make an interrupt again of what a library made of it: some take any exception for a sign
+    that what they read is damaged."""
+    try:
+        yield
+    except Exception:
+        if received.unheeded:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _handled() -> list[signal.Signals]:
@@ -68,9 +82,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if signal.SIGTERM in asked:
         asked.remove(signal.SIGTERM)
         if not received.sigterm:  # the first time; what is done is being stored
-            received.sigterm = True
+            received.sigterm = received.unheeded = True
             raise KeyboardInterrupt
     if asked:
+        received.unheeded = True
         raise KeyboardInterrupt
 
 
