@@ -32,6 +32,8 @@ SMALL = BuildSettings(
     base_recipe=Recipe(epochs=1, learning_rate=1e-3, batch_size=16, clip=None),
 )
 TRANSFERS = TransferSettings(Recipe(epochs=1, batch_size=8, seed=3), images=30, first=1, others=1)
+SHARED = "TANS_TESTS_SHARED"
+"""Variable that names the shared folder of a run to a run of pytest that a test of it starts."""
 SHORT_PUBLISHED = replace(SETTINGS, steps=5, query_images=20, query_least=20, query_subsets=4)
 """Of a paper's retriever that is learnt in a moment."""
 
@@ -66,6 +68,8 @@ def small_tasks() -> list[Task]:
 @pytest.fixture(scope="session")
 def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all workers of a run share."""
+    if SHARED in os.environ:
+        return Path(os.environ[SHARED])
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 

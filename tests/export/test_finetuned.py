@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -327,3 +329,19 @@ def test_what_was_strange_is_saved_and_older_files_do_without(
     path.write_text(json.dumps({**card, "novelty": {**card["novelty"], "images": 7}}))
     with pytest.raises(InputError, match="50 numbers for 7 validation images"):
         load_finetuned(tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("deep", [False, True])
+def test_loading_one_imports_no_compiler(tmp_path: Path, task: Task, deep: bool) -> None:
+    network = build(ref_of(LITE0.smallest, RESOLUTION), 3)
+    network.replace_head(3, deep=deep)
+    save_finetuned(tmp_path / "out", finetuned(network.eval()), task)
+    code = "import sys, tans; tans.load_finetuned(sys.argv[1]); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {"sympy", "torch._dynamo"}.isdisjoint(done.stdout.split())

@@ -1,7 +1,7 @@
 """Writers that die, and writers that meet.
 
 A writer that dies at a certain write leaves its folder as it was before that write; so one run
-that copies its folder at each write gives what all deaths leave.
+that copies its folder at each write gives what all deaths leave, of those alike once.
 """
 
 from __future__ import annotations
@@ -73,6 +73,14 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+def everything(folder: Path) -> dict[str, bytes | None]:
+    """Contents of all files, and None for each folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
 def same(zoo: Path, whole: Path) -> None:
     assert content(zoo) == content(whole)
     assert shape(zoo) == shape(whole)
@@ -82,17 +90,21 @@ def same(zoo: Path, whole: Path) -> None:
 
 
 class Writes:
-    """Copies a folder before each write to it by this process, while it is told to."""
+    """Copies a folder before each write to it by this process, while it is told to.
+
+    Not where it is as it was before the last one: to lock a file or to make room changes nothing.
+    """
 
     def __init__(self) -> None:
         self.folder: Path | None = None
         self.copies: list[Path] = []
         self.place = Path()
+        self.last: dict[str, bytes | None] | None = None
         sys.addaudithook(self._hook)
 
     @contextmanager
     def copied(self, folder: Path, place: Path) -> Iterator[list[Path]]:
-        self.folder, self.copies, self.place = folder, [], place
+        self.folder, self.copies, self.place, self.last = folder, [], place, None
         try:
             yield self.copies
         finally:
@@ -105,9 +117,10 @@ class Writes:
         reads = event == "open" and not (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if not reads and str(arguments[0]).startswith(str(folder)) and folder.exists():
             self.folder = None  # copying writes too
-            self.copies.append(self.place / str(len(self.copies)))
-            shutil.copytree(folder, self.copies[-1])
-            self.folder = folder
+            if (now := everything(folder)) != self.last:
+                self.copies.append(self.place / str(len(self.copies)))
+                shutil.copytree(folder, self.copies[-1])
+            self.folder, self.last = folder, now
 
 
 WATCHED = Writes()

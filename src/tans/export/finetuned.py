@@ -377,28 +377,35 @@ def _filled(told: Sequence[Description], path: Path) -> tuple[Description, Netwo
     Raises:
         OSError, ValueError, RuntimeError, SafetensorError, InputError: it cannot be.
     """
-    content = read_file(path, max(map(_most_bytes, told)))
+    size = path.stat().st_size
+    # no memory for a network that the file is far too small for; which tensor lacks is told below
+    built = [(each, each.build()) for each in told if _least_bytes(each) <= size + HEADER_BYTES]
+    if not built:
+        raise ValueError(f"{WEIGHTS} has {size:,} bytes, far too few for {told[0].network}")
+    # nor for a file that is much larger than that
+    most = max(sum(tensor.nbytes for tensor in network.weights().values()) for _, network in built)
+    content = read_file(path, most + HEADER_BYTES)
     digest = hashlib.sha256(content).hexdigest()
-    stored = next((each for each in told if each.weights.sha256 == digest), None)
-    if stored is None:
+    found = next((each for each in built if each[0].weights.sha256 == digest), None)
+    if found is None:
         raise ValueError(f"{WEIGHTS} does not have the hash that {DESCRIPTION} gives")
-    weights, expected = from_bytes(content), _expected(stored)
+    stored, network = found
+    weights, expected = from_bytes(content), network.weights()
     for name in expected.keys() | weights.keys():
         _check_tensor(name, weights.get(name), expected.get(name))
-    network = stored.build()
     network.load_weights(weights)
     return stored, network
 
 
-def _expected(stored: Description) -> Mapping[str, Tensor]:
-    """Tensors of the network that is described, without values."""
+def _least_bytes(stored: Description) -> int:
+    """Bytes that weights take at least, before memory is taken for a network.
+
+    Of the body under a plain head: what a deep one reads is seen in a pass, and on the meta device
+    that imports a compiler, which takes seconds.
+    """
     with torch.device("meta"):
-        return stored.build().weights()
-
-
-def _most_bytes(stored: Description) -> int:
-    """Bytes that weights may take, before memory is asked for: a file may be much larger."""
-    return sum(tensor.nbytes for tensor in _expected(stored).values()) + HEADER_BYTES
+        network = build(stored.network, len(stored.classes))
+    return sum(tensor.nbytes for tensor in network.weights().values())
 
 
 def _check_tensor(name: str, given: Tensor | None, expected: Tensor | None) -> None:

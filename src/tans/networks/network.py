@@ -252,9 +252,21 @@ def _drawn(head: nn.Linear, seed: int, where: torch.device) -> nn.Linear:
     state = {"weight": weight, "bias": bias}
     if isinstance(head, DeepHead):
         state |= {"mean": torch.zeros_like(weight[0]), "scale": torch.ones_like(weight[0])}
-    head = head.to_empty(device=where)
-    head.load_state_dict(state)
+    head.load_state_dict({name: part.to(where) for name, part in state.items()}, assign=True)
     return head
+
+
+def allocated(network: Network) -> Network:
+    """A network of the meta device on the processor, whose numbers are whatever memory holds.
+
+    As ``Module.to_empty``, which imports an algebra system first.
+    """
+    held = {
+        name: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+        for name, tensor in network.state_dict().items()
+    }
+    network.load_state_dict(held, assign=True)
+    return network
 
 
 def pooled_map(output: Tensor) -> tuple[Tensor, Tensor]:

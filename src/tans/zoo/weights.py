@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tans.errors import InputError, ZooError
 from tans.networks.batchnorm import recalibrate
 from tans.networks.family import Elastic, Family, get_family
-from tans.networks.network import HEAD, Network, Weights
+from tans.networks.network import HEAD, Network, Weights, allocated
 from tans.types import NetworkRef
 
 STEPS, SCALE = ":steps", ":scale"
@@ -176,7 +176,7 @@ def _unfilled(family: Family, ref: NetworkRef, state: Mapping[str, Tensor]) -> N
         network = family.build(ref, classes)
         if deep:
             network.replace_head(classes, deep=True)
-    return network.to_empty(device="cpu")
+    return allocated(network)
 
 
 def calibrated(
