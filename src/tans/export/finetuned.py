@@ -383,8 +383,7 @@ def _filled(told: Sequence[Description], path: Path) -> tuple[Description, Netwo
     if not built:
         raise ValueError(f"{WEIGHTS} has {size:,} bytes, far too few for {told[0].network}")
     # nor for a file that is much larger than that
-    most = max(sum(tensor.nbytes for tensor in network.weights().values()) for _, network in built)
-    content = read_file(path, most + HEADER_BYTES)
+    content = read_file(path, max(_bytes_of(network) for _, network in built) + HEADER_BYTES)
     digest = hashlib.sha256(content).hexdigest()
     found = next((each for each in built if each[0].weights.sha256 == digest), None)
     if found is None:
@@ -404,7 +403,10 @@ def _least_bytes(stored: Description) -> int:
     that imports a compiler, which takes seconds.
     """
     with torch.device("meta"):
-        network = build(stored.network, len(stored.classes))
+        return _bytes_of(build(stored.network, len(stored.classes)))
+
+
+def _bytes_of(network: Network) -> int:
     return sum(tensor.nbytes for tensor in network.weights().values())
 
 
