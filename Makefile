@@ -40,9 +40,10 @@ check: $(VENV)/.test ## style, types, and the direction of imports
 wheels: $(VENV)/.python ## build the wheels of both distributions, and use them from an empty environment
 	.ci/wheels $(BIN)/python $(WHEELS_IN)
 
-docs: $(VENV)/.test ## write docs/cli.md and the page of rivals anew, and fill the figures of all pages
+docs: $(VENV)/.test ## write docs/cli.md and the page of rivals anew, draw all results, and fill the figures of pages
 	$(BIN)/python -m typer tans.cli utils docs --name tans --output docs/cli.md
 	$(BIN)/python -m tans_bench.experiments.deviations > bench/docs/rivals.md
+	$(BIN)/tans bench report --results bench/results --to bench/docs/results
 	$(BIN)/tans bench figures README.md docs/*.md bench/*.md bench/docs/*.md bench/docs/results/*.md --tables bench/docs/results
 
 # files of the site, laid out as in the repository, so that links between them are the same

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
-from tans.networks.network import DeepHead, Network, converted, prepare, without_head
+from tans.networks.network import (
+    DeepHead,
+    Network,
+    converted,
+    images_at_once,
+    prepare,
+    without_head,
+)
 from tans.types import InputSpec, NetworkRef
 from tests.networks.plain import PlainFamily, plain_ref
 
@@ -32,6 +41,14 @@ def network(ref: NetworkRef) -> Network:
 
 
 # Input
+
+
+@given(side=st.integers(8, 4096))
+def test_a_processor_looks_at_as_few_images_as_fit_its_caches(side: int) -> None:
+    anywhere, card = images_at_once(side), images_at_once(side, torch.device("cuda"))
+    cached = images_at_once(side, torch.device("cpu"))
+    assert 1 <= cached <= card == anywhere <= 256
+    assert cached == 1 or cached * side**2 <= 512**2
 
 
 def test_images_are_scaled_by_the_mean_and_deviation_of_each_channel() -> None:

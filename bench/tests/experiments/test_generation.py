@@ -11,15 +11,15 @@ from bench.tests.methods.metad2a.test_learning import TINY
 
 from tans.training import Recipe
 from tans_bench.experiments.generation import EXPERIMENT, Generations
+from tans_bench.experiments.rivals import Rivals
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Table
-from tans_bench.runs.experiment import Arm
 from tans_bench.runs.generated import CHOSEN, ELASTIC, GENERATED
 from tans_bench.runs.results import Result, Results
 
 PLAN = Generations(
     measured_on=("red",),
-    timed_on=(DEV_TASK, "solar-cells"),
+    searches=Rivals(tasks=(DEV_TASK, "solar-cells"), seeds=(0,)),
     settings=TINY,
     cell_settings=TINY,
     folds=2,
@@ -55,10 +55,9 @@ def stored(tmp_path: Path) -> Results:
     better = {"own": network(0.9, 10**7), "random": network(0.7, 11 * 10**6)}
     places = {GENERATED: [pair, pair], CHOSEN: [better, better]}
     results.write("generation/against-red", {"task": "red", "pairs": places})
-    for choice in Arm(("metad2a", "nsganetv2"), (DEV_TASK,), ()).choices():
-        seconds = {"metad2a": 2.0, "nsganetv2": 50.0}[choice.method]
-        results.write(choice.name, {"seconds": seconds, "once_s": 30.0})
-    alone = Arm(("metad2a",), ("solar-cells",), ()).choices()[0]
+    (both, alone), (other, _) = (PLAN.searches.choices(m) for m in ("metad2a", "nsganetv2"))
+    results.write(both.name, {"seconds": 2.0, "once_s": 30.0})
+    results.write(other.name, {"seconds": 50.0, "once_s": 30.0})
     results.write(alone.name, {"seconds": 1000.0, "once_s": 0.0})
     return results
 
@@ -87,7 +86,7 @@ def test_the_tables_hold_means_over_tasks(stored: Results) -> None:
 
 
 def test_times_are_left_out_where_a_method_was_not_run(stored: Results) -> None:
-    plan = replace(PLAN, timed_on=("solar-cells",))
+    plan = replace(PLAN, searches=Rivals(tasks=("solar-cells",), seeds=(0,)))
     assert len(replace(EXPERIMENT, plan=plan).draw(stored)) == 3
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tans.training import PUBLISHED, Recipe
-from tans_bench.experiments.main import AS_PUBLISHED, LONG, PLAN, SHORT, SOME
+from tans_bench.experiments.main import PLAN, SOME
+from tans_bench.experiments.table1 import AS_PUBLISHED, LONG, SHORT
 from tans_bench.methods.entrants import get_method
 from tans_bench.runs.roles import FORMERLY_SEALED
 

@@ -11,12 +11,17 @@ from bench.tests.conftest import STRANGER_TASK, copied
 
 from tans_bench.errors import ResultError
 from tans_bench.experiments import pages
+from tans_bench.experiments.catalogue import EXPERIMENTS
 from tans_bench.experiments.main import EXPERIMENT as MAIN
 from tans_bench.experiments.pages import write_pages
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Plot, Table, canvas
 from tans_bench.runs.jobs import LIMITS, FineTune, proposal_of
+from tans_bench.runs.results import Results
 from tans_bench.runs.versions import CURRENT
+
+KEPT = Path(__file__).parents[2]
+"""Of this package, with its results and their pages."""
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +96,22 @@ def test_a_table_and_a_figure_of_one_name_both_stand(
 
 
 @pytest.mark.long
+def test_what_is_drawn_no_more_is_taken_out(
+    ran: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = (Table(name, "Rows.", ("a",), [["1"]]) for name in ("kept", "gone"))
+    for drawn in ([kept, gone], [kept]):
+        one = replace(MAIN, drawn=lambda *_, drawn=drawn: drawn)
+        monkeypatch.setattr(pages, "EXPERIMENTS", {"main": one})
+        (page,) = write_pages(ran.results.folder, tmp_path)
+        page.write_text(page.read_text() + "\nWhat this says.\n")
+    assert page.read_text().count("| 1 |") == 1
+    assert page.read_text().count("What this says.") == 2
+    assert "\n\n\n" not in page.read_text()
+    assert sorted(path.stem for path in (tmp_path / "main").iterdir()) == ["kept", "kept"]
+
+
+@pytest.mark.long
 def test_a_gpus_results_stand_apart(ran: Bench, tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="no results"):
         list(write_pages(ran.results.folder, tmp_path / "pages", preset="gpu"))
@@ -100,3 +121,15 @@ def test_without_results_there_is_no_page(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="tans bench run"):
         list(write_pages(tmp_path / "results", tmp_path / "pages"))
     assert not (tmp_path / "pages").exists()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_page_that_is_kept_shows_the_results_that_are_kept(name: str) -> None:
+    page = KEPT / "docs/results" / f"{name}.md"
+    drawings = EXPERIMENTS[name].draw(Results(KEPT / "results"))
+    assert bool(drawings) == page.exists()
+    text = page.read_text() if drawings else ""
+    assert all(drawing.markdown(name) in text for drawing in drawings)
+    marks = text.count("<!-- drawn: ") - text.count("<!-- drawn: versions")
+    assert marks == len(drawings)

@@ -9,12 +9,19 @@ import pytest
 from bench.tests.conftest import DEV_TASK, STRANGER_TASK, run_and_draw
 
 from tans_bench.experiments import rivals
-from tans_bench.experiments.main import PUBLISHED, SEARCHES, UNTRAINED
-from tans_bench.experiments.rivals import EXPERIMENT, LENGTHS, NOT_RUN, Rivals
+from tans_bench.experiments.rivals import (
+    EXPERIMENT,
+    LENGTHS,
+    NOT_RUN,
+    SEARCHES,
+    UNTRAINED,
+    Rivals,
+)
+from tans_bench.experiments.table1 import PUBLISHED
 from tans_bench.methods.entrants import METHODS
 from tans_bench.methods.registry import RIVALS
 from tans_bench.runs.bench import Bench
-from tans_bench.runs.drawing import Table
+from tans_bench.runs.drawing import Plot, Table
 from tans_bench.runs.jobs import LIMITS
 from tans_bench.runs.results import Results
 from tans_bench.runs.roles import DEV, is_sibling
@@ -56,14 +63,18 @@ def test_each_seed_has_a_choice_of_its_own(bench: Bench) -> None:
 
 @pytest.mark.long
 def test_a_row_for_each_length_and_what_no_card_ran(bench: Bench, tmp_path: Path) -> None:
-    small, published = run_and_draw(replace(EXPERIMENT, plan=SMALL), bench, tmp_path)
+    small, time, _, published = run_and_draw(replace(EXPERIMENT, plan=SMALL), bench, tmp_path)
     assert isinstance(small, Table)
+    assert isinstance(time, Plot)
     assert isinstance(published, Table)
     assert [row[:3] for row in small.rows] == [
         ["ImageNet", "0", "4"],
         ["random", "0", "4"],
         ["random", "1", "4"],
     ]
+    assert small.rows[0][small.columns.index("speed-up")] == "1.00x"
+    lines = time.figure.axes[0].get_lines()
+    assert [len(line.get_xdata()) for line in lines[:-1]] == [1, 2]
     gains = [column for column, name in enumerate(small.columns) if "gain" in name]
     assert [small.rows[0][column] for column in gains] == ["+0.0 ± 0.0", "+0.0 ± 0.0", "+0.0"]
     assert all(len(row) == len(small.columns) for row in (*small.rows, *published.rows))

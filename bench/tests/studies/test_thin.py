@@ -36,3 +36,5 @@ def test_slices_are_looked_at_and_tuned(tmp_path: Path) -> None:
     (table,) = thin.draw(plan, bench.results)
     assert table.rows[0] == ["script-greek", "32.0", "40.0", "48.0", "56.0", "32.0", "40.0", "48.0"]
     assert table.rows[1][0] == "**siblings**"
+    more = thin.Thin(("script-greek", "solar-cells"), (0,))
+    assert thin.draw(more, bench.results) == []

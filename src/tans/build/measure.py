@@ -5,7 +5,7 @@ Nearly all the time goes to running a subnet on images, which nothing can share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,10 +22,6 @@ from tans.zoo import previews
 from tans.zoo.ids import entry_id
 from tans.zoo.weights import calibrated
 from tans.zoo.zoo import Zoo
-
-LEAST_BATCH = 64
-"""Images that a subnet sees at once, at least: what fits a core's cache takes two thirds of the
-time. Scores are those of larger batches to the last bit, and would not be below."""
 
 METERS = 16
 """Meters that a process keeps, at most; about 30 MB each."""
@@ -136,12 +132,6 @@ def _accuracy(fast: Network, images: Tensor, labels: Tensor) -> float:
     where = fast.classifier.weight.device
     scores = [
         fast(prepare(moved(batch, where), fast.input).to(memory_format=torch.channels_last))
-        for batch in _batches(images, fast.input.size)
+        for batch in images.split(images_at_once(fast.input.size, where))
     ]
     return (torch.cat(scores).argmax(1).cpu() == labels).float().mean().item()
-
-
-def _batches(images: Tensor, side: int) -> Iterator[Tensor]:
-    """The batches of ``tans.training.predict``, in nearly equal parts."""
-    for batch in images.split(images_at_once(side)):
-        yield from batch.tensor_split(max(1, len(batch) // LEAST_BATCH))

@@ -67,7 +67,7 @@ def image_features(
         of_head: what the head reads, of which pooled features may be a part; as in training, in 16
             bits on a card that has them.
     """
-    where = place(network)
+    where, side = place(network), network.input.size
     network = folded(network).to(memory_format=torch.channels_last)
     features = network.head_features if of_head else network.features
     with autocast(where) if of_head else nullcontext():
@@ -75,6 +75,6 @@ def image_features(
             features(
                 prepare(moved(part, where), network.input).to(memory_format=torch.channels_last)
             )
-            for part in near(images, where).split(batch or images_at_once(network.input.size))
+            for part in near(images, where).split(batch or images_at_once(side, where))
         ]
     return torch.cat(found).float().cpu()  # (n, width)

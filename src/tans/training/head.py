@@ -166,8 +166,10 @@ def _augmented_features(network: Network, images: Tensor, strength: float, seed:
         return augment(x, False, generator, strength)
 
     with autocast(where):
-        parts = near(images, where).split(images_at_once(network.input.size))
-        found = [network.head_features(changed(part)) for part in parts]
+        side = network.input.size
+        parts = map(changed, near(images, where).split(images_at_once(side)))
+        batches = (batch for part in parts for batch in part.split(images_at_once(side, where)))
+        found = [network.head_features(batch) for batch in batches]
     return torch.cat(found).float().cpu()
 
 

@@ -26,7 +26,7 @@ def scores_and_lengths(network: Network, images: Images) -> tuple[Tensor, Tensor
         network.scores_and_lengths(
             prepare(moved(batch, where), network.input).to(memory_format=torch.channels_last)
         )
-        for batch in near(images, where).split(images_at_once(network.input.size))
+        for batch in near(images, where).split(images_at_once(network.input.size, where))
     ]
     if not found:
         return torch.empty(0, 0), torch.empty(0)

@@ -12,14 +12,12 @@ from tans_bench.runs.drawing import Table
 
 HEAD = """# Rivals, and where they deviate from their papers
 
-What the paper of TANS compares with, and NSGANetV2, run here on two cores. `--preset gpu` gives
-searches their published budgets, whose results are named apart (`-full`): none was run, as no card
-was at hand. A change of a method raises its version, which is part of the name of its results, so
-that what an older version chose stands for nothing: PC-DARTS and DrNAS were networks of .1 million
-parameters, NSGANetV2 had 28 evaluations, MetaD2A's predictor a fixed number of steps, and FBNet-A
-began untrained.
-
-`tans bench run rivals` runs all of them with tans on two tasks, each seed with a search of its own.
+What the paper of TANS compares with, and NSGANetV2. `tans bench run rivals` runs all of them with
+tans on two tasks, each seed with a search of its own, at a size that two cores can pay for: [what
+they reach](results/rivals.md). `--preset gpu` gives searches their published budgets, whose results
+are named apart (`-full`): none was run, as no card was at hand. A change of a method raises its
+version, which is part of the name of its results, so that what an older version chose stands for
+nothing.
 """
 
 

@@ -7,7 +7,7 @@ is written by hand and stays.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tans_bench.errors import ResultError
@@ -16,6 +16,9 @@ from tans_bench.runs.drawing import Drawing
 from tans_bench.runs.experiment import Experiment, P
 from tans_bench.runs.results import Results
 from tans_bench.runs.versions import Versions, tell
+
+BETWEEN = re.compile(r"\n<!-- drawn: (?P<mark>[^>]+) -->\n.*?<!-- end: (?P=mark) -->\n", re.DOTALL)
+"""What is drawn on a page, with the blank line before it."""
 
 
 def write_pages(results: str | Path, to: str | Path, preset: str = "cpu") -> Iterator[Path]:
@@ -49,16 +52,18 @@ def _write(
     experiment: Experiment[P], drawings: Sequence[Drawing], made: Sequence[Versions], to: Path
 ) -> Path:
     folder, page = to / experiment.name, to / f"{experiment.name}.md"
+    drawn = {_mark(drawing): drawing.markdown(experiment.name) for drawing in drawings}
+    if made:
+        drawn["versions"] = tell(made)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         text = page.read_text() if page.exists() else _heading(experiment)
+        for mark in _marks(text) - drawn.keys():
+            for old in folder.glob(f"{mark.split()[-1]}.*"):
+                old.unlink()
         for drawing in drawings:
             drawing.save(folder)
-            mark = f"{type(drawing).__name__.lower()} {drawing.name}"
-            text = _put(text, mark, drawing.markdown(experiment.name))
-        if made:
-            text = _put(text, "versions", tell(made))
-        page.write_text(text)
+        page.write_text(_with(text, drawn))
     except OSError as error:
         raise ResultError(f"cannot write {page}: {error}; check its rights") from error
     return page
@@ -70,9 +75,29 @@ def _heading(experiment: Experiment[P]) -> str:
     return f"# {experiment.title}\n\n{experiment.question}\n\n{repeat}\n"
 
 
-def _put(text: str, mark: str, drawn: str) -> str:
-    """The page with a drawing between its marks, which are added at the end where it has none."""
-    begin, end = f"<!-- drawn: {mark} -->", f"<!-- end: {mark} -->"
-    new = f"{begin}\n{drawn}\n{end}"
-    between = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    return between.sub(lambda _: new, text) if between.search(text) else f"{text}\n{new}\n"
+def _mark(drawing: Drawing) -> str:
+    return f"{type(drawing).__name__.lower()} {drawing.name}"
+
+
+def _marks(text: str) -> set[str]:
+    """Of what is drawn on a page."""
+    return {found["mark"] for found in BETWEEN.finditer(text)}
+
+
+def _with(text: str, drawn: Mapping[str, str]) -> str:
+    """The page with what is drawn between its marks, at the end where it has none yet.
+
+    What stands between other marks is of results that are no more, and is taken out.
+    """
+
+    def anew(old: re.Match[str]) -> str:
+        mark = old["mark"]
+        return _between(mark, drawn[mark]) if mark in drawn else ""
+
+    there = _marks(text)
+    new = [_between(mark, what) for mark, what in drawn.items() if mark not in there]
+    return BETWEEN.sub(anew, text) + "".join(new)
+
+
+def _between(mark: str, drawn: str) -> str:
+    return f"\n<!-- drawn: {mark} -->\n{drawn}\n<!-- end: {mark} -->\n"

@@ -7,28 +7,29 @@ with the main comparison, most of whose runs are of older ones.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Generic, TypeVar
 
 from tans.training import PUBLISHED as PUBLISHED_RECIPE
 from tans.training import Recipe
-from tans_bench.experiments.main import (
+from tans_bench.experiments.table1 import (
     AS_PUBLISHED,
     LONG,
     PUBLISHED,
-    SEARCHES,
     SHORT,
     TENFOLD,
-    UNTRAINED,
     YARDSTICK,
+    History,
+    against_time,
+    curves,
 )
 from tans_bench.methods.budget import Budget
 from tans_bench.methods.entrants import get_method
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.comparison import averaged
-from tans_bench.runs.drawing import Drawing, Table
+from tans_bench.runs.drawing import Drawing, Plot, Table
 from tans_bench.runs.experiment import Experiment
 from tans_bench.runs.jobs import Choose, FineTune, Job, proposal_of
 from tans_bench.runs.results import Result, Results
@@ -37,6 +38,10 @@ TASKS = ("script-hangul", "wesnoth-units")
 """A sibling and a stranger."""
 SEEDS = (0, 1, 2, 3, 4)
 LIMITS = "40M-flops"
+SEARCHES = ("ofa", "ofa-random", "nsganetv2", "fbnet", "fbnet-a", "metad2a")
+"""Architectures, most of them searched for, whose networks begin with ImageNet's weights."""
+UNTRAINED = ("pc-darts", "drnas")
+"""Architectures without weights."""
 WITH_WEIGHTS = ("tans", *AS_PUBLISHED, "imagenet", *SEARCHES)
 LENGTHS: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(WITH_WEIGHTS, (SHORT, LONG)),
@@ -119,59 +124,73 @@ class Rivals:
         rate = recipe.learning_rate
         return Own(FineTune(job.task, proposal_of(stored), epochs, job.seed, self.images, rate))
 
+    def chosen(self, method: str, results: Results) -> dict[Key, Result]:
+        """What is stored of a method's choices, by task and seed."""
+        stored = {(c.job.task, c.job.seed): results.read(c.name) for c in self.choices(method)}
+        return {key: choice for key, choice in stored.items() if choice is not None}
+
     def runs(self, method: str, epochs: int, results: Results) -> dict[Key, Run]:
         """What is stored of a method, by task and seed."""
         found = {}
+        chosen = self.chosen(method, results)
         for choice in self.choices(method):
-            stored = results.read(choice.name)
-            if stored is not None:
-                run = results.read(self.finetune(choice, stored, epochs).name)
+            key = choice.job.task, choice.job.seed
+            if key in chosen:
+                run = results.read(self.finetune(choice, chosen[key], epochs).name)
                 if run is not None:
-                    found[choice.job.task, choice.job.seed] = (stored, run)
+                    found[key] = chosen[key], run
         return found
 
 
 def draw(plan: Rivals, results: Results) -> Sequence[Drawing]:
+    found = _whole(plan, results)
+    if not found.get(YARDSTICK):
+        return []
+    figures = [_against_time(plan, found), _curves(plan, found)]
     if plan.budget == "full":
-        tables = [_table("published", plan, results, "")]
-    else:
-        full = plan.scaled("gpu")
-        tables = [
-            _table("rivals", plan, results, ""),
-            _table("published", full, results, NOT_RUN),
-        ]
-    return tables if tables[0].rows else []
+        return [_table("published", plan, found, ""), *figures]
+    full = plan.scaled("gpu")
+    on_a_card = _table("published", full, _whole(full, results), NOT_RUN)
+    return [_table("rivals", plan, found, ""), *figures, on_a_card]
 
 
-def _table(name: str, plan: Rivals, results: Results, missing: str) -> Table:
+Found = Mapping[tuple[str, int], Mapping[Key, Run]]
+"""Runs by method and epochs."""
+
+
+def _whole(plan: Rivals, results: Results) -> Found:
+    """What was run on all tasks with all seeds: means over some would tell of those alone."""
+    whole = len(plan.tasks) * len(plan.seeds)
+    rows = ((method, epochs) for method, lengths in plan.lengths for epochs in lengths)
+    found = {key: plan.runs(*key, results) for key in rows}
+    return {key: own if len(own) == whole else {} for key, own in found.items()}
+
+
+def _table(name: str, plan: Rivals, found: Found, missing: str) -> Table:
     """A row for a method and a length.
 
     Args:
-        missing: stands in a row of which nothing is stored; there is none where it is empty.
+        missing: stands in a row that was not run; there is none where it is empty.
     """
-    yardstick = plan.runs(*YARDSTICK, results)
-    rows = []
-    for method, epochs in _rows(plan):
-        own = plan.runs(method, epochs, results)
-        if own or missing:
-            figures = _figures(plan, own, yardstick) if own else _blank(plan, missing)
-            published = PUBLISHED.get((method, epochs), ("", ""))[1]
-            rows.append([get_method(method).title, str(epochs), *figures, published])
+    rows, yardstick = [], found[YARDSTICK]
+    for (method, epochs), own in found.items():
+        ran = own and yardstick
+        if ran or missing:
+            figures = _figures(plan, own, yardstick) if ran else _blank(plan, missing)
+            published = PUBLISHED.get((method, epochs), ("", ""))
+            rows.append([get_method(method).title, str(epochs), *figures, *published])
     return Table(name, _caption(plan), _columns(plan), rows)
-
-
-def _rows(plan: Rivals) -> Iterator[tuple[str, int]]:
-    return ((method, epochs) for method, lengths in plan.lengths for epochs in lengths)
 
 
 def _columns(plan: Rivals) -> tuple[str, ...]:
     by_task = (f"{task} ({what})" for task in plan.tasks for what in ("%", "gain"))
-    costs = ("FLOPs (M)", "params (M)", "once (s)", "search (s)", "training (s)")
-    return ("method", "epochs", "runs", *costs, *by_task, "gain", "paper: accuracy")
+    costs = ("FLOPs (M)", "params (M)", "once (s)", "search (s)", "training (s)", "speed-up")
+    published = ("paper: speed-up", "paper: accuracy")
+    return ("method", "epochs", "runs", *costs, *by_task, "gain", *published)
 
 
 def _blank(plan: Rivals, missing: str) -> list[str]:
-    return ["0", missing, *[""] * (len(_columns(plan)) - 5)]
+    return ["0", missing, *[""] * (len(_columns(plan)) - 6)]
 
 
 def _figures(plan: Rivals, own: Mapping[Key, Run], yardstick: Mapping[Key, Run]) -> list[str]:
@@ -180,17 +199,11 @@ def _figures(plan: Rivals, own: Mapping[Key, Run], yardstick: Mapping[Key, Run])
     def mean(value: Callable[[Run], float], form: str) -> str:
         return f"{statistics.fmean(map(value, own.values())):{form}}"
 
-    by_task, gained = [], []
+    by_task = []
     for task in plan.tasks:
         accuracies = [run["accuracy"] for (name, _), (_, run) in own.items() if name == task]
-        gains = [
-            run["accuracy"] - yardstick[key][1]["accuracy"]
-            for key, (_, run) in own.items()
-            if key[0] == task and key in yardstick
-        ]
-        by_task.append(averaged(accuracies) if accuracies else "")
-        by_task.append(averaged(gains, "+.1f") if gains else "")
-        gained += [statistics.fmean(gains)] if gains else []
+        by_task += [averaged(accuracies), averaged(_gains(own, yardstick, task), "+.1f")]
+    time, gain = _point(plan, own, yardstick)
     return [
         str(len(own)),
         mean(lambda pair: pair[0]["flops"] / 1e6, ".1f"),
@@ -198,24 +211,74 @@ def _figures(plan: Rivals, own: Mapping[Key, Run], yardstick: Mapping[Key, Run])
         f"{max(choice['once_s'] for choice, _ in own.values()):.0f}",
         mean(lambda pair: pair[0]["seconds"], ".1f"),
         mean(lambda pair: pair[1]["seconds"], ".1f"),
+        f"{1 / time:.2f}x",
         *by_task,
-        f"{100 * statistics.fmean(gained):+.1f}" if len(gained) == len(plan.tasks) else "",
+        f"{gain:+.1f}",
     ]
+
+
+def _gains(own: Mapping[Key, Run], yardstick: Mapping[Key, Run], task: str) -> list[float]:
+    """Accuracy over the yardstick's, of each seed."""
+    return [
+        run["accuracy"] - yardstick[key][1]["accuracy"]
+        for key, (_, run) in own.items()
+        if key[0] == task
+    ]
+
+
+def _point(
+    plan: Rivals, own: Mapping[Key, Run], yardstick: Mapping[Key, Run]
+) -> tuple[float, float]:
+    """Whole time, the yardstick's being 1, and the mean over tasks of points over it."""
+    time = sum(map(_seconds, own.values())) / sum(map(_seconds, yardstick.values()))
+    gains = [statistics.fmean(_gains(own, yardstick, task)) for task in plan.tasks]
+    return time, 100 * statistics.fmean(gains)
+
+
+def _seconds(run: Run) -> float:
+    """Of search and training; what was spent once for all tasks is none of it."""
+    choice, tuned = run
+    return float(choice["seconds"]) + float(tuned["seconds"])
+
+
+def _against_time(plan: Rivals, found: Found) -> Plot:
+    """Figure 2."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    for (method, _), own in found.items():
+        points.setdefault(method, []).extend([_point(plan, own, found[YARDSTICK])] if own else [])
+    lines = [(get_method(method).title, False, line) for method, line in points.items()]
+    over = (
+        f"means over tasks and seeds, after {SHORT} and {LONG} epochs, and {TENFOLD} of what "
+        "begins with untrained weights"
+    )
+    return against_time(lines, over)
+
+
+def _curves(plan: Rivals, found: Found) -> Plot:
+    """Figure 5."""
+    histories: dict[str, dict[str, list[History]]] = {task: {} for task in plan.tasks}
+    for (method, epochs), own in found.items():
+        if epochs == LONG:
+            for (task, _), (_, run) in own.items():
+                histories[task].setdefault(method, []).append(run["history"])
+    return curves(histories, "means over seeds")
 
 
 def _caption(plan: Rivals) -> str:
     budget = "as published" if plan.budget == "full" else "at the size that two cores can pay for"
     return (
         f"Searches {budget}, at most {plan.images} training images: test accuracy, and points over "
-        "ImageNet's 50 epochs with the same seed, both with the 95 % interval of the mean over "
-        f"seeds, which have a search each. Seconds are means over runs, but for those spent once, "
-        "for all tasks: the most of any run. To the right what the paper found on other tasks."
+        f"ImageNet's {LONG} epochs with the same seed, both with the 95 % interval of the mean "
+        "over seeds, which have a search each; to their right the mean over tasks. Seconds are "
+        "means over runs, but for those spent once, for all tasks: the most of any run. Speed-up: "
+        f"of search and training, against ImageNet's {LONG} epochs. To the right what the paper "
+        "found on other tasks."
     )
 
 
 EXPERIMENT = Experiment(
     name="rivals",
-    title="Rivals on two tasks, five seeds (Table 1)",
+    title="Rivals on two tasks, five seeds (Table 1, Figures 2 and 5)",
     question="What do rivals of a fair size reach, and how much of a difference is chance?",
     plan=Rivals(),
     drawn=draw,

@@ -120,12 +120,13 @@ def draw(plan: Thin, results: Results) -> Sequence[Drawing]:
         (run["target"], run["seed"], run["size"], run["tuned"]): 100 * run["accuracy"]
         for run in results.lines(RUNS)
     }
+    whole = {target: row for target in plan.targets if (row := _row(target, plan, found))}
+    if len(whole) < len(plan.targets):  # a mean of some tasks would tell of those alone
+        return []
     rows: list[list[str]] = []
     for name, targets in (("siblings", SIBLINGS), ("strangers", STRANGERS)):
-        own = [row for target in targets if (row := _row(target, plan, found))]
+        own = [row for target, row in whole.items() if target in targets]
         rows += [*own, _means(name, own)] if own else []
-    if not rows:
-        return []
     columns = (
         "task",
         *(f"look, {size} px" for size in SIZES),
