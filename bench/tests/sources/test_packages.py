@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tans.files import alone
 from tans_bench.errors import SourceError
 from tans_bench.sources.packages import Packages, run_client
 
@@ -44,6 +45,22 @@ def test_a_package_is_fetched_once_and_described(tmp_path: Path, name: str) -> N
     assert client.calls == 1
     assert (package.version, len(package.sha256)) == ("1.2.3", 64)
     assert package.file("package/data.json").read_text() == "{}"
+
+
+def test_a_package_is_fetched_by_one_process_while_others_wait(tmp_path: Path) -> None:
+    """A second fetch would take away the files that whoever came first is reading."""
+
+    def fetch(command: Sequence[str], folder: Path) -> None:
+        with pytest.raises(BlockingIOError), alone(tmp_path / "npm" / "thing-1.2.3", refuse):
+            pass
+        FakeClient()(command, folder)
+
+    def refuse() -> None:
+        raise BlockingIOError
+
+    package = Packages(tmp_path, fetch).npm("thing", "1.2.3")
+    assert package.file("package/data.json").read_text() == "{}"
+    assert [path.name for path in (tmp_path / "npm").iterdir()] == ["thing-1.2.3"]
 
 
 def test_a_missing_client_is_named() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import pytest
 import torch
 
 from tans.errors import InputError
+from tans.files import alone
 from tans.licences import normalised
 from tans_bench.errors import SourceError
 from tans_bench.runs.roles import FORMERLY_SEALED
 from tans_bench.sources import registry
-from tans_bench.sources.packages import Packages
+from tans_bench.sources.packages import Package, Packages
 from tans_bench.sources.pictures import Pictures
 from tans_bench.sources.registry import fetch, get_source, sources
 from tans_bench.sources.source import Source
@@ -74,6 +76,24 @@ def test_a_task_is_made_once_and_split_by_group(
         (group, int(split)) for group, split in zip(loaded.groups, loaded.splits, strict=True)
     }
     assert len(splits) == len(set(loaded.groups))
+
+
+def test_a_task_is_made_by_one_process_while_others_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = _source([])
+
+    def draw(packages: Sequence[Package]) -> Pictures:
+        with pytest.raises(BlockingIOError), alone(tmp_path / "tasks" / "toy", refuse):
+            pass
+        return source.draw(packages)
+
+    def refuse() -> None:
+        raise BlockingIOError
+
+    monkeypatch.setenv("TANS_CACHE", str(tmp_path))
+    monkeypatch.setattr(registry, "SOURCES", (replace(source, draw=draw),))
+    assert fetch("toy").name == "toy"
 
 
 def test_a_damaged_package_is_a_source_error(tmp_path: Path) -> None:

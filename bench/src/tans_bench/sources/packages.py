@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
-from tans.files import cache_dir
+from tans.files import alone, cache_dir
 from tans_bench.errors import SourceError
 
 Client = Callable[[Sequence[str], Path], None]
 """Runs a command in a folder; raises SourceError when it is missing or fails."""
 
 CLIENT_TIMEOUT_S = 1800
+DESCRIPTION = "package.json"
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,10 @@ class Packages:
         self, registry: str, name: str, version: str, command: Sequence[str], pattern: str
     ) -> Package:
         folder = self.root / registry / "-".join(filter(None, (name.replace("/", "+"), version)))
-        if not (folder / "package.json").is_file():
-            self._fetch(folder, registry, command, pattern)
+        if not _is_whole(folder):
+            with alone(folder):  # a second fetch would replace what others read by then
+                if not _is_whole(folder):
+                    self._fetch(folder, registry, command, pattern)
         return _read(folder, registry, name)
 
     def _fetch(self, folder: Path, registry: str, command: Sequence[str], pattern: str) -> None:
@@ -169,7 +172,7 @@ class Packages:
                 )
             _unpack(archives[0], work / "content", registry, self.client)
             description = {"version": _version(archives[0].name), "sha256": _sha256(archives[0])}
-            (work / "package.json").write_text(json.dumps(description))
+            (work / DESCRIPTION).write_text(json.dumps(description))
             archives[0].unlink()
             shutil.rmtree(folder, ignore_errors=True)
             work.replace(folder)
@@ -177,9 +180,13 @@ class Packages:
             shutil.rmtree(work, ignore_errors=True)
 
 
+def _is_whole(folder: Path) -> bool:
+    return (folder / DESCRIPTION).is_file()
+
+
 def _read(folder: Path, registry: str, name: str) -> Package:
     try:
-        description = json.loads((folder / "package.json").read_text())
+        description = json.loads((folder / DESCRIPTION).read_text())
         version, sha256 = description["version"], description["sha256"]
     except (OSError, ValueError, KeyError) as error:
         raise SourceError(f"{folder} is damaged; delete it to fetch {name} again") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tans.errors import InputError
-from tans.files import cache_dir
+from tans.files import alone, cache_dir
 from tans.tasks.task import Task
 from tans_bench.sources import (
     antiquity,
@@ -66,7 +66,9 @@ def fetch(name: str, packages: Packages | None = None) -> Task:
     source = get_source(name)
     folder = cache_dir("tasks") / name
     if not folder.is_dir():
-        source.make(packages or Packages()).save(folder)
+        with alone(folder):  # the processes of a machine make it once
+            if not folder.is_dir():
+                source.make(packages or Packages()).save(folder)
     return Task.load(folder)
 
 
