@@ -22,8 +22,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tans import __version__
-from tans.cli import console, serve, signals, use, zoo
+from tans import __version__, interrupts
+from tans.cli import console, serve, use, zoo
 from tans.errors import InputError, MissingBenchError, TansError
 from tans.plugins import plugins
 
@@ -87,9 +87,9 @@ _add_plugins(app)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a failure that a user can meet ends in one line and exit code 1."""
     console.open_streams()
-    with signals.terminable():
+    with interrupts.terminable():
         try:
-            with signals.unchanged():
+            with interrupts.unchanged():
                 _check_here()
                 code = _run(arguments)
                 console.finish()

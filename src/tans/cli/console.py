@@ -34,8 +34,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from tans.cli.signals import received
 from tans.errors import InputError, TansWarning, visible
+from tans.interrupts import met, received
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -261,7 +261,7 @@ def draw(images: Tensor) -> None:
 
 def confirm(question: str) -> bool:
     """Ask on a terminal, and take yes for the answer where there is none, or after SIGTERM."""
-    received.unheeded = False  # an interrupt that is asked about was met
+    met()  # an interrupt that is asked about
     if received.sigterm or sys.stdin is None or not sys.stdin.isatty():
         warn(question.replace("?", ": yes, as nobody can be asked"))
         return True

@@ -53,9 +53,9 @@ from tans.cli.options.tuned import (
     TopLabels,
     Tuned,
 )
-from tans.cli.signals import INTERRUPTED
 from tans.errors import InputError
 from tans.imports import uncollected
+from tans.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
     from tans.tasks.findings import Overrides

@@ -13,6 +13,7 @@ from tans.export.finetuned import (
     load_finetuned,
     origin_of,
 )
+from tans.interrupts import met
 from tans.licences import LicenceChain
 from tans.report import Run
 from tans.search.combine import LISTED, TEACHERS, best_starts, share_of_one
@@ -253,6 +254,7 @@ class _Session:
         except KeyboardInterrupt:
             if not self.runs:
                 raise
+            met()
             self.interrupted = True
 
     def _tuned(

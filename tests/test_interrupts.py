@@ -7,13 +7,16 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tans.cli import console
-from tans.cli.signals import INTERRUPTED, TERMINATED, terminable, unchanged
 from tans.errors import ZooError
+from tans.interrupts import CAN_WAIT, INTERRUPTED, TERMINATED, met, terminable, unchanged
+
+needs_alarm = pytest.mark.skipif(not CAN_WAIT, reason="this system has no alarms")
 
 MODULE = """
 import os
@@ -55,6 +58,59 @@ def test_a_signal_ends_a_block_at_once_and_handlers_are_as_before() -> None:
         _go_on(lambda: os.kill(os.getpid(), signal.SIGTERM))
     assert ended.value.code == TERMINATED
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_interrupt_that_something_swallowed_is_raised_again() -> None:
+    """As what is written in C or Rust does, without a word."""
+
+    def swallow() -> None:
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as ended:
+        _go_on(swallow)
+    assert ended.value.code == TERMINATED
+
+
+def test_an_interrupt_as_an_object_goes_is_raised_again_and_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Going:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    with pytest.raises(SystemExit) as ended:
+        _go_on(Going)
+    assert ended.value.code == TERMINATED
+    assert not told
+
+
+@needs_alarm
+def test_an_interrupt_that_is_being_handled_is_not_raised_again() -> None:
+    cleaned = []
+
+    def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGALRM)
+            cleaned.append(True)
+
+    with pytest.raises(SystemExit) as ended:
+        _go_on(work)
+    assert ended.value.code == TERMINATED
+    assert cleaned
+
+
+@needs_alarm
+def test_after_an_interrupt_that_was_met_the_process_goes_on() -> None:
+    with terminable():
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        met()
+        signal.raise_signal(signal.SIGALRM)
 
 
 def _misread() -> None:
