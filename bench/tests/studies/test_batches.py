@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from bench.tests.conftest import run_and_draw
@@ -13,12 +14,13 @@ from tans_bench.runs.drawing import Table
 from tans_bench.runs.experiment import Fixed
 from tans_bench.runs.results import Results
 from tans_bench.studies import batches
-from tans_bench.studies.batches import EXPERIMENT, RUNS, Pass
+from tans_bench.studies.batches import EXPERIMENT, RUNS, passes
+from tans_bench.studies.ways import Timed
 
 
 def test_each_network_is_timed_by_either_bound(bench: Bench, tmp_path: Path) -> None:
     ref = ref_of(LITE0.smallest, 256)
-    small = replace(EXPERIMENT, plan=Fixed((Pass(ref, rounds=2),)))
+    small = replace(EXPERIMENT, plan=Fixed((Timed(RUNS, ref, partial(passes, rounds=2)),)))
     (table,) = run_and_draw(small, bench, tmp_path)
     (line,) = bench.results.lines(RUNS)
     assert line["images"] == {"memory": 36, "caches": 4}

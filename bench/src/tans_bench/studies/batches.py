@@ -6,68 +6,38 @@ The features of the same images on one thread, in batches that memory alone boun
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import torch
-from threadpoolctl import threadpool_limits
 
-from tans.networks.device import CPU, on
+from tans.networks.device import CPU
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
 from tans.networks.features import image_features
 from tans.networks.network import images_at_once
 from tans.types import InputSpec, NetworkRef
-from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment, Fixed
-from tans_bench.runs.results import LINES, Result, Results
+from tans_bench.runs.results import Result, Results
+from tans_bench.studies.ways import Timed, in_turns
 
 RUNS = "batches"
 CLASSES = 10
 
 
-@dataclass(frozen=True)
-class Pass:
-    """Time one network's looks at as many images as memory lets into one batch."""
+def passes(ref: NetworkRef, rounds: int = 7) -> Result:
+    """Images of each batch and the median seconds of all images, by way.
 
-    ref: NetworkRef
-    rounds: int = 7
-    task: str = ""
-    """None in particular."""
-
-    @property
-    def name(self) -> str:
-        return f"{RUNS}{LINES}/{self.ref}"
-
-    def done(self, bench: Bench) -> bool:
-        return bench.results.find(RUNS, self.key()) is not None
-
-    def run(self, bench: Bench) -> Result:
-        del bench
-        with on(CPU), threadpool_limits(1), torch.random.fork_rng():
-            return {**self.key(), **self._seconds()}
-
-    def key(self) -> Result:
-        """What tells one run from another."""
-        return {"network": self.ref.name, "size": self.ref.input.size}
-
-    def _seconds(self) -> Result:
-        """Images of each batch and the median seconds of all images, by way."""
-        side = self.ref.input.size
-        sizes = {"memory": images_at_once(side), "caches": images_at_once(side, CPU)}
-        network = build(self.ref, CLASSES).eval()
-        images = torch.randint(0, 256, (sizes["memory"], 3, side, side), dtype=torch.uint8)
-        taken: dict[str, list[float]] = {way: [] for way in sizes}
-        for _ in range(self.rounds):
-            for way, size in sizes.items():
-                began = time.perf_counter()
-                image_features(network, images, size, of_head=True)
-                taken[way].append(time.perf_counter() - began)
-        seconds = {way: round(statistics.median(each[1:]), 5) for way, each in taken.items()}
-        return {"images": sizes, "seconds": seconds}
+    There are as many images as memory lets into one batch.
+    """
+    side = ref.input.size
+    sizes = {"memory": images_at_once(side), "caches": images_at_once(side, CPU)}
+    network = build(ref, CLASSES).eval()
+    images = torch.randint(0, 256, (sizes["memory"], 3, side, side), dtype=torch.uint8)
+    look = partial(image_features, network, images, of_head=True)
+    ways = {way: partial(look, batch=size) for way, size in sizes.items()}
+    return {"images": sizes, "seconds": in_turns(ways, rounds)}
 
 
 def draw(plan: Fixed, results: Results) -> Sequence[Drawing]:
@@ -107,6 +77,6 @@ EXPERIMENT = Experiment(
         "How much sooner does a network look at images on a processor where what its layers make "
         "of a batch fits the processor's caches?"
     ),
-    plan=Fixed(tuple(map(Pass, NETWORKS))),
+    plan=Fixed(tuple(Timed(RUNS, ref, passes) for ref in NETWORKS)),
     drawn=draw,
 )

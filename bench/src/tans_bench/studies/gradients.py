@@ -6,82 +6,39 @@ One step of a fine-tune on the processor, on one thread, with and without
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from threadpoolctl import threadpool_limits
 from torch import nn
 
 from tans.networks.depthwise import fast_depthwise
-from tans.networks.device import CPU, on
+from tans.networks.device import CPU
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.networks.family import build
 from tans.training import Recipe, sgd
 from tans.types import InputSpec, NetworkRef
-from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment, Fixed
-from tans_bench.runs.results import LINES, Result, Results
+from tans_bench.runs.results import Result, Results
+from tans_bench.studies.ways import Timed, in_turns
 
 RUNS = "gradients"
 CLASSES = 10
-WAYS = ("pytorch", "tans")
 
 
-@dataclass(frozen=True)
-class Step:
-    """Time one network's steps."""
-
-    ref: NetworkRef
-    batch: int = Recipe.batch_size
-    rounds: int = 15
-    task: str = ""
-    """None in particular."""
-
-    @property
-    def name(self) -> str:
-        return f"{RUNS}{LINES}/{self.ref}"
-
-    def done(self, bench: Bench) -> bool:
-        return bench.results.find(RUNS, self.key()) is not None
-
-    def run(self, bench: Bench) -> Result:
-        del bench
-        with on(CPU), threadpool_limits(1), torch.random.fork_rng():
-            taken = self._seconds()
-        return {
-            **self.key(),
-            **{way: round(statistics.median(each), 5) for way, each in taken.items()},
-        }
-
-    def key(self) -> Result:
-        """What tells one run from another."""
-        return {"network": self.ref.name, "size": self.ref.input.size}
-
-    def _seconds(self) -> dict[str, list[float]]:
-        """Of each step but the first, by way."""
-        torch.manual_seed(0)
-        network = build(self.ref, CLASSES).train().to(memory_format=torch.channels_last)
-        side = self.ref.input.size
-        x = torch.rand(self.batch, 3, side, side).to(memory_format=torch.channels_last)
-        y = torch.arange(self.batch) % CLASSES
-        optimiser = sgd(network, Recipe())
-        found: dict[str, list[float]] = {way: [] for way in WAYS}
-        ways: Mapping[str, AbstractContextManager[object]] = {
-            "pytorch": nullcontext(),
-            "tans": fast_depthwise(CPU),
-        }
-        for _ in range(self.rounds):
-            for way, gradients in ways.items():
-                began = time.perf_counter()
-                _learn(network, optimiser, x, y, gradients)
-                found[way].append(time.perf_counter() - began)
-        return {way: each[1:] for way, each in found.items()}
+def steps(ref: NetworkRef, batch: int = Recipe.batch_size, rounds: int = 15) -> Result:
+    """Median seconds of a step, by way."""
+    network = build(ref, CLASSES).train().to(memory_format=torch.channels_last)
+    x = torch.rand(batch, 3, ref.input.size, ref.input.size)
+    x = x.to(memory_format=torch.channels_last)
+    y = torch.arange(batch) % CLASSES
+    optimiser = sgd(network, Recipe())
+    learn = partial(_learn, network, optimiser, x, y)
+    ways = {"pytorch": partial(learn, nullcontext()), "tans": partial(learn, fast_depthwise(CPU))}
+    return {**in_turns(ways, rounds)}
 
 
 def _learn(
@@ -127,6 +84,6 @@ EXPERIMENT = Experiment(
         "How much sooner does a network for small images learn on a processor where the gradient "
         "of a depthwise kernel that is larger than its map is computed place by place?"
     ),
-    plan=Fixed(tuple(map(Step, NETWORKS))),
+    plan=Fixed(tuple(Timed(RUNS, ref, steps) for ref in NETWORKS)),
     drawn=draw,
 )
