@@ -17,16 +17,17 @@ from tans_bench.experiments.rivals import (
     UNTRAINED,
     Rivals,
 )
-from tans_bench.experiments.table1 import PUBLISHED
+from tans_bench.experiments.table1 import AS_PUBLISHED, PUBLISHED
 from tans_bench.methods.entrants import METHODS
 from tans_bench.methods.registry import RIVALS
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Plot, Table
-from tans_bench.runs.jobs import LIMITS
+from tans_bench.runs.jobs import LIMITS, SHIPPED
 from tans_bench.runs.results import Results
 from tans_bench.runs.roles import DEV, is_sibling
 
-SMALL = Rivals((("imagenet", (0,)), ("random", (0, 1))), (DEV_TASK, STRANGER_TASK), (0, 1), 30)
+LENGTHS_OF_SMALL = (("imagenet", (0, SHIPPED)), ("random", (0, 1, SHIPPED)))
+SMALL = Rivals(LENGTHS_OF_SMALL, (DEV_TASK, STRANGER_TASK), (0, 1), 30)
 
 
 @pytest.fixture(autouse=True)
@@ -62,10 +63,16 @@ def test_each_seed_has_a_choice_of_its_own(bench: Bench) -> None:
 
 
 @pytest.mark.long
-def test_a_row_for_each_length_and_what_no_card_ran(bench: Bench, tmp_path: Path) -> None:
-    small, time, _, published = run_and_draw(replace(EXPERIMENT, plan=SMALL), bench, tmp_path)
+def test_a_row_for_each_length_and_what_no_card_ran(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tans.training.recipe.STEPS", 1)
+    small, time, _, shipped, published = run_and_draw(
+        replace(EXPERIMENT, plan=SMALL), bench, tmp_path
+    )
     assert isinstance(small, Table)
     assert isinstance(time, Plot)
+    assert isinstance(shipped, Table)
     assert isinstance(published, Table)
     assert [row[:3] for row in small.rows] == [
         ["ImageNet", "0", "4"],
@@ -77,10 +84,19 @@ def test_a_row_for_each_length_and_what_no_card_ran(bench: Bench, tmp_path: Path
     assert [len(line.get_xdata()) for line in lines[:-1]] == [1, 2]
     gains = [column for column, name in enumerate(small.columns) if "gain" in name]
     assert [small.rows[0][column] for column in gains] == ["+0.0 ± 0.0", "+0.0 ± 0.0", "+0.0"]
-    assert all(len(row) == len(small.columns) for row in (*small.rows, *published.rows))
+    for table in (small, shipped, published):
+        assert {len(row) for row in table.rows} == {len(table.columns)}
+    assert [row[:2] for row in shipped.rows] == [["ImageNet", "4"], ["random", "4"]]
+    assert shipped.rows[0][-1] == "+0.0"
     assert [row[2:4] for row in published.rows] == [["0", NOT_RUN]] * 3
     full = replace(EXPERIMENT, plan=SMALL.scaled("gpu"))
     assert full.draw(bench.results) == []
+
+
+def test_what_is_fitted_as_published_or_has_no_weights_is_not_trained_as_shipped() -> None:
+    for method, lengths in LENGTHS.items():
+        assert (SHIPPED in lengths) == (method not in (*AS_PUBLISHED, *UNTRAINED))
+    assert not any(SHIPPED in lengths for _, lengths in EXPERIMENT.plan.scaled("gpu").lengths)
 
 
 def test_results_of_the_main_comparison_stand_for_nothing_here(bench: Bench) -> None:

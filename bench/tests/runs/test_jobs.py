@@ -10,14 +10,14 @@ from bench.tests.conftest import DEV_TASK
 
 from tans.errors import InputError
 from tans.networks.families.elastic.specification import LITE0
-from tans.training import finetune
+from tans.training import Recipe, finetune
 from tans.types import Architecture
 from tans_bench.methods import entrants
 from tans_bench.methods.entrants import METHODS
 from tans_bench.methods.method import Proposal
 from tans_bench.recipes import plain
 from tans_bench.runs.bench import Bench
-from tans_bench.runs.jobs import Choose, FineTune, proposal_of, result_of
+from tans_bench.runs.jobs import SHIPPED, Choose, FineTune, proposal_of, result_of
 from tans_bench.runs.results import Results, environment
 from tans_bench.spaces.darts import DARTS, SIZES
 from tans_bench.spaces.families import ref_of
@@ -75,6 +75,14 @@ def test_a_fine_tune_is_that_of_the_recipe(bench: Bench) -> None:
     assert [line["epoch"] for line in run["history"]] == [e.epoch for e in tuned.history]
 
 
+def test_the_shipped_recipe_says_itself_how_long(bench: Bench) -> None:
+    proposal = proposal_of(CHOOSE.run(bench))
+    job = FineTune(DEV_TASK, proposal, SHIPPED, seed=2)
+    assert job.recipe == Recipe(seed=2)
+    assert job.name.endswith("-n300-shipped-r0.03-s2")
+    assert replace(job, epochs=5).recipe == plain(5, seed=2)
+
+
 def test_a_head_alone_is_fitted_without_epochs(bench: Bench) -> None:
     run = FineTune(DEV_TASK, proposal_of(CHOOSE.run(bench)), epochs=0).run(bench)
     assert run["history"] == []
@@ -87,6 +95,7 @@ def test_names_tell_all_runs_apart(bench: Bench) -> None:
     others = [
         replace(run, task="script-tamil"),
         replace(run, epochs=1),
+        replace(run, epochs=SHIPPED),
         replace(run, seed=1),
         replace(run, images=100),
         replace(run, learning_rate=0.1),

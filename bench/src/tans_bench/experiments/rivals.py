@@ -7,7 +7,7 @@ with the main comparison, most of whose runs are of older ones.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Generic, TypeVar
@@ -31,7 +31,7 @@ from tans_bench.runs.bench import Bench
 from tans_bench.runs.comparison import averaged
 from tans_bench.runs.drawing import Drawing, Plot, Table
 from tans_bench.runs.experiment import Experiment
-from tans_bench.runs.jobs import Choose, FineTune, Job, proposal_of
+from tans_bench.runs.jobs import SHIPPED, Choose, FineTune, Job, proposal_of
 from tans_bench.runs.results import Result, Results
 
 TASKS = ("script-hangul", "wesnoth-units")
@@ -43,11 +43,17 @@ SEARCHES = ("ofa", "ofa-random", "nsganetv2", "fbnet", "fbnet-a", "metad2a")
 UNTRAINED = ("pc-darts", "drnas")
 """Architectures without weights."""
 WITH_WEIGHTS = ("tans", *AS_PUBLISHED, "imagenet", *SEARCHES)
-LENGTHS: Mapping[str, tuple[int, ...]] = {
-    **dict.fromkeys(WITH_WEIGHTS, (SHORT, LONG)),
+Length = int | None
+"""Epochs, or ``SHIPPED``."""
+LENGTHS: Mapping[str, tuple[Length, ...]] = {
+    **dict.fromkeys(WITH_WEIGHTS, (SHORT, LONG, SHIPPED)),
+    **dict.fromkeys(AS_PUBLISHED, (SHORT, LONG)),
     **dict.fromkeys(UNTRAINED, (TENFOLD,)),
 }
-"""Epochs by method."""
+"""Of fine-tunes, by method. The shipped recipe is for networks that begin with weights, and none of
+the paper's."""
+AS_SHIPPED = "imagenet", SHIPPED
+"""What the gains of other networks by the shipped recipe are over."""
 NOT_RUN = "not run: no card"
 """In place of the figures of what only a card can pay for."""
 
@@ -86,8 +92,8 @@ class Own(Generic[J]):
 class Rivals:
     """A plan: each method chooses anew for each task and seed, and what it chose is trained."""
 
-    lengths: tuple[tuple[str, tuple[int, ...]], ...] = tuple(LENGTHS.items())
-    """Methods, with the epochs of their fine-tunes."""
+    lengths: tuple[tuple[str, tuple[Length, ...]], ...] = tuple(LENGTHS.items())
+    """Methods, with the lengths of their fine-tunes."""
     tasks: tuple[str, ...] = TASKS
     seeds: tuple[int, ...] = SEEDS
     images: int = 300
@@ -96,10 +102,11 @@ class Rivals:
     """Of a search."""
 
     def scaled(self, preset: str) -> Rivals:
-        """With twice the images and the full budget on a GPU."""
+        """With twice the images and the full budget on a GPU, by the published lengths alone."""
         if preset == "cpu":
             return self
-        return replace(self, images=600, budget="full")
+        published = tuple((method, _epochs(lengths)) for method, lengths in self.lengths)
+        return replace(self, lengths=published, images=600, budget="full")
 
     def jobs(self, bench: Bench) -> Sequence[Job]:
         chosen: list[Job] = []
@@ -109,7 +116,7 @@ class Rivals:
                 chosen.append(choice)
                 stored = bench.results.read(choice.name) if choice.done(bench) else None
                 if stored is not None:
-                    tuned += [self.finetune(choice, stored, epochs) for epochs in lengths]
+                    tuned += [self.finetune(choice, stored, length) for length in lengths]
         return [*chosen, *tuned]
 
     def choices(self, method: str) -> list[Own[Choose]]:
@@ -117,29 +124,33 @@ class Rivals:
         keys = product(self.tasks, self.seeds)
         return [Own(Choose(t, method, LIMITS, s, self.images, self.budget)) for t, s in keys]
 
-    def finetune(self, choice: Own[Choose], stored: Result, epochs: int) -> Own[FineTune]:
+    def finetune(self, choice: Own[Choose], stored: Result, length: Length) -> Own[FineTune]:
         """Of what a choice came to, by its seed."""
         job = choice.job
         recipe = PUBLISHED_RECIPE if job.method in AS_PUBLISHED else Recipe()
         rate = recipe.learning_rate
-        return Own(FineTune(job.task, proposal_of(stored), epochs, job.seed, self.images, rate))
+        return Own(FineTune(job.task, proposal_of(stored), length, job.seed, self.images, rate))
 
     def chosen(self, method: str, results: Results) -> dict[Key, Result]:
         """What is stored of a method's choices, by task and seed."""
         stored = {(c.job.task, c.job.seed): results.read(c.name) for c in self.choices(method)}
         return {key: choice for key, choice in stored.items() if choice is not None}
 
-    def runs(self, method: str, epochs: int, results: Results) -> dict[Key, Run]:
+    def runs(self, method: str, length: Length, results: Results) -> dict[Key, Run]:
         """What is stored of a method, by task and seed."""
         found = {}
         chosen = self.chosen(method, results)
         for choice in self.choices(method):
             key = choice.job.task, choice.job.seed
             if key in chosen:
-                run = results.read(self.finetune(choice, chosen[key], epochs).name)
+                run = results.read(self.finetune(choice, chosen[key], length).name)
                 if run is not None:
                     found[key] = chosen[key], run
         return found
+
+
+def _epochs(lengths: Iterable[Length]) -> tuple[int, ...]:
+    return tuple(length for length in lengths if length is not None)
 
 
 def draw(plan: Rivals, results: Results) -> Sequence[Drawing]:
@@ -151,46 +162,67 @@ def draw(plan: Rivals, results: Results) -> Sequence[Drawing]:
         return [_table("published", plan, found, ""), *figures]
     full = plan.scaled("gpu")
     on_a_card = _table("published", full, _whole(full, results), NOT_RUN)
-    return [_table("rivals", plan, found, ""), *figures, on_a_card]
+    return [_table("rivals", plan, found, ""), *figures, *_shipped(plan, found), on_a_card]
 
 
-Found = Mapping[tuple[str, int], Mapping[Key, Run]]
-"""Runs by method and epochs."""
+Found = Mapping[tuple[str, Length], Mapping[Key, Run]]
+"""Runs by method and length."""
 
 
 def _whole(plan: Rivals, results: Results) -> Found:
     """What was run on all tasks with all seeds: means over some would tell of those alone."""
     whole = len(plan.tasks) * len(plan.seeds)
-    rows = ((method, epochs) for method, lengths in plan.lengths for epochs in lengths)
+    rows = ((method, length) for method, lengths in plan.lengths for length in lengths)
     found = {key: plan.runs(*key, results) for key in rows}
     return {key: own if len(own) == whole else {} for key, own in found.items()}
 
 
 def _table(name: str, plan: Rivals, found: Found, missing: str) -> Table:
-    """A row for a method and a length.
+    """A row for a method and a number of epochs.
 
     Args:
         missing: stands in a row that was not run; there is none where it is empty.
     """
     rows, yardstick = [], found[YARDSTICK]
     for (method, epochs), own in found.items():
+        if epochs is None:
+            continue
         ran = own and yardstick
         if ran or missing:
             figures = _figures(plan, own, yardstick) if ran else _blank(plan, missing)
             published = PUBLISHED.get((method, epochs), ("", ""))
             rows.append([get_method(method).title, str(epochs), *figures, *published])
-    return Table(name, _caption(plan), _columns(plan), rows)
+    columns = ("method", "epochs", *_measured(plan), "paper: speed-up", "paper: accuracy")
+    return Table(name, _caption(plan), columns, rows)
 
 
-def _columns(plan: Rivals) -> tuple[str, ...]:
+def _shipped(plan: Rivals, found: Found) -> Sequence[Table]:
+    """A row for a method whose networks were trained by the shipped recipe."""
+    yardstick = found.get(AS_SHIPPED)
+    if not yardstick:
+        return []
+    rows = [
+        [get_method(method).title, *_figures(plan, own, yardstick)]
+        for (method, length), own in found.items()
+        if length is SHIPPED and own
+    ]
+    caption = (
+        "The same choices under the recipe of `tans finetune`: a head on all stages, the mean of "
+        "the last weights, as many epochs as fit the images. Gains and speed-up are over "
+        "ImageNet's network by the same recipe; else as above."
+    )
+    return [Table("shipped", caption, ("method", *_measured(plan)), rows)]
+
+
+def _measured(plan: Rivals) -> tuple[str, ...]:
+    """Columns of ``_figures``."""
     by_task = (f"{task} ({what})" for task in plan.tasks for what in ("%", "gain"))
     costs = ("FLOPs (M)", "params (M)", "once (s)", "search (s)", "training (s)", "speed-up")
-    published = ("paper: speed-up", "paper: accuracy")
-    return ("method", "epochs", "runs", *costs, *by_task, "gain", *published)
+    return ("runs", *costs, *by_task, "gain")
 
 
 def _blank(plan: Rivals, missing: str) -> list[str]:
-    return ["0", missing, *[""] * (len(_columns(plan)) - 6)]
+    return ["0", missing, *[""] * (len(_measured(plan)) - 2)]
 
 
 def _figures(plan: Rivals, own: Mapping[Key, Run], yardstick: Mapping[Key, Run]) -> list[str]:
@@ -244,8 +276,9 @@ def _seconds(run: Run) -> float:
 def _against_time(plan: Rivals, found: Found) -> Plot:
     """Figure 2."""
     points: dict[str, list[tuple[float, float]]] = {}
-    for (method, _), own in found.items():
-        points.setdefault(method, []).extend([_point(plan, own, found[YARDSTICK])] if own else [])
+    for (method, epochs), own in found.items():
+        ran = own and epochs is not None
+        points.setdefault(method, []).extend([_point(plan, own, found[YARDSTICK])] if ran else [])
     lines = [(get_method(method).title, False, line) for method, line in points.items()]
     over = (
         f"means over tasks and seeds, after {SHORT} and {LONG} epochs, and {TENFOLD} of what "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 import torch
@@ -37,6 +37,8 @@ LIMITS = {
 """By name. 40 million multiply-adds are what the ImageNet network needs at 64 pixels, and not at
 96: with that limit, epochs of all methods cost about the same. 130 million are what it needs at 128
 pixels, and not at 160."""
+SHIPPED = None
+"""In place of epochs: by the recipe of a user's fine-tune, which says itself how many."""
 HEAD_ALONE = 0
 """Epochs of a fine-tune that is only a head on frozen features."""
 
@@ -111,7 +113,8 @@ class FineTune:
 
     task: str
     proposal: Proposal
-    epochs: int
+    epochs: int | None
+    """By the plain recipe, or ``SHIPPED``."""
     seed: int = 0
     images: int = 300
     learning_rate: float = Recipe.learning_rate
@@ -119,7 +122,8 @@ class FineTune:
     @property
     def name(self) -> str:
         head = "" if self.proposal.fit_head else "-random-head"
-        settings = f"n{self.images}-e{self.epochs}-r{self.learning_rate:g}-s{self.seed}{head}"
+        length = "shipped" if self.epochs is None else f"e{self.epochs}"
+        settings = f"n{self.images}-{length}-r{self.learning_rate:g}-s{self.seed}{head}"
         return f"runs/{self.task}/{self.proposal.network}-{settings}"
 
     def done(self, bench: Bench) -> bool:
@@ -129,7 +133,8 @@ class FineTune:
         task, chosen = bench.tasks(self.task, self.images), self.proposal
         classes = len(task.classes)
         network = chosen.load(bench.zoo, classes, self.seed)
-        measured = self._tuned(network, task) if self.epochs else _head_alone(network, task, chosen)
+        alone = self.epochs == HEAD_ALONE
+        measured = _head_alone(network, task, chosen) if alone else self._tuned(network, task)
         return {
             "task": self.task,
             "network": chosen.network,
@@ -148,15 +153,19 @@ class FineTune:
             **measured,
         }
 
-    def _tuned(self, network: Network, task: Task) -> Result:
-        recipe = plain(
-            self.epochs,
+    @property
+    def recipe(self) -> Recipe:
+        """What it is done by."""
+        return replace(
+            Recipe() if self.epochs is None else plain(self.epochs),
             learning_rate=self.learning_rate,
             fit_head=self.proposal.fit_head,
             weigh_classes=self.proposal.fit_head,  # neither is in the paper's recipe
             seed=self.seed,
         )
-        tuned = finetune(network, task, recipe=recipe)
+
+    def _tuned(self, network: Network, task: Task) -> Result:
+        tuned = finetune(network, task, recipe=self.recipe)
         return {
             "accuracy": tuned.test_accuracy,
             "balanced_accuracy": tuned.scores.balanced_accuracy,
