@@ -19,6 +19,7 @@ from torch import Tensor
 
 from tans.costs.precision import short_pays
 from tans.errors import TaskError
+from tans.networks.allocation import memory_kept
 from tans.networks.device import CPU, device, several
 from tans.tasks.splits import TRAIN
 from tans.tasks.task import Task
@@ -145,6 +146,7 @@ def look_larger(
     return tuple(looks)
 
 
+@memory_kept()
 def look_at(task: Task, zoo: Zoo, entry: ZooEntry, images: int = IMAGES) -> Look:
     """Probe one network on so many of a task's training images, at most."""
     network = zoo.load_entry(entry)

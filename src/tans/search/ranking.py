@@ -34,6 +34,7 @@ from tans.errors import InputError, LimitError
 from tans.meta.calibrator import Calibrator
 from tans.meta.evidence import evidence
 from tans.meta.retriever import Retriever
+from tans.networks.allocation import memory_kept
 from tans.search.look import IMAGES as LOOKED_AT
 from tans.search.look import Look, look_larger, second_look
 from tans.search.published import search_as_published
@@ -127,12 +128,13 @@ def search(
     if calibrator is not None and look and not isinstance(task, Query):
         sources = Sources.of(zoo, columns)
         worth = _worth_a_look(stored, within, sources, look)
-        looks = second_look(task, zoo, worth.first, crew)
-        looks += look_larger(task, zoo, worth.sizes, looks[-1].accuracy)
-        looks += second_look(task, zoo, worth.others, crew)
-        start = _best_stored(looks, sources)
-        larger = _larger(stored, start, sources, task, limits, epochs)
-        again = look_larger(task, zoo, larger.entries, start.accuracy)
+        with memory_kept():
+            looks = second_look(task, zoo, worth.first, crew)
+            looks += look_larger(task, zoo, worth.sizes, looks[-1].accuracy)
+            looks += second_look(task, zoo, worth.others, crew)
+            start = _best_stored(looks, sources)
+            larger = _larger(stored, start, sources, task, limits, epochs)
+            again = look_larger(task, zoo, larger.entries, start.accuracy)
         looks += again
         seen = stored.take(_looked_at(columns, within, sources, looks))
         everything = seen.joined(larger.take(range(len(again))))

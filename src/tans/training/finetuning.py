@@ -20,6 +20,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from tans.errors import InputError
 from tans.licences import LicenceChain
+from tans.networks.allocation import memory_kept
 from tans.networks.device import autocast, compiled, moved, near, place
 from tans.networks.family import resized
 from tans.networks.network import Network, pooled_map
@@ -96,6 +97,7 @@ class FineTuned:
         return Scores.of(self.confusion, self.classes)
 
 
+@memory_kept()
 def finetune(
     network: Network,
     task: Task,

@@ -29,6 +29,7 @@ from tans_bench.experiments.judged import ensembles, generalist, merging, shape
 from tans_bench.experiments.judged import experiment as answers
 from tans_bench.runs.experiment import Experiment
 from tans_bench.studies import (
+    allocation,
     batches,
     building,
     copies,
@@ -88,7 +89,7 @@ MODULES = (
         universal,
     ),
     *(paper_preset, reading, first_list, building, growth, pairs_per_minute, million, large),
-    *(serving, ray_speedup, ray_store, gradients, batches, gpu),
+    *(serving, ray_speedup, ray_store, gradients, batches, allocation, gpu),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES
