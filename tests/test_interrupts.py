@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -111,6 +112,25 @@ def test_after_an_interrupt_that_was_met_the_process_goes_on() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         met()
         signal.raise_signal(signal.SIGALRM)
+
+
+def test_blocks_within_blocks_leave_handlers_as_they_were() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with terminable(), terminable():
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_a_block_in_another_thread_leaves_this_ones_handlers() -> None:
+    def elsewhere() -> None:
+        with terminable():
+            pass
+
+    with terminable():
+        inside = signal.getsignal(signal.SIGTERM)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(elsewhere).result()
+        assert signal.getsignal(signal.SIGTERM) is inside
 
 
 def _misread() -> None:

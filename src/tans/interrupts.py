@@ -33,11 +33,11 @@ class Received:
     """An interrupt was raised, and nobody has met it yet."""
     waiting: set[int] = field(default_factory=set)
     """Signals that came at a bad moment."""
+    alarm: Any = None
+    """How the alarm was handled before an interrupt set one."""
 
 
 received = Received()
-_before: dict[signal.Signals, Any] = {}
-"""How signals were handled before the block that can be interrupted."""
 
 
 def met() -> None:
@@ -48,10 +48,10 @@ def met() -> None:
 @contextmanager
 def terminable() -> Iterator[None]:
     """Interrupt a block on SIGTERM; it ends with the exit code of that, or of an interrupt."""
+    here = threading.current_thread() is threading.main_thread()  # no other may set it
+    before = {number: signal.signal(number, _receive) for number in _handled()} if here else {}
     shown = sys.unraisablehook
-    if threading.current_thread() is threading.main_thread():  # no other may set it
-        _before.update({number: signal.signal(number, _receive) for number in _handled()})
-        sys.unraisablehook = _quietly(shown)
+    sys.unraisablehook = _quietly(shown)
     try:
         yield
     except KeyboardInterrupt:
@@ -64,10 +64,12 @@ def terminable() -> Iterator[None]:
         received.sigterm = received.unheeded = False
         received.waiting.clear()
         sys.unraisablehook = shown
-        if CAN_WAIT and signal.SIGALRM in _before:
+        if here and received.alarm is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        while _before:
-            signal.signal(*_before.popitem())
+            signal.signal(signal.SIGALRM, received.alarm)
+            received.alarm = None
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -119,8 +121,8 @@ def _interrupt(frame: FrameType | None) -> None:
 
 
 def _come_back() -> None:
-    if signal.SIGALRM not in _before:
-        _before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _look_again)
+    if received.alarm is None:
+        received.alarm = signal.signal(signal.SIGALRM, _look_again)
     signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
 
 
