@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.utils import fuse_conv_bn_eval
+from torch.nn.utils import fuse_conv_bn_weights
 
 from tans.networks.device import moved, place
 from tans.networks.family import build
 from tans.networks.network import Network, prepare
+from tans.networks.sharing import sharing
 from tans.types import NetworkRef
 
 Pair = tuple[str, str]
@@ -60,9 +60,7 @@ def folded(network: Network) -> Network:
     It computes the same in two thirds of the time; only for looking, not for training on. A
     network whose graph cannot be traced stays as it is.
     """
-    tensors = (*network.parameters(), *network.buffers())
-    # tensors are shared: folding replaces them, and copying takes longer than folding
-    copied = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors}).eval()
+    copied = sharing(network).eval()
     for conv, norm in _pairs(network.ref):
         _fold(copied.body, conv, norm)
     return copied
@@ -72,7 +70,17 @@ def _fold(body: nn.Module, conv: str, norm: str) -> None:
     before, after = body.get_submodule(conv), body.get_submodule(norm)
     assert isinstance(before, nn.Conv2d)
     assert isinstance(after, nn.BatchNorm2d)
-    _replace(body, conv, fuse_conv_bn_eval(before, after))
+    assert after.running_mean is not None
+    assert after.running_var is not None
+    before.weight, before.bias = fuse_conv_bn_weights(
+        before.weight,
+        before.bias,
+        after.running_mean,
+        after.running_var,
+        after.eps,
+        after.weight,
+        after.bias,
+    )
     _replace(body, norm, _after(after))
 
 

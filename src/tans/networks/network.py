@@ -6,7 +6,6 @@ Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning, I
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.errors import InputError
+from tans.networks.sharing import sharing
 from tans.types import InputSpec, NetworkRef
 
 Weights = dict[str, Tensor]
@@ -211,9 +211,7 @@ class Network(nn.Module):
 
         On the meta device the pass would cost more: it imports a compiler.
         """
-        tensors = (*self.body.parameters(), *self.body.buffers())
-        body = copy.deepcopy(self.body, {id(tensor): tensor for tensor in tensors})  # which share
-        seen = type(self)(self.ref, body, self.width, 1, self.stage_names).eval()
+        seen = type(self)(self.ref, sharing(self.body), self.width, 1, self.stage_names).eval()
         side, where = self.input.size, self.classifier.weight.device
         with torch.no_grad():
             return [part.shape[1] for part in seen.blocks(torch.zeros(1, 3, side, side).to(where))]
