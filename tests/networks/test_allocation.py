@@ -48,6 +48,7 @@ def ran(**variables: str) -> list[float]:
     return [float(word) for word in said.stdout.split()]
 
 
+@pytest.mark.long
 @needs_glibc
 def test_blocks_are_cleared_once_meanwhile_and_given_back_afterwards() -> None:
     before, meanwhile, kept, *afterwards = ran()
@@ -56,6 +57,7 @@ def test_blocks_are_cleared_once_meanwhile_and_given_back_afterwards() -> None:
     assert max(afterwards) < 30
 
 
+@pytest.mark.long
 @needs_glibc
 def test_what_a_user_set_up_stays() -> None:
     before, meanwhile, kept, *_ = ran(MALLOC_MMAP_THRESHOLD_="1000000")
