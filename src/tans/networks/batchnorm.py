@@ -13,7 +13,7 @@ from torch.nn.utils import fuse_conv_bn_weights
 from tans.networks.device import moved, place
 from tans.networks.family import build
 from tans.networks.network import Network, prepare
-from tans.networks.sharing import sharing
+from tans.networks.twin import twin
 from tans.types import NetworkRef
 
 Pair = tuple[str, str]
@@ -60,7 +60,7 @@ def folded(network: Network) -> Network:
     It computes the same in two thirds of the time; only for looking, not for training on. A
     network whose graph cannot be traced stays as it is.
     """
-    copied = sharing(network).eval()
+    copied = twin(network).eval()
     for conv, norm in _pairs(network.ref):
         _fold(copied.body, conv, norm)
     return copied

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tans.errors import InputError
-from tans.networks.sharing import sharing
+from tans.networks.twin import twin
 from tans.types import InputSpec, NetworkRef
 
 Weights = dict[str, Tensor]
@@ -211,7 +211,7 @@ class Network(nn.Module):
 
         On the meta device the pass would cost more: it imports a compiler.
         """
-        seen = type(self)(self.ref, sharing(self.body), self.width, 1, self.stage_names).eval()
+        seen = type(self)(self.ref, twin(self.body), self.width, 1, self.stage_names).eval()
         side, where = self.input.size, self.classifier.weight.device
         with torch.no_grad():
             return [part.shape[1] for part in seen.blocks(torch.zeros(1, 3, side, side).to(where))]

@@ -24,7 +24,7 @@ from tans.networks.allocation import memory_kept
 from tans.networks.device import autocast, compiled, moved, near, place
 from tans.networks.family import resized
 from tans.networks.network import Network, pooled_map
-from tans.networks.sharing import sharing
+from tans.networks.twin import twin
 from tans.novelty import Novelty
 from tans.scores import Scores
 from tans.tasks.task import Task
@@ -299,7 +299,7 @@ class Program(nn.Module):
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        self.network = sharing(network)
+        self.network = twin(network)
         self._pooled: dict[str, tuple[Tensor, Tensor]] = {}
         for name in network.stage_names if network.is_deep else ():
             self.network.body.get_submodule(name).register_forward_hook(self._seer(name))

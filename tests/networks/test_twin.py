@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from tans.networks.network import Network
-from tans.networks.sharing import sharing
+from tans.networks.twin import twin
 from tests.networks.plain import PlainFamily, plain_ref, with_statistics
 
 
@@ -20,7 +20,7 @@ def network() -> Network:
 
 def test_the_copy_computes_the_same_with_the_same_tensors() -> None:
     original = network()
-    copied = sharing(original)
+    copied = twin(original)
     assert torch.equal(copied(images()), original(images()))
     for found, expected in (
         (copied.named_parameters(), original.named_parameters()),
@@ -34,7 +34,7 @@ def test_the_copy_computes_the_same_with_the_same_tensors() -> None:
 def test_the_original_keeps_its_parts_modes_and_hooks() -> None:
     original = network()
     before, seen = original(images()), list[str]()
-    copied = sharing(original).train()
+    copied = twin(original).train()
     copied.body.get_submodule("first.0").weight = nn.Parameter(torch.zeros(8, 3, 3, 3))
     copied.body.last = nn.Identity()
     copied.body.get_submodule("first").register_forward_hook(lambda *_: seen.append("copy"))
@@ -48,7 +48,7 @@ def test_the_original_keeps_its_parts_modes_and_hooks() -> None:
 def test_a_part_in_two_places_is_one_in_the_copy() -> None:
     shared = nn.ReLU()
     original = nn.Sequential(nn.Linear(2, 2), shared, nn.Linear(2, 2), shared)
-    copied = sharing(original)
+    copied = twin(original)
     assert copied[1] is copied[3]
     assert copied[1] is not shared
 
@@ -56,14 +56,14 @@ def test_a_part_in_two_places_is_one_in_the_copy() -> None:
 def test_a_part_that_is_none_stays_so() -> None:
     original = nn.Sequential(nn.Linear(2, 2, bias=False))
     original.register_module("missing", None)
-    copied = sharing(original)
+    copied = twin(original)
     assert copied._modules["missing"] is None
     assert copied[0].bias is None
 
 
 def test_a_traced_module_keeps_its_program() -> None:
     original = fx.symbolic_trace(nn.Sequential(nn.Linear(2, 2), nn.Tanh()))
-    copied, x = sharing(original), torch.ones(3, 2)
+    copied, x = twin(original), torch.ones(3, 2)
     assert torch.equal(copied(x), original(x))
     copied.get_submodule("0").weight = nn.Parameter(torch.zeros(2, 2))
     assert not torch.equal(copied(x), original(x))

@@ -9,7 +9,7 @@ from torch import nn
 M = TypeVar("M", bound=nn.Module)
 
 
-def sharing(module: M) -> M:
+def twin(module: M) -> M:
     """A copy whose tensors are the module's; its parts, hooks and modes are its own.
 
     What a module holds beside tensors and modules is shared too.
