@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +31,10 @@ from tans.files import (
     sweep,
     try_folder,
     write_file,
+    write_files,
 )
+from tans.interrupts import CAN_WAIT
+from tests.interrupted import interrupted
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=40)
 LONG_AGO = time.time() - 4000
@@ -246,6 +253,58 @@ def test_where_there_are_no_locks_nobody_waits_and_age_tells(
     age(fresh)
     write_file(tmp_path / "other", b"whole")
     assert tree(tmp_path) == {"other": b"whole"}
+
+
+# Interrupts
+
+
+def make_folder(folder: Path) -> None:
+    with replacing(folder / "made") as fresh:
+        fill(fresh, {"a": b"new", "b": b"new"})
+
+
+def hold(folder: Path) -> None:
+    with alone(folder / "held"):
+        write_file(folder / "file", b"new")
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "file": lambda folder: write_file(folder / "file", b"new"),
+    "files": lambda folder: write_files(folder, {"a": b"new", "b": b"new"}),
+    "folder": make_folder,
+    "held": hold,
+    "tried": lambda folder: try_folder(folder / "tried" / "deep"),
+}
+
+
+@pytest.mark.skipif(not CAN_WAIT, reason="this system has no alarms")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in ("file", "tried") else pytest.mark.long)
+        for name in WRITERS
+    ],
+)
+def test_an_interrupt_leaves_the_old_or_the_new_and_nothing_unfinished(
+    tmp_path: Path, name: str
+) -> None:
+    old = {"file": b"old", "a": b"old", "b": b"old", "made/a": b"old"}
+    folder, done = tmp_path / "folder", 0
+    for at in count():
+        shutil.rmtree(folder, ignore_errors=True)
+        fill(folder, {"file": b"old", "a": b"old", "b": b"old"})
+        fill(folder / "made", {"a": b"old"})
+        if not interrupted(partial(WRITERS[name], folder), at):
+            break
+        found = tree(folder)
+        changed = {place: data for place, data in found.items() if data != old.get(place)}
+        assert set(changed.values()) <= {b"new"}
+        assert found == old or len(changed) == {"files": 2, "folder": 2, "tried": 0}.get(name, 1)
+        assert not list(filter(is_unfinished, folder.iterdir()))
+        assert not (folder / "tried").exists()
+        with alone(folder / "held", lambda: pytest.fail("it is still held")):
+            done += 1
+    assert done > 20  # of one look for dead writers alone
 
 
 # Manifests

@@ -6,16 +6,27 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tans.cli import console
 from tans.errors import ZooError
-from tans.interrupts import CAN_WAIT, INTERRUPTED, TERMINATED, met, terminable, unchanged
+from tans.interrupts import (
+    CAN_WAIT,
+    INTERRUPTED,
+    TERMINATED,
+    met,
+    terminable,
+    unchanged,
+    uninterrupted,
+)
+from tests.interrupted import interrupted
 
 needs_alarm = pytest.mark.skipif(not CAN_WAIT, reason="this system has no alarms")
 
@@ -112,6 +123,72 @@ def test_after_an_interrupt_that_was_met_the_process_goes_on() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         met()
         signal.raise_signal(signal.SIGALRM)
+
+
+@needs_alarm
+def test_what_is_not_to_be_interrupted_comes_to_its_end() -> None:
+    done = []
+
+    @uninterrupted
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append(inner())
+
+    def inner() -> bool:
+        signal.raise_signal(signal.SIGALRM)
+        return True
+
+    with pytest.raises(SystemExit) as ended:
+        _go_on(work)
+    assert ended.value.code == TERMINATED
+    assert done
+
+
+@needs_alarm
+def test_a_block_that_was_entered_is_left() -> None:
+    """Wherever the interrupt comes: also where nobody knows yet that the block was entered."""
+    entered: list[bool] = []
+    left: list[bool] = []
+
+    @uninterrupted
+    def note(there: list[bool]) -> None:
+        there.append(True)
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        note(entered)
+        try:
+            yield
+        finally:
+            note(left)
+
+    def work() -> None:
+        with ExitStack() as held:
+            held.enter_context(block())
+            with block():
+                pass
+
+    for at in count():
+        entered.clear()
+        left.clear()
+        if not interrupted(work, at):
+            break
+        assert left == entered
+    assert at > 10
+
+
+@needs_alarm
+def test_a_temporary_folder_goes(tmp_path: Path) -> None:
+    def work() -> None:
+        with TemporaryDirectory(dir=tmp_path) as folder:
+            Path(folder, "file").touch()
+
+    for at in count():
+        reached = interrupted(work, at)
+        assert not list(tmp_path.iterdir())
+        if not reached:
+            break
+    assert at > 50
 
 
 def test_blocks_within_blocks_leave_handlers_as_they_were() -> None:

@@ -25,7 +25,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tans.errors import TansError, visible
+from tans.interrupts import uninterrupted
 
 try:
     import fcntl
@@ -106,15 +107,26 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield fresh
             _sync(fresh)
-            if fresh.is_dir() and path.is_dir():
-                path.replace(old)  # a folder cannot take the place of one that holds files
-            fresh.replace(path)
+            _take_place(path, fresh, old)
         except BaseException:
-            _remove(fresh)
-            if old.exists() and not path.exists():
-                old.replace(path)
+            _leave_place(path, fresh, old)
             raise
-        _remove(old)
+
+
+@uninterrupted
+def _take_place(path: Path, fresh: Path, old: Path) -> None:
+    if fresh.is_dir() and path.is_dir():
+        path.replace(old)  # a folder cannot take the place of one that holds files
+    fresh.replace(path)
+    _remove(old)
+
+
+@uninterrupted
+def _leave_place(path: Path, fresh: Path, old: Path) -> None:
+    """Undo what was done of taking a place."""
+    _remove(fresh)
+    if old.exists() and not path.exists():
+        old.replace(path)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -130,23 +142,41 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     sweep(folder)
     with ExitStack() as held:
         places = {folder / name: held.enter_context(_writing(folder / name)) for name in files}
-        begun: list[Path] = []
         try:
             for (fresh, _), data in zip(places.values(), files.values(), strict=True):
                 fresh.write_bytes(data)
                 _sync(fresh)
-            for place, (fresh, old) in places.items():
-                begun.append(place)
-                _put_aside(place, old)
-                fresh.replace(place)
+            _take_places(places)
         except BaseException:
-            for place in begun:
-                _give_back(place, *places[place])
-            for fresh, _ in places.values():
-                _remove(fresh)
+            _remove_new(places)
             raise
-        for _, old in places.values():
-            _remove(old)
+
+
+Places = Mapping[Path, tuple[Path, Path]]
+"""By place: where what is new is written, and where what was is put aside."""
+
+
+@uninterrupted
+def _take_places(places: Places) -> None:
+    """Bring files that are written to their places, all or none."""
+    begun: list[Path] = []
+    try:
+        for place, (fresh, old) in places.items():
+            begun.append(place)
+            _put_aside(place, old)
+            fresh.replace(place)
+    except BaseException:
+        for place in begun:
+            _give_back(place, *places[place])
+        raise
+    for _, old in places.values():
+        _remove(old)
+
+
+@uninterrupted
+def _remove_new(places: Places) -> None:
+    for fresh, _ in places.values():
+        _remove(fresh)
 
 
 def _put_aside(place: Path, old: Path) -> None:
@@ -180,11 +210,17 @@ def try_folder(folder: Path) -> None:
             try:
                 tried.write_bytes(b"tried")
             finally:
-                tried.unlink(missing_ok=True)
+                _remove(tried)
     finally:
-        with suppress(OSError):  # such as that of a folder that was not made
-            for place in missing:
-                place.rmdir()
+        remove_empty(missing)
+
+
+@uninterrupted
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders that hold nothing, such as were made for what did not come."""
+    for folder in folders:
+        with suppress(OSError):  # it holds something, or is not there
+            folder.rmdir()
 
 
 def is_unfinished(path: Path) -> bool:
@@ -246,32 +282,46 @@ def _locked(lock: Path, on_wait: Callable[[], object] | None = None) -> Iterator
     if fcntl is None:
         yield False
         return
-    file, held = _take(lock, on_wait)
+    while (taken := _take(lock)) is None:
+        if on_wait is not None:
+            on_wait()
+            on_wait = None
+        _wait(lock)
+    file, held = taken
     try:
         yield held
     finally:
-        with suppress(OSError):
-            lock.unlink()  # while it is locked: later it may be another's
-        os.close(file)
+        _give_up(lock, file)
 
 
-def _take(lock: Path, on_wait: Callable[[], object] | None) -> tuple[int, bool]:
-    """A file of that name, open, and whether it is locked."""
+@uninterrupted
+def _take(lock: Path) -> tuple[int, bool] | None:
+    """A file of that name, open, and whether it is locked; None while another holds it."""
     while True:
         file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             held = _lock(file)
-            if held is False:
-                if on_wait is not None:
-                    on_wait()
-                    on_wait = None
-                held = _lock(file, wait=True)
-            if held is None or _is_at(file, lock):
+            if held is None or (held and _is_at(file, lock)):
                 return file, held is True
         except BaseException:
             os.close(file)
             raise
-        os.close(file)  # whoever held it removed it
+        os.close(file)
+        if not held:
+            return None
+
+
+@uninterrupted
+def _give_up(lock: Path, file: int) -> None:
+    with suppress(OSError):
+        lock.unlink()  # while it is locked: later it may be another's
+    os.close(file)
+
+
+def _wait(lock: Path) -> None:
+    """Return when nobody holds a lock."""
+    with suppress(FileNotFoundError), lock.open("rb+") as file:
+        _lock(file.fileno(), wait=True)
 
 
 @contextmanager
@@ -317,6 +367,7 @@ def _settle(path: Path) -> None:
         _remove(path)
 
 
+@uninterrupted
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)

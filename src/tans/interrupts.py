@@ -2,25 +2,35 @@
 
 An interrupt is raised wherever the process is at, and may get lost there: what is written in C or
 Rust can drop any exception, as when it asks whether an object is of a kind. So it is raised again
-until somebody meets it.
+until somebody meets it. And it waits where it would leave something half undone: in what says of
+itself that it is not to be interrupted, and as a block begins or ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import Any
+from types import CodeType, FrameType
+from typing import Any, ParamSpec, TypeVar
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes: 128 and the number of the signal."""
 CAN_WAIT = hasattr(signal, "setitimer")
 AGAIN_S = 0.05
 """Until a signal that came at a bad moment is heeded, and one that was raised is looked after."""
+
+_BAD_FILES = "_weakrefset.py", "weakref.py", "tempfile.py"
+"""Of the standard library, what no interrupt ends either."""
+_uninterrupted = set[CodeType]()
+"""What functions do that no interrupt ends."""
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -72,6 +82,13 @@ def terminable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def uninterrupted(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Decorate a function that stores or cleans up, or that takes what is to be given back: from
+    its first instruction to its last, interrupts wait. It is to be short."""
+    _uninterrupted.add(function.__code__)
+    return function
+
+
 @contextmanager
 def unchanged() -> Iterator[None]:
     """Make an interrupt again of what a library made of it: some take any exception for a sign
@@ -112,7 +129,7 @@ def _interrupt(frame: FrameType | None) -> None:
     """Raise an interrupt, if not now then later."""
     if CAN_WAIT:
         _come_back()
-        if _would_be_lost(frame):
+        if _is_bad_moment(frame):
             return
     received.sigterm |= signal.SIGTERM in received.waiting
     received.waiting.clear()
@@ -136,12 +153,17 @@ def _is_handled() -> bool:
     return False
 
 
-def _would_be_lost(frame: FrameType | None) -> bool:
-    """Whether an exception raised here would be swallowed or changed: as a module is imported, and
-    as something is told that an object is gone."""
+def _is_bad_moment(frame: FrameType | None) -> bool:
+    """Whether an exception raised here would be swallowed or changed, as where a module is imported
+    and where something is told that an object is gone; or would leave something half undone, as
+    where a temporary folder goes."""
+    if frame is not None and frame.f_code.co_filename == contextlib.__file__:
+        return True  # a block would be entered, and nobody would know that it is to be left
     while frame is not None:
         name = frame.f_code.co_filename
-        if name.startswith("<frozen importlib") or name.endswith(("_weakrefset.py", "weakref.py")):
+        if name.startswith("<frozen importlib") or name.endswith(_BAD_FILES):
+            return True
+        if frame.f_code in _uninterrupted:
             return True
         frame = frame.f_back
     return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from tans.build.settings import BuildSettings, Choice, subnets_of
 from tans.build.spending import seconds_per_network
 from tans.build.supernets import add_supernet
 from tans.errors import InputError, ZooError
+from tans.interrupts import CAN_WAIT, terminable
 from tans.networks.families.elastic.specification import LITE0, ref_of
 from tans.tasks.task import Task
 from tans.training import accuracy
@@ -204,6 +207,23 @@ def test_a_stopped_build_goes_on_and_measures_nothing_twice(build: Build, tmp_pa
         found = own(build("pareto", 8))
         assert len(found) == len(pairs_of(Zoo.open(tmp_path / "zoo"))) == 8
         assert known.items() <= found.items()
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not CAN_WAIT, reason="this system has no alarms")
+def test_what_is_measured_is_stored_though_an_interrupt_comes_meanwhile(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = Zoo.add_entries
+
+    def sent_meanwhile(zoo: Zoo, entries: Sequence[ZooEntry]) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        add(zoo, entries)
+
+    monkeypatch.setattr(Zoo, "add_entries", sent_meanwhile)
+    with pytest.raises(SystemExit), terminable():
+        build("pareto", 8)
+    assert own(Zoo.open(tmp_path / "zoo"))
 
 
 @pytest.mark.long

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tans import workflow
 from tans.errors import InputError
+from tans.interrupts import CAN_WAIT
+from tests.interrupted import interrupted
 
 
 def test_a_folder_in_use_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
@@ -21,3 +24,20 @@ def test_a_folder_in_use_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         workflow.check_folder(tmp_path / "notes.txt" / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not CAN_WAIT, reason="this system has no alarms")
+def test_an_interrupt_leaves_no_folder_that_was_reserved(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "deep"
+
+    def reserve() -> None:
+        with workflow.reserved(folder):
+            pass
+
+    for at in count():
+        reached = interrupted(reserve, at)
+        assert not list(tmp_path.iterdir())
+        if not reached:
+            break
+    assert at > 50

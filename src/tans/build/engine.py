@@ -9,7 +9,7 @@ was. What is measured is what is stored: subnets are taken from the packed weigh
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +29,7 @@ from tans.build.plan.surrogate import describe_pairs
 from tans.build.settings import BuildSettings, Choice, subnets_of
 from tans.build.supernets import Lesson, add_supernet, learn, trained_at_once, turn
 from tans.errors import InputError, TansWarning
+from tans.interrupts import uninterrupted
 from tans.networks.family import describe
 from tans.plugins import is_distant
 from tans.tasks.task import Task
@@ -188,19 +189,27 @@ def _measure(
             entries.append(done.entry)
             spent.setdefault(done.entry.task, []).append(done.seconds)
             yield done
-    finally:  # one commit a table, as one for each pair would slow it
-        # logs first: a pair that is stored is not measured again, and so not logged again
-        if ledger:
-            zoo.ledger.add(ledger)
-            ledger.clear()
-        zoo.costs.add(
-            [
-                StepCost(task, "measure", len(each), round(sum(each), 1))
-                for task, each in spent.items()
-            ]
-        )
-        zoo.add_entries(entries)
-        site.publish()
+    finally:
+        _store(site, entries, spent, ledger)
+
+
+@uninterrupted  # a second Ctrl-C would lose what the first one stored
+def _store(
+    site: Site,
+    entries: Sequence[ZooEntry],
+    spent: Mapping[str, Sequence[float]],
+    ledger: list[LedgerLine] | None,
+) -> None:
+    """Commit pairs once for each table, as once for each pair would slow a build."""
+    # logs first: a pair that is stored is not measured again, and so not logged again
+    if ledger:
+        site.zoo.ledger.add(ledger)
+        ledger.clear()
+    site.zoo.costs.add(
+        [StepCost(task, "measure", len(each), round(sum(each), 1)) for task, each in spent.items()]
+    )
+    site.zoo.add_entries(entries)
+    site.publish()
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from tans.export.finetuned import (
     complete,
     save_finetuned,
 )
-from tans.files import alone, is_unfinished, sweep
+from tans.files import alone, is_unfinished, remove_empty, sweep
 from tans.report import Run, write_report
 from tans.search import SearchResult
 from tans.tasks.findings import some
@@ -168,9 +168,7 @@ def reserved(folder: str | Path, force: bool = False) -> Iterator[None]:
             check_folder(folder, force)
             yield
     finally:
-        for place in made:
-            with suppress(OSError):  # something was saved
-                place.rmdir()
+        remove_empty(made)
 
 
 def _refuse_reserved(folder: Path) -> None:
