@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import subprocess
 import sys
 import tomllib
@@ -119,3 +120,25 @@ def test_version_is_the_one_in_the_changelog() -> None:
     assert released[0] == tans.__version__
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["dynamic"] == ["version"]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, tans.SPINS),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, "none"),
+    ],
+)
+def test_threads_that_wait_soon_sleep_unless_their_user_says_otherwise(
+    said: dict[str, str], expected: str
+) -> None:
+    given = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", "import os, tans; print(os.environ.get('GOMP_SPINCOUNT', 'none'))"],
+        env=given | said,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [expected]

@@ -21,8 +21,13 @@ from typing import TYPE_CHECKING
 
 from tans.imports import lazily
 
-# before PyTorch is imported: what Apple's processor does not know is left to the other one
+# before PyTorch is imported: what Apple's processor does not know is left to the other one, and
+# threads that wait for each other soon sleep, as beside other work those that spin hold it up
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+SPINS = "10000"
+"""How often a thread of GNU's OpenMP asks whether it may go on, before it sleeps."""
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 if TYPE_CHECKING:
     from tans.build.adding import Added, add_network

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from contextlib import ExitStack
@@ -109,10 +108,6 @@ def zoo_build(
     seed: Seed = 0,
 ) -> None:
     """Build a zoo, or go on with one that was stopped."""
-    # before torch is there: threads that wait by spinning slow a busy machine down many times;
-    # where latency is timed, they wait as they will when networks are used
-    if choosing.strategy is None or choosing.cost == "flops":
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from tans import workflow
     from tans.tasks.findings import Overrides
 

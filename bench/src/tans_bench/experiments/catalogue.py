@@ -59,6 +59,7 @@ from tans_bench.studies import (
     storage,
     thin,
     universal,
+    waiting,
 )
 
 MODULES = (
@@ -89,7 +90,7 @@ MODULES = (
         universal,
     ),
     *(paper_preset, reading, first_list, building, growth, pairs_per_minute, million, large),
-    *(serving, ray_speedup, ray_store, gradients, batches, allocation, gpu),
+    *(serving, ray_speedup, ray_store, gradients, batches, allocation, waiting, gpu),
 )
 EXPERIMENTS: Mapping[str, Experiment[Any]] = {
     module.EXPERIMENT.name: module.EXPERIMENT for module in MODULES

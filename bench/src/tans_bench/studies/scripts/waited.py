@@ -1,0 +1,45 @@
+"""Print seconds of looks and of training steps on all threads, as JSON.
+
+PyTorch is imported before tans, so that its threads wait as the environment says.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import torch
+import torch.nn.functional as F
+
+from tans.networks.families.elastic.specification import LITE0, ref_of
+from tans.networks.family import build
+from tans.training import Recipe, sgd
+from tans.training.head import glanced_features
+from tans_bench.studies.ways import in_turns
+
+SIZE, CLASSES, STEPS = 64, 10, 5
+
+
+def main(images: int, rounds: int) -> None:
+    torch.manual_seed(0)
+    network = build(ref_of(LITE0.largest, SIZE), CLASSES).to(memory_format=torch.channels_last)
+    pixels = torch.randint(0, 256, (images, 3, SIZE, SIZE), dtype=torch.uint8)
+    x = torch.rand(Recipe.batch_size, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
+    y = torch.arange(Recipe.batch_size) % CLASSES
+    optimiser = sgd(network, Recipe())
+
+    def look() -> None:
+        glanced_features(network.eval(), pixels)
+
+    def learn() -> None:
+        network.train()
+        for _ in range(STEPS):
+            optimiser.zero_grad()
+            F.cross_entropy(network(x), y).backward()
+            optimiser.step()
+
+    print(json.dumps(in_turns({"look": look, "steps": learn}, rounds)))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
