@@ -4,6 +4,7 @@
     write_files             files that take their places together
     read_file               what a file holds that may be anything, and of any size
     sweep                   deletes what writers that died left half done
+    remove_empty            removes folders that were made for what did not come
     alone                   one process at a time, until it ends or dies
     Manifest                what a file of JSON says, with a numbered schema and migrations
     cache_dir               where tans keeps what it can make again
