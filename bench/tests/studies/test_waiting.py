@@ -24,7 +24,7 @@ def test_both_works_are_timed_each_way_beside_others(
     one = {"OMP_NUM_THREADS": "1"}  # of which none waits: any would take minutes beside others
     monkeypatch.setattr(waiting, "WAYS", {SPINNING: one, "otherwise": one})
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    small = replace(EXPERIMENT, plan=Fixed((Waited(1, images=4, rounds=2),)))
+    small = replace(EXPERIMENT, plan=Fixed((Waited(1, images=4, steps=1, rounds=2),)))
     (table,) = run_and_draw(small, bench, tmp_path)
     (line,) = bench.results.lines(RUNS)
     for work in ("look", "steps"):

@@ -24,10 +24,10 @@ from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment, Fixed
 from tans_bench.runs.results import LINES, Result, Results
 from tans_bench.studies.scripts import waited
-from tans_bench.studies.scripts.waited import STEPS
 
 RUNS = "waiting"
 TURNS = 7
+STEPS = 5
 SPINNING = "spin as OpenMP has it"
 WAYS: Mapping[str, Mapping[str, str]] = {
     SPINNING: {},
@@ -47,6 +47,8 @@ class Waited:
     """Busy processes for each core."""
     images: int = IMAGES
     """Of a look."""
+    steps: int = STEPS
+    """Of a fine-tune."""
     rounds: int = 3
     """In each process, the first of which warms up."""
 
@@ -94,7 +96,8 @@ class Waited:
             ResultError: the process fails.
         """
         plain = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "KMP_"))}
-        script = [sys.executable, str(waited.__file__), str(self.images), str(self.rounds)]
+        given = map(str, (self.images, self.steps, self.rounds))
+        script = [sys.executable, str(waited.__file__), *given]
         done = subprocess.run(
             script,
             env=plain | dict(said),

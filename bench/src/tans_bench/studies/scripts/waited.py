@@ -17,10 +17,10 @@ from tans.training import Recipe, sgd
 from tans.training.head import glanced_features
 from tans_bench.studies.ways import in_turns
 
-SIZE, CLASSES, STEPS = 64, 10, 5
+SIZE, CLASSES = 64, 10
 
 
-def main(images: int, rounds: int) -> None:
+def main(images: int, steps: int, rounds: int) -> None:
     torch.manual_seed(0)
     network = build(ref_of(LITE0.largest, SIZE), CLASSES).to(memory_format=torch.channels_last)
     pixels = torch.randint(0, 256, (images, 3, SIZE, SIZE), dtype=torch.uint8)
@@ -33,7 +33,7 @@ def main(images: int, rounds: int) -> None:
 
     def learn() -> None:
         network.train()
-        for _ in range(STEPS):
+        for _ in range(steps):
             optimiser.zero_grad()
             F.cross_entropy(network(x), y).backward()
             optimiser.step()
@@ -42,4 +42,4 @@ def main(images: int, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:]))
