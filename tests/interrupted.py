@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
 from types import FrameType
@@ -14,11 +14,22 @@ from tans.interrupts import terminable
 HEEDS = {"call", "c_return", "c_exception"}
 
 
-def interrupted(work: Callable[[], object], at: int) -> bool:
-    """Do some work, and interrupt it at a point of those; whether it has as many.
+def interruptions(
+    work: Callable[[], object], prepare: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Do some work again and again, interrupted at one point of those after another.
 
-    Where that one was a bad moment, the interrupt comes when the work is done.
+    Yields after each; where the point was a bad moment, the interrupt comes when the work is done.
+    Ends with work that has no further point, and so was not interrupted.
     """
+    for at in count():
+        prepare()
+        if not _interrupted(work, at):
+            return
+        yield
+
+
+def _interrupted(work: Callable[[], object], at: int) -> bool:
     points = count()
     reached = False
 

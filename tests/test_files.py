@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,7 +33,7 @@ from tans.files import (
     write_files,
 )
 from tans.interrupts import CAN_WAIT
-from tests.interrupted import interrupted
+from tests.interrupted import interruptions
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=40)
 LONG_AGO = time.time() - 4000
@@ -289,13 +288,14 @@ def test_an_interrupt_leaves_the_old_or_the_new_and_nothing_unfinished(
     tmp_path: Path, name: str
 ) -> None:
     old = {"file": b"old", "a": b"old", "b": b"old", "made/a": b"old"}
-    folder, done = tmp_path / "folder", 0
-    for at in count():
+    folder, points = tmp_path / "folder", 0
+
+    def prepare() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         fill(folder, {"file": b"old", "a": b"old", "b": b"old"})
         fill(folder / "made", {"a": b"old"})
-        if not interrupted(partial(WRITERS[name], folder), at):
-            break
+
+    for _ in interruptions(partial(WRITERS[name], folder), prepare):
         found = tree(folder)
         changed = {place: data for place, data in found.items() if data != old.get(place)}
         assert set(changed.values()) <= {b"new"}
@@ -303,8 +303,8 @@ def test_an_interrupt_leaves_the_old_or_the_new_and_nothing_unfinished(
         assert not list(filter(is_unfinished, folder.iterdir()))
         assert not (folder / "tried").exists()
         with alone(folder / "held", lambda: pytest.fail("it is still held")):
-            done += 1
-    assert done > 20  # of one look for dead writers alone
+            points += 1
+    assert points > 20  # of one look for dead writers alone
 
 
 # Manifests

@@ -8,7 +8,6 @@ the same files, by turns.
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import statistics
@@ -29,6 +28,7 @@ from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment, Fixed
 from tans_bench.runs.results import LINES, Result, Results
+from tans_bench.runs.scripts import printed
 from tans_bench.studies.scripts import image_rates
 from tans_bench.studies.scripts.drawn_images import draw_folder, pack
 
@@ -108,9 +108,14 @@ class Rates:
             folder, shards = Path(place) / "images", Path(place) / "shards"
             draw_folder(folder, self.images)
             pack(folder, shards)
-            arguments = [str(folder), str(shards / "*.tar"), str(self.side)]
-            script = [sys.executable, str(image_rates.__file__), *arguments]
-            rounds = [_rates(script, Path(place) / f"cache{each}") for each in range(ROUNDS)]
+            arguments = folder, shards / "*.tar", self.side
+            plain = {**os.environ, "OMP_NUM_THREADS": "1"}
+            rounds = [
+                printed(
+                    image_rates.__file__, *arguments, environment={**plain, "TANS_CACHE": cache}
+                )
+                for cache in (f"{place}/cache{each}" for each in range(ROUNDS))
+            ]
         return {
             **self.key(),
             "rates": {way: round(statistics.median(r[way] for r in rounds)) for way in rounds[0]},
@@ -165,14 +170,6 @@ def _memory(process: int) -> dict[str, int]:
         return {}
     fields = (line.split() for line in lines if line.endswith(" kB"))
     return {name.rstrip(":"): int(value) for name, value, _ in fields}
-
-
-def _rates(script: list[str], cache: Path) -> dict[str, float]:
-    environment = {**os.environ, "TANS_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ResultError(f"{script[1]} failed: {done.stderr[-400:]}; run the experiment again")
-    return json.loads(done.stdout)
 
 
 def _smallest(zoo: Zoo) -> str:

@@ -7,7 +7,6 @@ beside a busy process for each core.
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
@@ -18,11 +17,11 @@ from dataclasses import dataclass
 
 from tans import SPINS
 from tans.search.look import IMAGES
-from tans_bench.errors import ResultError
 from tans_bench.runs.bench import Bench
 from tans_bench.runs.drawing import Drawing, Table
 from tans_bench.runs.experiment import Experiment, Fixed
 from tans_bench.runs.results import LINES, Result, Results
+from tans_bench.runs.scripts import printed
 from tans_bench.studies.scripts import waited
 
 RUNS = "waiting"
@@ -90,25 +89,16 @@ class Waited:
         }
 
     def _timed(self, said: Mapping[str, str]) -> Result:
-        """Seconds of each work.
-
-        Raises:
-            ResultError: the process fails.
-        """
+        """Seconds of each work."""
         plain = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "KMP_"))}
-        given = map(str, (self.images, self.steps, self.rounds))
-        script = [sys.executable, str(waited.__file__), *given]
-        done = subprocess.run(
-            script,
-            env=plain | dict(said),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LONGEST_S,
+        return printed(
+            waited.__file__,
+            self.images,
+            self.steps,
+            self.rounds,
+            environment=plain | dict(said),
+            longest_s=LONGEST_S,
         )
-        if done.returncode:
-            raise ResultError(f"{script[1]} failed: {done.stderr[-400:]}; run the experiment again")
-        return json.loads(done.stdout)
 
 
 @contextmanager
